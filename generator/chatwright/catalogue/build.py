@@ -1,0 +1,204 @@
+"""From the plain data of one valid file to the frozen model; nothing is checked here, and nothing is guessed.
+
+The data has passed the schema, so every key is known and every value has its type. Defaults are written in
+``schema.json`` for scalars that an author may leave out, and only there; ``_default`` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import Location
+from .model import Checkpoint, MMPlugin, ModelGroup, ModelType, Slots, Spec, Template, Thinking
+from .schema import load_schema
+from .slots import parse_slot
+
+FRAMEWORKS = ("llamafactory", "swift")
+HUBS = ("huggingface", "modelscope", "openmind")
+ROLES = ("system", "user", "assistant", "observation")
+_MERGED = ("slots", "targets")  # keys of a template that `extends` merges instead of replacing
+
+Locate = Callable[[tuple[str | int, ...]], Location]
+
+
+def build_spec(data: Mapping[str, Any], *, path: str, source: str, locate: Locate) -> Spec:
+    """Build one spec; ``locate`` maps a path of keys to its place in the file."""
+    name = data["name"]
+    mm_plugin = _mm_plugin(data.get("mm_plugin"))
+    raw_templates: Mapping[str, Any] = data.get("templates", {})
+    return Spec(
+        path=path,
+        source=source,
+        name=name,
+        title=data["title"],
+        publisher=data["publisher"],
+        templates=tuple(
+            _template(key, name, locate(("templates", key)), resolve_extends(raw_templates, key), mm_plugin)
+            for key in raw_templates
+        ),
+        model_types=tuple(
+            _model_type(key, name, locate(("model_types", key)), value)
+            for key, value in data.get("model_types", {}).items()
+        ),
+        models=tuple(
+            _group(value, lambda *rest, index=index: locate(("models", index, *rest)))
+            for index, value in enumerate(data.get("models", ()))
+        ),
+        serving=_frozen(data.get("serving", {})),
+    )
+
+
+def resolve_extends(templates: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The settings of a template with those of the one it extends underneath (one level deep)."""
+    own = templates[name]
+    base = templates.get(own.get("extends", ""))
+    if base is None:
+        return {key: value for key, value in own.items() if key != "extends"}
+    merged = {key: value for key, value in base.items() if key not in ("extends", "registered", "evidence")}
+    for key, value in own.items():
+        if key in _MERGED and key in merged:
+            merged[key] = _merge(merged[key], value)
+        elif key != "extends":
+            merged[key] = value
+    return merged
+
+
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _template(
+    name: str, family: str, location: Location, data: Mapping[str, Any], mm_plugin: MMPlugin | None
+) -> Template:
+    registered = data.get("registered", {})
+    return Template(
+        name=name,
+        family=family,
+        location=location,
+        registered=_frozen({framework: registered.get(framework, name) for framework in FRAMEWORKS}),
+        slots=_slots(data.get("slots", {})),
+        default_system=data.get("default_system"),
+        empty_system=data.get("empty_system", _default("template", "empty_system")),
+        system_placement=data.get("system_placement", _default("template", "system_placement")),
+        trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
+        tool_format=data.get("tool_format"),
+        result_separator=data.get("result_separator", _default("template", "result_separator")),
+        stop_words=tuple(data.get("stop_words", ())),
+        thinking=_thinking(data.get("thinking")),
+        mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
+        evidence=_frozen(data.get("evidence", {})),
+        targets=_frozen(data.get("targets", {})),
+    )
+
+
+def _slots(data: Mapping[str, Any]) -> Slots:
+    assistant = data.get("assistant", {"body": "{{content}}"})
+    user = parse_slot(data.get("user", "{{content}}"))
+    opener = parse_slot(assistant.get("opener", ""))
+    body = parse_slot(assistant["body"])
+    return Slots(
+        prefix=parse_slot(data.get("prefix", "")),
+        system=parse_slot(data.get("system", "{{content}}")),
+        no_system=parse_slot(data["no_system"]) if "no_system" in data else None,
+        user=user,
+        opener=opener,
+        generation=parse_slot(assistant["generation"]) if "generation" in assistant else opener,
+        body=body,
+        last=parse_slot(assistant["last"]) if "last" in assistant else body,
+        function=parse_slot(data["function"]) if "function" in data else body,
+        observation=parse_slot(data["observation"]) if "observation" in data else user,
+        image=data.get("image"),
+        video=data.get("video"),
+        audio=data.get("audio"),
+    )
+
+
+def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
+    if data is None:
+        return None
+    get: Callable[[str], Any] = lambda key: data.get(key, _default("template", "thinking", key))  # noqa: E731
+    words = tuple(get("words"))
+    return Thinking(
+        words=(words[0], words[1]),
+        switch=get("switch"),
+        default=get("default"),
+        when_on=get("when_on"),
+        when_off=data.get("when_off", "".join(words)),
+        history=get("history"),
+        history_trim=get("history_trim"),
+        empty=data.get("empty", "".join(words)),
+        empty_trained=get("empty_trained"),
+    )
+
+
+def _mm_plugin(data: Mapping[str, Any] | None) -> MMPlugin | None:
+    if data is None:
+        return None
+    tokens = {key: data.get(key) for key in ("image_token", "video_token", "audio_token")}
+    options = {key: value for key, value in data.items() if key not in ("name", *tokens)}
+    return MMPlugin(name=data["name"], options=_frozen(options), **tokens)
+
+
+def _model_type(name: str, family: str, location: Location, data: Mapping[str, Any]) -> ModelType:
+    return ModelType(
+        name=name,
+        family=family,
+        location=location,
+        architectures=tuple(data.get("architectures", ())),
+        model_arch=data.get("model_arch"),
+        requires=tuple(data.get("requires", ())),
+        tags=tuple(data.get("tags", ())),
+        additional_saved_files=tuple(data.get("additional_saved_files", ())),
+        ignore_patterns=_optional_tuple(data.get("ignore_patterns")),
+        torch_dtype=data.get("torch_dtype"),
+        task_type=data.get("task_type"),
+        targets=_frozen(data.get("targets", {})),
+    )
+
+
+def _group(data: Mapping[str, Any], locate: Callable[..., Location]) -> ModelGroup:
+    return ModelGroup(
+        location=locate(),
+        template=data["template"],
+        model_type=data.get("model_type"),
+        multimodal=data.get("multimodal", False),
+        requires=_optional_tuple(data.get("requires")),
+        tags=tuple(data.get("tags", ())),
+        ignore_patterns=_optional_tuple(data.get("ignore_patterns")),
+        checkpoints=tuple(
+            Checkpoint(
+                location=locate("checkpoints", index),
+                name=value.get("name"),
+                ids=_frozen({hub: value[hub] for hub in HUBS if hub in value}),
+                path=value.get("path"),
+                targets=_frozen(value.get("targets", {})),
+            )
+            for index, value in enumerate(data["checkpoints"])
+        ),
+        targets=_frozen(data.get("targets", {})),
+    )
+
+
+def _optional_tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+@cache
+def _default(definition: str, *keys: str) -> Any:
+    node = load_schema()["$defs"][definition]
+    for key in keys:
+        node = node["properties"][key]
+    return node["default"]

@@ -1,0 +1,379 @@
+"""What the schema cannot say: rules between the fields of a spec, and between specs.
+
+The checks read the plain data of all documents, so that one run finds every problem even where a file also breaks the
+schema: a value that is not what its field should hold is passed over here, since the schema has already refused it.
+
+*Sorted* means: ``model_types`` by name, and a template after the one it extends. All other orders are the author's,
+because they say something: checkpoints as their publisher lists them, stop words with the end of turn first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..errors import Location, Problem
+from .build import FRAMEWORKS, HUBS
+from .model import Part
+from .schema import suggest
+from .slots import PLACEHOLDER, parse_slot
+from .yaml_reader import Document, KeyPath, breadcrumb, quote
+
+DATE_DIRECTIVES = "aAbBdjmyY%"  # of strftime: those that belong to a date and mean the same on every system
+
+_ANY = object()  # any key of a mapping, or any item of a list
+_BRACES = re.compile(r"\{\{([^{}]*)\}\}")
+_UNCLOSED = re.compile(r"(\{\{(?:content|idx|bos_token|eos_token|token:|date:|text:))[^{}]*")
+_WRITTEN = {"token": "{{token:<|user|>}}", "date": "{{date:%d %b %Y}}", "text": "{{text:{{name}}}}"}
+_PLACEHOLDERS = ("content", "idx", "bos_token", "eos_token", "token:TEXT", "date:FORMAT", "text:{{NAME}}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One spec file: its place below the specs folder, the document, and its data."""
+
+    source: str
+    document: Document
+    data: Any
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value that was looked for, and where it stands."""
+
+    document: Document
+    path: KeyPath
+    value: Any
+
+    @property
+    def key_place(self) -> Location:
+        """Where the key stands."""
+        return self.document.locate(self.path)
+
+    @property
+    def value_place(self) -> Location:
+        """Where the value stands."""
+        return self.document.locate_value(self.path)
+
+    def on_key(self, message: str) -> Problem:
+        """A problem with what the key names."""
+        return Problem(self.key_place, breadcrumb(self.path), message)
+
+    def on_value(self, message: str) -> Problem:
+        """A problem with the value."""
+        return Problem(self.value_place, breadcrumb(self.path), message)
+
+
+def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[Problem]:
+    """Every problem in and between the specs; tool formats are not checked where the known ones are not given."""
+    problems: list[Problem] = []
+    for source in sources:
+        for rule in (_check_file, _check_extends, _check_sorted, _check_checkpoints):
+            problems += rule(source)
+        problems += _check_slots(source)
+        problems += _check_plain_texts(source)
+    problems += _check_unique(sources)
+    problems += _check_references(sources, tool_formats)
+    problems += _check_multimodal(sources)
+    return problems
+
+
+# -- one spec ------------------------------------------------------------------------------------------------------
+
+
+def _check_file(source: Source) -> Iterator[Problem]:
+    stem = PurePosixPath(source.source).stem
+    for found in _find(source, "name"):
+        if isinstance(found.value, str) and found.value != stem:
+            yield found.on_value(f"the file is named {quote(stem + '.yaml')}, so this must be {quote(stem)}")
+    if isinstance(source.data, dict) and {"name", "title", "publisher", "model_types"}.issuperset(source.data):
+        yield Problem(
+            source.document.locate(()),
+            "",
+            "this spec has neither 'templates' nor 'models'; give it one of them or both",
+        )
+
+
+def _check_extends(source: Source) -> Iterator[Problem]:
+    bases = {str(found.path[1]): found for found in _find(source, "templates", _ANY, "extends") if _is_text(found)}
+    names = [str(found.path[1]) for found in _find(source, "templates", _ANY)]
+    for name, found in bases.items():
+        base = found.value
+        if base == name:
+            yield found.on_value("a template cannot extend itself")
+        elif base not in names:
+            others = suggest(base, (other for other in names if other != name))
+            yield found.on_value(f"this spec has no template {quote(base)} {others}; 'extends' stays within one spec")
+        elif base in bases:
+            further = bases[base].value
+            if circle := _circle(name, bases):
+                if name == min(circle, key=names.index):  # one report per circle
+                    yield found.on_value(f"'extends' goes round in a circle: {' → '.join((*circle, name))}")
+            else:
+                yield found.on_value(
+                    f"{quote(base)} itself extends {quote(further)}, and 'extends' is one level deep; "
+                    f"extend {quote(further)} and repeat what {quote(base)} adds"
+                )
+
+
+def _circle(start: str, bases: Mapping[str, Found]) -> list[str]:
+    """The templates on the way from one back to itself, empty where there is no such way of reasonable length."""
+    circle = [start]
+    while len(circle) < 20 and circle[-1] in bases:
+        following: str = bases[circle[-1]].value
+        if following == start:
+            return circle
+        circle.append(following)
+    return []
+
+
+def _check_sorted(source: Source) -> Iterator[Problem]:
+    model_types = list(_find(source, "model_types", _ANY))
+    for before, found in pairwise(model_types):
+        if str(found.path[-1]) < str(before.path[-1]):
+            yield found.on_key(f"model types are sorted by name; move this above {quote(str(before.path[-1]))}")
+    places = {found.path[1]: place for place, found in enumerate(_find(source, "templates", _ANY))}
+    bases = {found.path[1]: found for found in _find(source, "templates", _ANY, "extends") if _is_text(found)}
+    for name, found in bases.items():
+        if places.get(found.value, -1) > places[name] and found.value not in bases:
+            yield found.on_value(f"a template stands below the one it extends; move {quote(found.value)} up")
+
+
+def _check_checkpoints(source: Source) -> Iterator[Problem]:
+    for found in _find(source, "models", _ANY, "checkpoints", _ANY):
+        if found.value and isinstance(found.value, dict) and not {*HUBS, "path"}.intersection(found.value):
+            hubs = ", ".join(HUBS)
+            yield found.on_key(f"this checkpoint can be had nowhere; give its id on a hub ({hubs}) or its 'path'")
+
+
+# -- slots ---------------------------------------------------------------------------------------------------------
+
+_CONTENT_SLOTS: tuple[tuple[str, ...], ...] = (
+    ("system",),
+    ("user",),
+    ("assistant", "body"),
+    ("assistant", "last"),
+    ("function",),
+    ("observation",),
+)
+_FIXED_SLOTS: tuple[tuple[str, ...], ...] = (
+    ("prefix",),
+    ("no_system",),
+    ("assistant", "opener"),
+    ("assistant", "generation"),
+)
+_NUMBERED = (("user",), ("observation",))
+_PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
+    *(("slots", kind) for kind in ("image", "video", "audio")),
+    ("default_system",),
+    ("result_separator",),
+    ("stop_words", _ANY),
+    ("thinking", "words", _ANY),
+    *(("thinking", key) for key in ("when_on", "when_off", "empty")),
+)
+
+
+def _check_slots(source: Source) -> Iterator[Problem]:
+    for slot in (*_CONTENT_SLOTS, *_FIXED_SLOTS):
+        for found in _find(source, "templates", _ANY, "slots", *slot):
+            texts = list(_items(found)) if isinstance(found.value, list) else [found]
+            if texts and all(_is_text(text) for text in texts):
+                yield from _check_slot(found, slot, texts)
+
+
+def _check_slot(found: Found, slot: tuple[str, ...], texts: list[Found]) -> Iterator[Problem]:
+    name = ".".join(slot)
+    contents = 0
+    misspelt = False
+    for text in texts:
+        for part in parse_slot(text.value):
+            contents += part == Part("field", "content")
+            if part == Part("field", "content") and slot in _FIXED_SLOTS:
+                yield text.on_value(f"{{{{content}}}} cannot stand in {name}, which has no content; {_home(slot)}")
+            elif part == Part("field", "idx") and slot not in _NUMBERED:
+                yield text.on_value(f"{{{{idx}}}} cannot stand in {name}; only user and observation turns are numbered")
+            elif part.kind == "date" and (wrong := _wrong_date(part.value)):
+                yield text.on_value(wrong)
+        for unknown in _unknown_placeholders(text.value):
+            misspelt = True
+            yield text.on_value(unknown)
+    if slot in _CONTENT_SLOTS and contents != 1 and not (misspelt and not contents):
+        if contents:
+            yield found.on_value(f"{{{{content}}}} stands {contents} times in {name}; it must stand there once")
+        else:
+            yield found.on_value(f"{{{{content}}}} is missing; {name} must say where the content of the turn goes")
+
+
+def _home(slot: tuple[str, ...]) -> str:
+    homes = {"prefix": "'system' or 'user'", "no_system": "'default_system' or 'system'"}
+    return f"it belongs in {homes.get(slot[0], 'assistant.body')}"
+
+
+def _unknown_placeholders(text: str) -> Iterator[str]:
+    """What is wrong with everything that looks like a placeholder and is none."""
+    rest = "".join("\0" if is_one else piece for is_one, piece in _split_placeholders(text))
+    for match in _BRACES.finditer(rest):
+        inner = match[1].strip()
+        if not inner or "\0" in inner:
+            continue
+        kind = inner.split(":")[0]
+        hint = (
+            f"(it is written like {_WRITTEN[kind]})"
+            if kind in _WRITTEN
+            else suggest(inner, _PLACEHOLDERS, "{{{{{}}}}}")
+        )
+        literal = f"{{{{text:{quote(match[0], '')}}}}}"
+        yield f"unknown placeholder {quote(match[0])} {hint}; the literal text is written {literal}"
+    for match in _UNCLOSED.finditer(_BRACES.sub(lambda match: match[0] if "\0" in match[0] else "", rest)):
+        inside = "; a token's text, and a date, hold no placeholder" if "\0" in match[0] else ""
+        yield f"the placeholder that begins with {quote(match[1])} has no closing '}}}}'{inside}"
+
+
+def _split_placeholders(text: str) -> Iterator[tuple[bool, str]]:
+    position = 0
+    for match in PLACEHOLDER.finditer(text):
+        yield False, text[position : match.start()]
+        yield True, match[0]
+        position = match.end()
+    yield False, text[position:]
+
+
+def _wrong_date(form: str) -> str | None:
+    directives = re.findall(r"%(-?.?)", form, re.DOTALL)
+    for directive in directives:
+        if directive not in DATE_DIRECTIVES or not directive:
+            known = ", ".join(f"%{letter}" for letter in DATE_DIRECTIVES)
+            return f"%{directive} cannot stand in a date that every engine writes alike (known: {known})"
+    if not any(directive != "%" for directive in directives):
+        return f"the date format {quote(form)} has no part of a date, such as in {{{{date:%d %b %Y}}}}"
+    return None
+
+
+def _check_plain_texts(source: Source) -> Iterator[Problem]:
+    for field in _PLAIN_TEXTS:
+        for found in _find(source, "templates", _ANY, *field):
+            if _is_text(found):
+                for placeholder in (piece for is_one, piece in _split_placeholders(found.value) if is_one):
+                    what = quote(placeholder)
+                    yield found.on_value(f"{what} is filled in only in the slots of turns; write the text itself here")
+
+
+# -- all specs -----------------------------------------------------------------------------------------------------
+
+
+def _check_unique(sources: list[Source]) -> Iterator[Problem]:
+    def all_of(*pattern: Any) -> list[Found]:
+        return [found for source in sources for found in _find(source, *pattern)]
+
+    yield from _repeated("the family name {}", all_of("name"), key=str.casefold)
+    yield from _repeated("the template name {}", all_of("templates", _ANY), key=str.casefold, on_key=True)
+    yield from _repeated("the model type {}", all_of("model_types", _ANY), on_key=True)
+    yield from _repeated("the checkpoint name {}", all_of("models", _ANY, "checkpoints", _ANY, "name"))
+    for hub in HUBS:
+        yield from _repeated(f"the {hub} id {{}}", all_of("models", _ANY, "checkpoints", _ANY, hub))
+    for framework in FRAMEWORKS:
+        yield from _repeated(f"the name {{}} registered in {framework}", _registered(sources, framework))
+
+
+def _registered(sources: list[Source], framework: str) -> list[Found]:
+    """The names under which a framework registers templates; a template's own name where nothing is said."""
+    names: list[Found] = []
+    seen: set[str] = set()  # a template name that is taken is reported as such, and not again as a registered name
+    for source in sources:
+        for template in _find(source, "templates", _ANY):
+            name = str(template.path[-1])
+            given = list(_find(source, *template.path, "registered", framework))
+            if not given and name.casefold() not in seen:
+                names.append(Found(template.document, template.path, name))
+            names += given
+            seen.add(name.casefold())
+    return names
+
+
+def _repeated(
+    what: str, names: list[Found], *, key: Callable[[str], str] = str, on_key: bool = False
+) -> Iterator[Problem]:
+    first: dict[str, Found] = {}
+    for found in names:
+        if not on_key and not _is_text(found):
+            continue
+        name = str(found.path[-1]) if on_key else found.value
+        before = first.setdefault(key(name), found)
+        if before is found:
+            continue
+        earlier = str(before.path[-1]) if on_key else before.value
+        like = "" if earlier == name else f" as {quote(earlier)}, and file names ignore case"
+        message = f"{what.format(quote(name))} is taken at {before.key_place}{like}; each stands once in the catalogue"
+        yield found.on_key(message)
+
+
+def _check_references(sources: list[Source], tool_formats: Collection[str] | None) -> Iterator[Problem]:
+    readable = all(source.document.root is not None for source in sources)
+
+    def unknown(what: str, known: set[str], *pattern: Any) -> Iterator[Problem]:
+        for source in sources:
+            for found in _find(source, *pattern):
+                if _is_text(found) and found.value not in known:
+                    yield found.on_value(f"unknown {what} {quote(found.value)} {suggest(found.value, known)}")
+
+    if readable:  # else the unreadable file may hold what is missing
+        templates = {str(found.path[-1]) for source in sources for found in _find(source, "templates", _ANY)}
+        template_types = {found.value for found in _registered(sources, "swift") if _is_text(found)}
+        model_types = {str(found.path[-1]) for source in sources for found in _find(source, "model_types", _ANY)}
+        yield from unknown("template", templates, "models", _ANY, "template")
+        yield from unknown("template", templates, "models", _ANY, "targets", "swift", "template")
+        yield from unknown("model type", model_types, "models", _ANY, "model_type")
+        yield from unknown("swift template", template_types, "model_types", _ANY, "targets", "swift", "template")
+    if tool_formats is not None:
+        yield from unknown("tool format", set(tool_formats), "templates", _ANY, "tool_format")
+
+
+def _check_multimodal(sources: list[Source]) -> Iterator[Problem]:
+    first: dict[str, tuple[Found, bool]] = {}
+    for source in sources:
+        for found in _find(source, "models", _ANY, "model_type"):
+            group = source.data["models"][found.path[1]]
+            multimodal = group.get("multimodal", False)
+            if not _is_text(found) or not isinstance(multimodal, bool):
+                continue
+            before, expected = first.setdefault(found.value, (found, multimodal))
+            if multimodal != expected:
+                yield found.on_value(
+                    f"model type {quote(found.value)} is {'' if multimodal else 'not '}multimodal here, but "
+                    f"{'is' if expected else 'is not'} at {before.value_place}; all its groups must say the same"
+                )
+
+
+# -- looking things up ---------------------------------------------------------------------------------------------
+
+
+def _find(source: Source, *pattern: Any) -> Iterator[Found]:
+    """All values whose path of keys fits the pattern; what does not have the expected shape is passed over."""
+    places: list[Found] = [Found(source.document, (), source.data)]
+    for step in pattern:
+        places = [inner for outer in places for inner in (_items(outer) if step is _ANY else _item(outer, step))]
+    return iter(places)
+
+
+def _items(found: Found) -> Iterator[Found]:
+    if isinstance(found.value, dict):
+        for key, value in found.value.items():
+            yield Found(found.document, (*found.path, key), value)
+    elif isinstance(found.value, list):
+        for index, value in enumerate(found.value):
+            yield Found(found.document, (*found.path, index), value)
+
+
+def _item(found: Found, key: str | int) -> Iterator[Found]:
+    mapping_has_it = isinstance(found.value, dict) and key in found.value
+    list_has_it = isinstance(found.value, list) and isinstance(key, int) and key < len(found.value)
+    if mapping_has_it or list_has_it:
+        yield Found(found.document, (*found.path, key), found.value[key])
+
+
+def _is_text(found: Found) -> bool:
+    return isinstance(found.value, str)

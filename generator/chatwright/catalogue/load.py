@@ -1,0 +1,74 @@
+"""From folders of spec files to the catalogue: read, validate, cross-check, build."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..errors import CatalogueError, Location, Problem, UsageError
+from .build import build_spec
+from .checks import Source, check
+from .model import Catalogue
+from .schema import read_data, validate
+from .yaml_reader import read_yaml, shown_path
+
+
+def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) -> Catalogue:
+    """Load the specs ``<folder>/<publisher>/<family>.yaml`` of all folders, sorted by their path in their folder.
+
+    A later folder lies on top of the earlier ones: its specs may use what theirs introduce, and a spec at the same
+    path ``<publisher>/<family>.yaml`` replaces theirs as a whole. A single spec may stand for a folder.
+    ``tool_formats`` are the names of the known tool formats; without them, that reference is not checked.
+
+    Raises:
+        CatalogueError: something is wrong with the specs; carries every problem of every file.
+        UsageError: a folder does not exist.
+    """
+    problems: list[Problem] = []
+    files: dict[str, Path] = {}
+    for folder in folders:
+        found, misplaced = _spec_files(folder)
+        files.update(found)
+        problems += misplaced
+    sources: list[Source] = []
+    for source, file in sorted(files.items()):
+        document = read_yaml(file, shown_path(file))
+        data = read_data(document)
+        problems += document.problems
+        sources.append(Source(source, document, data))
+    reported = {problem.location for problem in problems}  # a value that is wrong as YAML needs no further words
+    further = [problem for item in sources for problem in validate(item.document, item.data)]
+    further += check(sources, tool_formats)
+    problems += (problem for problem in further if problem.location not in reported)
+    if problems:
+        raise CatalogueError(problems)
+    return Catalogue(
+        tuple(
+            build_spec(item.data, path=item.document.path, source=item.source, locate=item.document.locate)
+            for item in sources
+        )
+    )
+
+
+def _spec_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
+    """The specs of a folder by their path in it, and files that would otherwise be overlooked."""
+    if folder.is_file():
+        return {f"{folder.resolve().parent.name}/{folder.name}": folder}, []
+    if not folder.is_dir():
+        raise UsageError(f"there is no specs folder {shown_path(folder)}")
+    specs: dict[str, Path] = {}
+    problems = []
+    for pattern in ("*", "*/*", "*/*/*"):
+        for file in folder.glob(pattern):
+            place = file.relative_to(folder)
+            if file.suffix not in (".yaml", ".yml") or any(part.startswith(".") for part in place.parts):
+                continue
+            if pattern == "*/*" and file.suffix == ".yaml":
+                specs[place.as_posix()] = file
+            elif not file.is_dir():
+                message = "specs are <publisher>/<family>.yaml in the specs folder; this file would be overlooked"
+                problems.append(Problem(Location(shown_path(file)), "", message))
+    if not specs and not problems:
+        message = "this folder holds no spec; specs are <publisher>/<family>.yaml in it"
+        problems.append(Problem(Location(shown_path(folder)), "", message))
+    return specs, problems

@@ -1,0 +1,200 @@
+"""What a spec says, as frozen data. No framework's vocabulary stands here; that is kept under ``targets``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import Location
+
+PartKind = Literal["text", "field", "token", "bos", "eos", "date", "break"]
+SystemPlacement = Literal["turn", "first_user"]
+EmptySystem = Literal["default", "omit", "keep"]
+HistoryPolicy = Literal["keep", "drop"]
+Trim = Literal["none", "newlines", "leading_newlines", "both"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a slot.
+
+    ``text``: literal text. ``field``: a placeholder filled per turn (``content``, ``idx``). ``token``: text encoded as
+    one token. ``bos``/``eos``: the tokenizer's own token, nothing where it has none. ``date``: today's date in the
+    strftime format ``value``, at the time of use. ``break``: what stands before and after it is tokenized apart.
+    """
+
+    kind: PartKind
+    value: str = ""
+
+
+Slot = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The text of each kind of turn. ``None`` means the spec leaves the slot out."""
+
+    prefix: Slot
+    system: Slot
+    no_system: Slot | None  # stands where there is no system message
+    user: Slot
+    opener: Slot  # head of an assistant turn
+    generation: Slot  # the generation prompt; the opener unless the spec says otherwise
+    body: Slot  # an assistant turn after its opener
+    last: Slot  # the same for the last turn of a conversation
+    function: Slot  # body of a turn that calls tools
+    observation: Slot
+    image: str | None = None
+    video: str | None = None
+    audio: str | None = None
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """How a template writes thoughts.
+
+    ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each mode;
+    ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the thoughts of earlier turns, and
+    ``history_trim`` how the remaining text is trimmed. ``empty`` is put in front of a trained reply without a thought;
+    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and
+    with thinking off no trained reply keeps its thought).
+    """
+
+    words: tuple[str, str]
+    switch: str
+    default: bool
+    when_on: str
+    when_off: str
+    history: HistoryPolicy
+    history_trim: Trim
+    empty: str
+    empty_trained: Literal["switched", "always"]
+
+
+@dataclass(frozen=True)
+class MMPlugin:
+    """A multimodal plugin by the name it is registered under in LLaMA-Factory, with its tokens."""
+
+    name: str
+    image_token: str | None = None
+    video_token: str | None = None
+    audio_token: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Template:
+    """One conversation format."""
+
+    name: str
+    family: str
+    location: Location
+    registered: Mapping[str, str | None]  # framework -> the name it is registered under there, or None
+    slots: Slots
+    default_system: str | None
+    empty_system: EmptySystem
+    system_placement: SystemPlacement
+    trim: Mapping[str, Trim]  # role -> how its content is trimmed
+    tool_format: str | None
+    result_separator: str
+    stop_words: tuple[str, ...]
+    thinking: Thinking | None
+    mm_plugin: MMPlugin | None
+    evidence: Mapping[str, str]
+    targets: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def end(self) -> Slot:
+        """What follows the content of the last assistant turn: its end of turn."""
+        return self.slots.last[_after_content(self.slots.last) :]
+
+
+def _after_content(slot: Slot) -> int:
+    for index, part in enumerate(slot):
+        if part == Part("field", "content"):
+            return index + 1
+    raise ValueError("slot without {{content}}")  # the cross-checks refuse such a spec
+
+
+@dataclass(frozen=True)
+class ModelType:
+    """How the checkpoints of one architecture are loaded (ms-swift: model_type)."""
+
+    name: str
+    family: str
+    location: Location
+    architectures: tuple[str, ...]
+    model_arch: str | None
+    requires: tuple[str, ...]
+    tags: tuple[str, ...]
+    additional_saved_files: tuple[str, ...]
+    ignore_patterns: tuple[str, ...] | None
+    torch_dtype: str | None
+    task_type: str | None
+    targets: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One downloadable model. ``name`` is None where LLaMA-Factory does not list it; ``ids`` maps hub -> id."""
+
+    location: Location
+    name: str | None
+    ids: Mapping[str, str]
+    path: str | None
+    targets: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def title(self) -> str:
+        """The name shown to people: the registered name, else the last part of an id or of the local path."""
+        return self.name or next(iter(self.ids.values()), self.path or "").rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class ModelGroup:
+    """Checkpoints that share a template, a model type and requirements. The tuples are None where left out."""
+
+    location: Location
+    template: str
+    model_type: str | None
+    multimodal: bool
+    requires: tuple[str, ...] | None
+    tags: tuple[str, ...]
+    ignore_patterns: tuple[str, ...] | None
+    checkpoints: tuple[Checkpoint, ...]
+    targets: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One spec file: one model family."""
+
+    path: str  # as shown to people, relative to the folder the command runs in where possible
+    source: str  # relative to the specs folder, with forward slashes: meta/llama4.yaml
+    name: str
+    title: str
+    publisher: str
+    templates: tuple[Template, ...]
+    model_types: tuple[ModelType, ...]
+    models: tuple[ModelGroup, ...]
+    serving: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All specs, sorted by source, with their cross-references resolved."""
+
+    specs: tuple[Spec, ...]
+
+    @property
+    def templates(self) -> dict[str, Template]:
+        """Template name -> template, sorted by name."""
+        found = {template.name: template for spec in self.specs for template in spec.templates}
+        return dict(sorted(found.items()))
+
+    @property
+    def model_types(self) -> dict[str, ModelType]:
+        """Model type name -> model type, sorted by name."""
+        found = {model_type.name: model_type for spec in self.specs for model_type in spec.model_types}
+        return dict(sorted(found.items()))

@@ -1,0 +1,89 @@
+"""The slot language: text with placeholders, and nothing else.
+
+``{{content}}`` the text of the turn, ``{{idx}}`` the number of the round from 0, ``{{bos_token}}`` and
+``{{eos_token}}`` the tokenizer's own tokens, ``{{token:<|user|>}}`` text encoded as exactly one token, and
+``{{date:%d %b %Y}}`` today's date at the time of use. Everything else, braces included, is literal text; a literal
+``{{content}}`` is written ``{{text:{{content}}}}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .model import Part, Slot
+
+PLACEHOLDER = re.compile(
+    r"\{\{(?:(?P<name>content|idx|bos_token|eos_token)"
+    r"|token:(?P<token>(?:(?!\{\{).)+?)|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
+)
+
+
+def parse_slot(value: str | Iterable[str]) -> Slot:
+    """Parse the text of a slot, or a list of texts between which tokenization breaks."""
+    if isinstance(value, str):
+        return _merge(_parse_text(value))
+    parts: list[Part] = []
+    for index, text in enumerate(value):
+        if index:
+            parts.append(Part("break"))
+        parts.extend(_merge(_parse_text(text)))
+    return tuple(parts)
+
+
+def _parse_text(text: str) -> list[Part]:
+    parts: list[Part] = []
+    position = 0
+    for match in PLACEHOLDER.finditer(text):
+        if match.start() > position:
+            parts.append(Part("text", text[position : match.start()]))
+        position = match.end()
+        if name := match["name"]:
+            kind = {"bos_token": "bos", "eos_token": "eos"}.get(name)
+            parts.append(Part("bos") if kind == "bos" else Part("eos") if kind == "eos" else Part("field", name))
+        elif match["token"]:
+            parts.append(Part("token", match["token"]))
+        elif match["date"]:
+            parts.append(Part("date", match["date"]))
+        else:
+            parts.append(Part("text", match["text"]))
+    if position < len(text):
+        parts.append(Part("text", text[position:]))
+    return parts
+
+
+def _merge(parts: Iterable[Part]) -> Slot:
+    merged: list[Part] = []
+    for part in parts:
+        if merged and part.kind == "text" and merged[-1].kind == "text":
+            merged[-1] = Part("text", merged[-1].value + part.value)
+        else:
+            merged.append(part)
+    return tuple(merged)
+
+
+def join_slots(*slots: Slot) -> Slot:
+    """Join slots end to end; adjacent texts become one part, so no new boundary arises."""
+    return _merge(part for slot in slots for part in slot)
+
+
+def fields(slot: Slot) -> list[str]:
+    """The names of the placeholders that are filled per turn, in order."""
+    return [part.value for part in slot if part.kind == "field"]
+
+
+def split_content(slot: Slot) -> tuple[Slot, Slot]:
+    """What stands before and after ``{{content}}``.
+
+    Raises:
+        ValueError: the slot has no ``{{content}}``.
+    """
+    index = slot.index(Part("field", "content"))
+    return slot[:index], slot[index + 1 :]
+
+
+def plain_text(slot: Slot) -> str | None:
+    """The slot's text where it is nothing but literal text (tokens and breaks included), else None."""
+    if any(part.kind not in ("text", "token", "break") for part in slot):
+        return None
+    return "".join(part.value for part in slot)

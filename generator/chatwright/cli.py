@@ -1,0 +1,435 @@
+"""The command line: the only module that prints or exits.
+
+Exit codes: 0 fine, 1 a mistake in a spec or stale output, 2 wrong usage, 3 a mistake of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from . import __version__
+from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
+
+if TYPE_CHECKING:
+    from .catalogue.model import Catalogue, Template
+    from .evidence.scenarios import Scenario
+    from .meaning.render import Kind, Piece
+    from .pipeline import Rendering
+
+FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
+_COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
+_DEFAULT_SCENARIOS = ("system_multi",)
+_REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
+_specs = click.option(
+    "--specs",
+    "folders",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="A folder of your own specs, on top of the public catalogue.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chatwright")
+def cli() -> None:
+    """One spec per model family: templates for training frameworks and inference engines that mean the same."""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def validate(paths: tuple[Path, ...]) -> None:
+    """Check the public catalogue, and PATHS on top of it: folders of specs, or single specs."""
+    catalogue = _load(paths)
+    click.echo(f"{_count(len(catalogue.specs), 'spec')}: no problems")
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+@_specs
+@click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files go; `generated` beside the public specs where left out.",
+)
+def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
+    """Generate every file from the specs."""
+    from . import pipeline
+    from .catalogue.evidence import load_evidence
+    from .resources import checkout_root, evidence_path
+
+    if only_mine and not folders:
+        raise UsageError("--only-mine needs --specs DIR")
+    if folders and out is None:
+        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
+    catalogue = _load(folders)
+    if only_mine:
+        mine = {file.relative_to(folder).as_posix() for folder in folders for file in folder.glob("*/*.yaml")}
+        catalogue = pipeline.select(catalogue, mine)
+    root = checkout_root()
+    again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
+    out = out or (root or Path.cwd()) / "generated"
+    evidence = load_evidence(evidence_path())
+    with _Progress() as progress:
+        if check or diff:
+            differences = pipeline.check(catalogue, out, evidence, progress)
+        else:
+            changes = pipeline.generate(catalogue, out, evidence, progress)
+    if not (check or diff):
+        click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
+        return
+    if diff:
+        for difference in differences:
+            _echo_diff(difference.diff)
+    if check:
+        for difference in differences:
+            click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
+        if differences:
+            click.echo(f"{_count(len(differences), 'file')} out of date; run: {again}", err=True)
+            raise SystemExit(MISTAKE)
+        click.echo(f"{_shown(out)}: up to date")
+
+
+@cli.command("list")
+@click.argument("search", default="")
+@_specs
+@_json
+def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """List families, templates and models; SEARCH keeps those with this text in a name or id."""
+    families = [found for spec in _load(folders).specs if (found := _family(spec, search.casefold()))]
+    if as_json:
+        click.echo(json.dumps({"families": families}, indent=2))
+        return
+    if not families:
+        click.echo(f"nothing matches {search!r}", err=True)
+        raise SystemExit(MISTAKE)
+    rows = [("FAMILY", "TEMPLATE", "LLAMA-FACTORY", "MS-SWIFT", "CHECKPOINTS")]
+    for family in families:
+        count = str(len(family["checkpoints"]))
+        for index, template in enumerate(family["templates"] or [{"name": "", "registered": {}}]):
+            names = (template["registered"].get(framework) or "-" for framework in ("llamafactory", "swift"))
+            rows.append(("" if index else family["name"], template["name"], *names, "" if index else count))
+    _echo_table(rows)
+    shown = _count(sum(len(family["templates"]) for family in families), "template")
+    models = _count(sum(len(family["checkpoints"]) for family in families), "checkpoint")
+    click.echo(f"{_count(len(families), 'family', 'families')}, {shown}, {models}")
+
+
+@cli.command()
+@click.argument("name", metavar="TEMPLATE")
+@click.option("--scenario", "names", multiple=True, metavar="NAME", help="A conversation to render; may be repeated.")
+@_specs
+@_json
+def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show a template: its slots, its files, and rendered prompts with every character visible."""
+    from . import pipeline
+    from .catalogue.evidence import load_evidence
+    from .evidence.scenarios import scenarios
+    from .resources import evidence_path
+
+    catalogue = _load(folders)
+    template = _find_template(catalogue, name)
+    chosen = names or _DEFAULT_SCENARIOS
+    for scenario in chosen:
+        if scenario not in scenarios():
+            raise UsageError(f"there is no scenario {scenario!r}{_suggestion(scenario, scenarios())}")
+    source = next(spec.source for spec in catalogue.specs if template in spec.templates)
+    with _Progress() as progress:
+        rendering = pipeline.render(pipeline.select(catalogue, {source}), load_evidence(evidence_path()), progress)
+    data = {"template": name, **_summary(template, rendering)}
+    if as_json:
+        rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}
+        click.echo(json.dumps({**data, "scenarios": rendered}, indent=2))
+        return
+    _echo_summary(data)
+    for scenario in chosen:
+        _echo_scenario(template, scenario, scenarios()[scenario])
+
+
+@cli.command(hidden=True)
+@click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
+@click.option("--swift-3", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="An unpacked ms-swift 3.")
+@click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
+def conformance(tokenizers: Path | None, swift_3: Path | None, record: bool) -> None:
+    """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
+    from .evidence.conformance import run
+
+    with _Progress() as progress:
+        reports = run(tokenizers=tokenizers, swift_3=swift_3, record=record, progress=progress)
+    for report in reports:
+        click.secho(report.engine, bold=True)
+        for line in report.lines:
+            click.echo(f"  {line}")
+        for line in report.wrong:
+            click.secho(f"  wrong: {line}", fg="red")
+        if report.skipped:
+            click.secho(f"  skipped: {report.skipped}", fg="yellow")
+    wrong = sum(len(report.wrong) for report in reports)
+    skipped = sum(report.skipped is not None for report in reports)
+    click.echo(f"{_count(len(reports), 'check')}, {wrong} wrong, {skipped} skipped")
+    if wrong or (skipped and os.environ.get("CI")):
+        raise SystemExit(MISTAKE)
+
+
+@cli.command(hidden=True)
+@click.option("--rounds", default=7, show_default=True, help="How often each command runs.")
+def bench(rounds: int) -> None:
+    """Time the generator beside a plain schema validator (make bench)."""
+    from .evidence.bench import run
+
+    with _Progress() as progress:
+        ours, theirs = run(rounds, progress)
+    for timing in (ours, theirs):
+        click.echo(f"{timing.name:<20} median {timing.median:.3f} s of {len(timing.seconds)} rounds")
+    click.echo(f"{'ratio':<20} {ours.median / theirs.median:.2f}")
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; nothing but a mistake of ours is ever shown as more than a message."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows its escape
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        colour = False if os.environ.get("NO_COLOR") else None  # None: on a terminal only
+        with cli.make_context("chatwright", sys.argv[1:], color=colour) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except UsageError as error:
+        _fail(str(error), USAGE)
+    except CatalogueError as error:
+        _fail(
+            f"{error}\n{_count(len(error.problems), 'problem')}; after the change run: {_command()}", MISTAKE, bare=True
+        )
+    except ChatwrightError as error:
+        _fail(str(error), MISTAKE)
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINE)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", MISTAKE)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}", MISTAKE)
+    except Exception as error:
+        if os.environ.get("CHATWRIGHT_DEBUG"):
+            raise
+        _fail(f"this is a mistake in chatwright, not yours: {type(error).__name__}: {error}\n{_REPORT}", OUR_BUG)
+    sys.exit(FINE)
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _load(folders: Iterable[Path]) -> Catalogue:
+    from .pipeline import load_public_catalogue
+
+    return load_public_catalogue(*folders)
+
+
+def _find_template(catalogue: Catalogue, name: str) -> Template:
+    if template := catalogue.templates.get(name):
+        return template
+    also = [other.name for other in catalogue.templates.values() if name in other.registered.values()]
+    hint = f" (did you mean {also[0]!r}?)" if also else _suggestion(name, catalogue.templates)
+    raise UsageError(f"there is no template {name!r}{hint}; run: chatwright list")
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _family(spec: Any, search: str) -> dict[str, Any] | None:
+    """What ``list`` says about a family: all of it where the family matches, else what matches in it."""
+    templates = [{"name": item.name, "registered": dict(item.registered)} for item in spec.templates]
+    checkpoints = [
+        {"name": checkpoint.title, "template": group.template, **checkpoint.ids}
+        for group in spec.models
+        for checkpoint in group.checkpoints
+    ]
+    family = {"name": spec.name, "title": spec.title, "publisher": spec.publisher}
+    if not _matches(family, search):
+        templates = [item for item in templates if _matches(item, search)]
+        checkpoints = [item for item in checkpoints if _matches(item, search)]
+        if not templates and not checkpoints:
+            return None
+    return {**family, "templates": templates, "checkpoints": checkpoints}
+
+
+def _matches(item: Mapping[str, Any], search: str) -> bool:
+    values = (value for field in item.values() for value in (field.values() if isinstance(field, Mapping) else [field]))
+    return any(search in value.casefold() for value in values if value)
+
+
+def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
+    from dataclasses import fields
+
+    from .meaning.visible import slot_text
+    from .pipeline.index import template_entry
+
+    slots = {field.name: getattr(template.slots, field.name) for field in fields(template.slots)}
+    return {
+        **template_entry(template, rendering.deployments),
+        "slots": {name: slot if isinstance(slot, str) else slot_text(slot) for name, slot in slots.items()},
+        "fidelity": rendering.fidelity.get(template.name, {}),
+    }
+
+
+def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:
+    from .meaning.render import Kind, render
+
+    for kind in Kind:
+        messages = scenario.asked if kind is Kind.PROMPT else scenario.messages
+        try:
+            pieces = render(
+                template,
+                messages,
+                scenario.tools,
+                kind=kind,
+                thinking=scenario.thinking,
+                preserve_thinking=scenario.preserve_thinking,
+            )
+            yield kind, pieces
+        except Unsupported as reason:
+            yield kind, reason
+
+
+def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        kind.value: (
+            {"unsupported": str(pieces)}
+            if isinstance(pieces, Unsupported)
+            else {"pieces": [asdict(piece) for piece in pieces]}
+        )
+        for kind, pieces in _texts(template, scenario)
+    }
+
+
+# -- printing --------------------------------------------------------------------------------------------------------
+
+
+def _echo_summary(data: Mapping[str, Any]) -> None:
+    click.secho(data["template"], bold=True, nl=False)
+    click.echo(f"  family {data['family']}")
+    rows = [(f"  {framework}", name or "-") for framework, name in data["registered"].items()]
+    rows += [(f"  {target}", path or f"- {data['reasons'].get(target, '')}") for target, path in data["files"].items()]
+    rows.append(("  stop words", " ".join(map(_visible, data["stop_words"])) or "-"))
+    rows.append(("  default system", "-" if data["default_system"] is None else _visible(data["default_system"])))
+    rows.append(("  tool format", data["tool_format"] or "-"))
+    rows.append(("  thinking", "yes" if data["thinking"] else "no"))
+    _echo_table(rows)
+    click.echo("slots")
+    _echo_table([(f"  {name}", text) for name, text in data["slots"].items() if text is not None])
+    click.echo("fidelity")
+    found = [(f"  {engine}", _verdict(verdict)) for engine, verdict in data["fidelity"].items()]
+    _echo_table(found or [("  unverified", "no engine has read these files")])
+
+
+def _verdict(verdict: Mapping[str, Any]) -> str:
+    if "counts" not in verdict:
+        return str(verdict["status"])
+    counts = ", ".join(f"{count} {status}" for status, count in verdict["counts"].items())
+    return f"{counts}  ({verdict['version']}, {verdict['grade']})"
+
+
+def _echo_scenario(template: Template, name: str, scenario: Scenario) -> None:
+    from .meaning.visible import rows
+
+    shown: dict[str, str] = {}
+    for kind, pieces in _texts(template, scenario):
+        title = f"{name}: {kind.value.replace('_', ' ')}"
+        if isinstance(pieces, Unsupported):
+            text = f"  unsupported: {pieces}\n"
+        else:
+            text = "".join(
+                f"{'*' if row.trained else ' '} {click.style(f'{row.role:<11}', fg=_COLOURS[row.role])} "
+                f"{click.style(row.text, fg=_COLOURS[row.role], bold=row.trained)}\n"
+                for row in rows(pieces)
+            )
+        same = next((title for title, known in shown.items() if known == text), None)
+        click.echo()
+        click.secho(title, bold=True)
+        click.echo(f"  the same as {same}" if same else text, nl=bool(same))
+        shown[title] = text
+    click.echo("\n* trained on   · space   → tab   ⏎ newline   <bos> <eos> the tokenizer's own tokens")
+
+
+def _echo_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _echo_diff(diff: str) -> None:
+    for line in diff.splitlines(keepends=True):
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
+        click.echo(click.style(line, fg=colour) if colour else line, nl=False)
+
+
+def _visible(text: str) -> str:
+    from .meaning.visible import visible
+
+    return visible(text)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _shown(path: Path) -> str:
+    """The path as the user would write it."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _command(leave_out: Iterable[str] = ()) -> str:
+    import shlex
+
+    return "chatwright " + shlex.join(argument for argument in sys.argv[1:] if argument not in leave_out)
+
+
+def _fail(message: str, code: int, *, bare: bool = False) -> NoReturn:
+    click.echo(message if bare else f"error: {message}", err=True)
+    sys.exit(code)
+
+
+class _Progress:
+    """One line on the terminal that says what is being done once a second has passed; silent anywhere else."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.shown = False
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self.step
+
+    def step(self, what: str) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self.start > 1:
+            click.echo(f"\r\033[K{what}", err=True, nl=False)
+            self.shown = True
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            click.echo("\r\033[K", err=True, nl=False)

@@ -1,0 +1,55 @@
+"""What can be wrong, and where: the bottom floor, imported by all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a file the author wrote; ``line`` and ``column`` count from 1, 0 means the whole file."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing the author must change.
+
+    ``breadcrumb`` is the path of keys in the author's own words (``templates.llama4.slots.user``), ``message`` says
+    what is wrong and, where one exists, the nearest valid alternative.
+    """
+
+    location: Location
+    breadcrumb: str
+    message: str
+
+    def __str__(self) -> str:
+        crumb = f"{self.breadcrumb}: " if self.breadcrumb else ""
+        return f"{self.location}: {crumb}{self.message}"
+
+
+class ChatwrightError(Exception):
+    """A mistake of the user's that the command line reports without a traceback (exit code 1)."""
+
+
+class CatalogueError(ChatwrightError):
+    """The specs cannot be used; carries every problem of every file, sorted by place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(ChatwrightError):
+    """The command was called with something that does not exist (exit code 2)."""
+
+
+class Unsupported(Exception):
+    """A target, or the renderer, cannot express what it was asked for; the message is the reason."""

@@ -1,0 +1,136 @@
+"""What the checks share: the workbench they stand at, the report they give, and how results are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...catalogue.evidence import EngineEvidence, Result, TemplateEvidence
+from ...catalogue.model import Catalogue
+from ...errors import Unsupported
+from ...targets.protocol import Deployment
+from ..scenarios import Scenario, scenarios
+from ..vectors import Truth
+
+Results = dict[str, Result]
+
+
+@dataclass
+class Workbench:
+    """What the checks share: the catalogue, the tree that was generated from it, and the truths found so far."""
+
+    catalogue: Catalogue
+    root: Path  # the folder that holds generated/
+    deployments: Mapping[str, Mapping[str, Deployment]]
+    tokenizer_root: Path | None = None
+    swift_3: Path | None = None
+    truths: dict[str, Truth] = field(default_factory=dict)  # by template; LLaMA-Factory's where both frameworks have one
+    recorded: list[Truth] = field(default_factory=list)  # every framework's
+
+    def add_truth(self, template: str, truth: Truth) -> None:
+        """Keep what a framework's built-in writes for a template."""
+        self.truths.setdefault(template, truth)
+        self.recorded.append(truth)
+
+    def body(self, target: str, template: str) -> str | None:
+        """The text of a template's file, header included; None where the target refuses it."""
+        path = self.deployments[target][template].path
+        return None if path is None else (self.root / "generated" / path).read_text(encoding="utf-8")
+
+    def evidence(
+        self, engine: str, version: str, grade: str, target: str, found: Mapping[str, Results]
+    ) -> EngineEvidence:
+        """The evidence of one engine, bound to the files it read."""
+        artefacts = {name: self.deployments[target][name].sha256 for name in found}
+        templates = {
+            name: TemplateEvidence(sha256, found[name]) for name, sha256 in artefacts.items() if sha256 is not None
+        }
+        return EngineEvidence(engine, version, grade, target, templates)
+
+
+@dataclass
+class Report:
+    """What one engine's check found; ``skipped`` says why it could not be had, ``wrong`` lists every failure."""
+
+    engine: str
+    lines: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    evidence: EngineEvidence | None = None
+    skipped: str | None = None
+
+
+class Refusal(str):
+    """The reason an engine gives for not writing a text."""
+
+
+def attempt(action: Callable[[], Any]) -> Any:
+    """What the action returns, or the :class:`Refusal` it raised as :class:`Unsupported`."""
+    try:
+        return action()
+    except Unsupported as reason:
+        return Refusal(str(reason))
+
+
+def compare(
+    truth: Truth,
+    write: Callable[[Scenario], str],
+    due: Callable[[str], str] = lambda prompt: prompt,
+    changes: Callable[[Scenario], str | None] = lambda scenario: None,
+) -> Results:
+    """Hold what an engine writes against a framework's inference prompts.
+
+    ``due`` is what the engine must make of a prompt; ``changes`` tells what the engine does to a request before it
+    reads the file, which no file can mend.
+    """
+    results: Results = {}
+    for scenario in scenarios().values():
+        expected = truth.prompt(scenario.name)
+        if expected is None:
+            results[scenario.name] = Result("no upstream truth", truth.reason(scenario.name))
+            continue
+        expected = due(expected)
+        if change := changes(scenario):
+            results[scenario.name] = Result("differs", change)
+            continue
+        got = attempt(lambda scenario=scenario: write(scenario))
+        if isinstance(got, Refusal):
+            results[scenario.name] = Result("unsupported", str(got))
+        elif got == expected:
+            results[scenario.name] = Result("exact")
+        else:
+            results[scenario.name] = Result("differs", difference(got, expected))
+    return results
+
+
+def difference(got: str, expected: str) -> str:
+    """Where two texts part, in words."""
+    start = next(
+        (i for i, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other),
+        min(len(got), len(expected)),
+    )
+    return f"at character {start}: {got[start : start + 20]!r} instead of {expected[start : start + 20]!r}"
+
+
+def not_exact(found: Mapping[str, Mapping[str, Result]]) -> list[str]:
+    """Every result that is neither exact nor without an upstream truth, in words."""
+    return [
+        f"{name}, {scenario}: {result.status}: {result.reason}"
+        for name, results in found.items()
+        for scenario, result in results.items()
+        if result.status not in ("exact", "no upstream truth")
+    ]
+
+
+def tally(what: str, found: Mapping[str, Mapping[str, Result]]) -> str:
+    """How many results there are of each status, in words."""
+    counts: dict[str, int] = {}
+    for result in _all(found):
+        counts[result.status] = counts.get(result.status, 0) + 1
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{what}: {len(found)} templates, {told}"
+
+
+def _all(found: Mapping[str, Mapping[str, Result]]) -> Iterable[Result]:
+    return (result for results in found.values() for result in results.values())

@@ -1,0 +1,130 @@
+"""The generated Jinja in the engines that read it, as text and as the token ids of real tokenizers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+from ...catalogue.evidence import Result
+from ...catalogue.model import Template
+from ...meaning.render import Kind
+from .. import frozen
+from ..engines import jinja, llamafactory, npm_tokenizers
+from ..scenarios import Scenario, scenarios
+from ..vectors import BOS, EOS, TODAY, Truth
+from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, not_exact, tally
+
+
+def check_transformers(bench: Workbench) -> Report:
+    """The generated Jinja through transformers' engine against the frameworks' own inference prompts."""
+    version = importlib.metadata.version("transformers")
+    report = _check_jinja(bench, "transformers", version, "engine", jinja.transformers_renderer)
+    assert report.evidence is not None
+    for name, template in report.evidence.templates.items():
+        if bench.truths[name].framework == "llamafactory":
+            report.wrong += not_exact({name: template.results})
+    return report
+
+
+def check_sglang(bench: Workbench) -> Report:
+    """The same files after SGLang's loading: the same text everywhere."""
+    report = _check_jinja(bench, "sglang", "0.5.23", "emulated@0.5.23", jinja.sglang_renderer)
+    report.wrong += _same_as_transformers(bench, jinja.sglang_renderer, lambda scenario: True)
+    return report
+
+
+def check_minijinja(bench: Workbench) -> Report:
+    """The same files in minijinja: the same text wherever no JSON is written."""
+    version = importlib.metadata.version("minijinja")
+    report = _check_jinja(bench, "minijinja", version, "engine", jinja.minijinja_renderer)
+    report.wrong += _same_as_transformers(bench, jinja.minijinja_renderer, lambda scenario: not scenario.json)
+    return report
+
+
+def _check_jinja(
+    bench: Workbench, engine: str, version: str, grade: str, compile_source: Callable[[str], jinja.Render]
+) -> Report:
+    found: dict[str, Results] = {}
+    for name, truth in bench.truths.items():
+        source = bench.body("vllm", name)
+        if source is None:
+            continue
+        with frozen.day(TODAY):
+            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos))
+    report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
+    report.evidence = bench.evidence(engine, version, grade, "vllm", found)
+    return report
+
+
+def _jinja_texts(renderer: jinja.Render, eos: str) -> Callable[[Scenario], str]:
+    return lambda scenario: renderer(jinja.variables(scenario, bos=BOS, eos=eos))
+
+
+def _same_as_transformers(
+    bench: Workbench, compile_source: Callable[[str], jinja.Render], wanted: Callable[[Scenario], bool]
+) -> list[str]:
+    wrong = []
+    for name in bench.catalogue.templates:
+        source = bench.body("vllm", name)
+        if source is None:
+            continue
+        with frozen.day(TODAY):
+            one, other = jinja.transformers_renderer(source), compile_source(source)
+            for scenario in filter(wanted, scenarios().values()):
+                given = jinja.variables(scenario, bos=BOS, eos=EOS)
+                expected, got = attempt(lambda: one(given)), attempt(lambda: other(given))
+                refused = isinstance(expected, Refusal) and isinstance(got, Refusal)
+                if expected != got and not refused:
+                    wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
+    return wrong
+
+
+def check_token_ids(bench: Workbench) -> Report:
+    """Slot-wise training ids of LLaMA-Factory against the ids of the served text, with real tokenizers."""
+    report = Report("token-ids")
+    if bench.tokenizer_root is None:
+        report.skipped = "the folder of real tokenizers is not given"
+        return report
+    built_ins = llamafactory.templates()
+    found: dict[str, Results] = {}
+    for package, names in npm_tokenizers.TOKENIZERS.items():
+        for name in names:
+            tokenizer = npm_tokenizers.load_tokenizer(bench.tokenizer_root / package / "models")
+            template = bench.catalogue.templates[name]
+            found[name] = _token_results(bench, template, tokenizer, built_ins[template.registered["llamafactory"]])
+    report.lines.append(tally(f"token ids with {len(npm_tokenizers.TOKENIZERS)} real tokenizers", found))
+    report.evidence = bench.evidence("token-ids", "@lenml/tokenizer 3.7.2", "engine", "vllm", found)
+    return report
+
+
+def _token_results(bench: Workbench, template: Template, tokenizer: Any, built_in: Any) -> Results:
+    built_in.fix_special_tokens(tokenizer)
+    source = bench.body("vllm", template.name)
+    assert source is not None
+    renderer = jinja.transformers_renderer(source)
+    results: Results = {}
+    for scenario in scenarios().values():
+        with frozen.day(TODAY):
+            trained = attempt(lambda: llamafactory.encode(built_in, tokenizer, scenario, Kind.PROMPT).ids)
+            if isinstance(trained, Refusal):
+                results[scenario.name] = Result("no upstream truth", str(trained))
+                continue
+            given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
+            served = tokenizer.encode(renderer(given), add_special_tokens=False)
+        if served == trained:
+            results[scenario.name] = Result("exact")
+        else:
+            results[scenario.name] = Result("differs", _boundary(tokenizer, trained, served))
+    return results
+
+
+def _boundary(tokenizer: Any, trained: list[int], served: list[int]) -> str:
+    """Where training and serving cut the same text differently."""
+    start = next(
+        (i for i, (one, other) in enumerate(zip(trained, served, strict=False)) if one != other),
+        min(len(trained), len(served)),
+    )
+    one, other = (tokenizer.convert_ids_to_tokens(ids[start : start + 3]) for ids in (trained, served))
+    before = tokenizer.decode(trained[max(0, start - 3) : start])
+    return f"after {before!r} training writes the tokens {one}, serving {other}"

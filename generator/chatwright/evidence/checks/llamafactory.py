@@ -1,0 +1,123 @@
+"""LLaMA-Factory: our registrations beside its built-ins, and what the built-ins write, which is the truth."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...catalogue.evidence import Result
+from ...catalogue.model import Template
+from ...meaning.conversation import Call
+from ...meaning.render import Kind
+from ...meaning.tool_formats import format_calls, format_tools, tool_formats
+from .. import frozen
+from ..engines import llamafactory, registries, tokenizers
+from ..fuzz import tools_and_calls
+from ..scenarios import scenarios
+from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
+from .bench import Refusal, Report, Results, Workbench, attempt, not_exact, tally
+
+
+def check_llamafactory(bench: Workbench) -> Report:
+    """Registry equality, token equality in every kind of text, and the truth the other engines are compared with."""
+    report = Report("llamafactory")
+    built_ins = dict(llamafactory.templates())
+    built_in_models = llamafactory.registered_models()
+    with registries.registries(empty=True) as live, registries.generated_package(bench.root) as package:
+        package.register_all()
+        ours, our_models = dict(live), llamafactory.registered_models()
+    found: dict[str, Results] = {}
+    for template in bench.catalogue.templates.values():
+        name = template.registered["llamafactory"]
+        if name is None or name not in ours:
+            continue
+        if name not in built_ins:
+            report.lines.append(f"{name}: registered, no built-in to compare with")
+            continue
+        if differing := registries.differing_fields(ours[name], built_ins[name]):
+            report.wrong.append(f"template {name}: {', '.join(differing)} differ from the built-in's")
+        truth, equal = _llamafactory_truth(template, built_ins[name], ours[name])
+        bench.add_truth(template.name, truth)
+        found[template.name] = _results(truth, lambda scenario: equal[scenario])
+    report.wrong += _models_wrong(our_models, built_in_models, {name for name in ours if name in built_ins})
+    report.wrong += registries.beside_the_built_ins(bench.root)
+    report.wrong += not_exact(found)
+    report.lines.append(f"{len(found)} templates and {len(our_models)} models equal to the built-ins in every field")
+    report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
+    version = importlib.metadata.version("llamafactory")
+    report.evidence = bench.evidence("llamafactory", version, "engine", "llamafactory", found)
+    return report
+
+
+def _llamafactory_truth(template: Template, built_in: Any, ours: Any) -> tuple[Truth, dict[str, str | None]]:
+    """What the built-in writes, and per scenario what is wrong with ours."""
+    tokenizer = tokenizers.byte_level(bos=BOS, eos=EOS, special=_markers(template))
+    built_in.fix_special_tokens(tokenizer)
+    texts: dict[str, dict[Kind, tuple[Run, ...] | str]] = {}
+    wrong: dict[str, str | None] = {}
+    for scenario in scenarios().values():
+        texts[scenario.name] = {}
+        wrong[scenario.name] = None
+        for kind in Kind:
+            with frozen.day(TODAY):
+                there = attempt(lambda kind=kind: llamafactory.encode(built_in, tokenizer, scenario, kind))
+                here = attempt(lambda kind=kind: llamafactory.encode(ours, tokenizer, scenario, kind))
+            if isinstance(there, str):
+                texts[scenario.name][kind] = there
+                continue
+            if here != there:
+                wrong[scenario.name] = f"{kind.value} ids differ"
+            runs = [(tokenizers.decode(tokenizer, list(run)), trained) for run, trained in there.runs]
+            texts[scenario.name][kind] = normal(runs)
+    name = template.registered["llamafactory"] or template.name
+    return Truth("llamafactory", name, tokenizer.eos_token, llamafactory.plain_fields(built_in), texts), wrong
+
+
+def _models_wrong(
+    ours: Mapping[str, Mapping[str, Any]], built_in: Mapping[str, Mapping[str, Any]], templates: set[str]
+) -> list[str]:
+    wrong = [f"model {name}: {ours[name]} is not {built_in.get(name)}" for name in ours if ours[name] != built_in.get(name)]
+    expected = {name for name, model in built_in.items() if model["template"] in templates}
+    wrong += [f"model {name} of LLaMA-Factory is in no spec" for name in sorted(expected - ours.keys())]
+    return wrong
+
+
+def check_tool_formats(bench: Workbench) -> Report:
+    """Every tool format against LLaMA-Factory's own Python on random tools and calls."""
+    report = Report("tool formats")
+    cases = list(tools_and_calls(1000))
+    for definition in tool_formats().values():
+        theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"])
+        refused = 0
+        with frozen.day(TODAY):
+            for tools, calls in cases:
+                given = [Call(call["name"], call["arguments"]) for call in calls]
+                if format_tools(definition, tools, TODAY) != theirs.tools(tools):
+                    report.wrong.append(f"{definition.name}: the description of {tools} differs")
+                ours, upstream = attempt(lambda: format_calls(definition, given)), attempt(lambda: theirs.calls(calls))
+                both_refuse = isinstance(ours, Refusal) and isinstance(upstream, Refusal)
+                refused += both_refuse
+                if ours != upstream and not both_refuse:
+                    report.wrong.append(f"{definition.name}: the calls {calls} differ")
+        report.lines.append(f"{definition.name}: {len(cases)} random cases equal ({refused} refused by both)")
+    return report
+
+
+def _results(truth: Truth, wrong: Callable[[str], str | None]) -> Results:
+    results: Results = {}
+    for scenario in truth.texts:
+        if (reason := truth.reason(scenario)) is not None and all(
+            truth.reason(scenario, kind) is not None for kind in Kind
+        ):
+            results[scenario] = Result("no upstream truth", reason)
+        else:
+            results[scenario] = Result("differs", wrong(scenario)) if wrong(scenario) else Result("exact")
+    return results
+
+
+def _markers(template: Template) -> list[str]:
+    """The texts that the template writes as single tokens, and its stop words."""
+    slots = template.slots
+    parts = [part for slot in vars(slots).values() if isinstance(slot, tuple) for part in slot]
+    return sorted({part.value for part in parts if part.kind == "token"} | set(template.stop_words))

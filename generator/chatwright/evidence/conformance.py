@@ -1,0 +1,99 @@
+"""Conformance: the generated files against the live frameworks and engines, and the evidence of it.
+
+:func:`run` renders the catalogue into a folder of its own, lets each engine read its files, compares what they write
+with what the frameworks' built-in templates write, and returns one report per engine. Nothing here prints.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..catalogue.evidence import dump_evidence
+from ..errors import ChatwrightError
+from ..pipeline import generate, load_public_catalogue, render
+from ..resources import checkout_root
+from .checks.bench import Report, Workbench
+from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
+from .checks.llamafactory import check_llamafactory, check_tool_formats
+from .checks.reference import check_reference
+from .checks.serving import check_lmdeploy, check_ollama
+from .checks.swift import check_swift, check_swift_3
+from .scenarios import scenarios
+from .vectors import dump_vectors, vector_path
+
+Progress = Callable[[str], None]
+
+# The frameworks come first: what their built-ins write is the truth for the engines.
+CHECKS = (
+    check_llamafactory,
+    check_tool_formats,
+    check_swift,
+    check_swift_3,
+    check_reference,
+    check_transformers,
+    check_sglang,
+    check_minijinja,
+    check_token_ids,
+    check_ollama,
+    check_lmdeploy,
+)
+
+
+def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress: Progress) -> list[Report]:
+    """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
+
+    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3. An engine that cannot be had is
+    reported as skipped, and its evidence stays as it was.
+
+    Raises:
+        ChatwrightError: this is not a checkout.
+    """
+    root = checkout_root()
+    if root is None:
+        raise ChatwrightError("conformance needs a checkout of the repository")
+    logging.disable(logging.ERROR)
+    catalogue = load_public_catalogue()
+    with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
+        work = Path(folder)
+        rendering = render(catalogue)
+        generate(catalogue, work / "generated")
+        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3)
+        reports = []
+        for check in CHECKS:
+            progress(check.__doc__.splitlines()[0] if check.__doc__ else check.__name__)
+            reports.append(check(bench))
+        reports.append(_vectors(bench, root / "tests" / "vectors", record))
+        _write_evidence(reports, root / "tests" / "evidence")
+    return reports
+
+
+def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
+    report = Report("vectors")
+    base = frozenset(name for name, scenario in scenarios().items() if scenario.base)
+    due = {vector_path(folder, truth.framework, truth.name): dump_vectors(truth, base) for truth in bench.recorded}
+    frameworks = {truth.framework for truth in bench.recorded}
+    there = {path for framework in frameworks for path in (folder / framework).glob("*.json")}
+    if record:
+        for path in there - due.keys():
+            path.unlink()
+        for path, text in due.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        report.lines.append(f"{len(due)} recorded")
+        return report
+    for path in sorted(there | due.keys()):
+        if path not in due or path not in there or path.read_text(encoding="utf-8") != due[path]:
+            report.wrong.append(f"{path.parent.name}/{path.name} is not what the framework writes; run `make record`")
+    report.lines.append(f"{len(due)} compared with the live frameworks")
+    return report
+
+
+def _write_evidence(reports: list[Report], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for report in reports:
+        if report.evidence is not None:
+            path = folder / f"{report.evidence.engine}.json"
+            path.write_text(dump_evidence(report.evidence), encoding="utf-8")

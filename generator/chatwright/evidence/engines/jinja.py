@@ -1,0 +1,72 @@
+"""The engines that read a Jinja chat template: transformers (and so vLLM), SGLang's loading of a file, and minijinja."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from ...errors import Unsupported
+from ..scenarios import Scenario
+
+Render = Callable[[dict[str, Any]], str]
+
+
+def variables(scenario: Scenario, *, bos: str | None, eos: str | None) -> dict[str, Any]:
+    """What a chat server hands to the template for the prompt of a scenario.
+
+    ``apply_chat_template`` passes the special tokens that the tokenizer has, and no others.
+    """
+    given: dict[str, Any] = {
+        "messages": [dict(message) for message in scenario.asked],
+        "tools": list(scenario.tools) if scenario.tools else None,
+        "documents": None,
+        "add_generation_prompt": True,
+    }
+    given.update({key: token for key, token in (("bos_token", bos), ("eos_token", eos)) if token is not None})
+    if scenario.thinking is not None:
+        given["enable_thinking"] = scenario.thinking
+    if scenario.preserve_thinking:
+        given["preserve_thinking"] = True
+    return given
+
+
+def transformers_renderer(source: str) -> Render:
+    """transformers' own engine, which vLLM uses as well."""
+    from jinja2 import TemplateError
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    template = _compile_jinja_template(source)
+
+    def render(given: dict[str, Any]) -> str:
+        try:
+            return str(template.render(**given))
+        except TemplateError as error:
+            raise Unsupported(f"the template raises: {error.message}") from error
+
+    return render
+
+
+def sglang_renderer(source: str) -> Render:
+    """The same engine after SGLang's loading of a ``.jinja`` file (``template_manager.py`` of 0.5.23, emulated)."""
+    return transformers_renderer(source.strip("\n").replace("\\n", "\n"))
+
+
+def minijinja_renderer(source: str) -> Render:
+    """minijinja, with the two functions that chat servers add to it."""
+    import minijinja
+
+    def refuse(message: str) -> None:
+        raise minijinja.TemplateError(message)
+
+    environment = minijinja.Environment(trim_blocks=True, lstrip_blocks=True, pycompat=True)
+    environment.add_global("raise_exception", refuse)
+    environment.add_global("strftime_now", lambda pattern: date.today().strftime(pattern))
+
+    def render(given: dict[str, Any]) -> str:
+        try:
+            return str(environment.render_str(source, **given))
+        except minijinja.TemplateError as error:
+            raise Unsupported(f"the template raises: {error}") from error
+
+    return render

@@ -1,0 +1,153 @@
+"""The real LLaMA-Factory: its registries, and what its templates write."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import logging
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ...errors import Unsupported
+from ...meaning.render import Kind
+from ..adapters import to_llamafactory
+from ..scenarios import Scenario
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A rendered text as runs of token ids; ``trained`` marks the runs a model learns to write."""
+
+    runs: tuple[tuple[tuple[int, ...], bool], ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """All token ids in order."""
+        return [token for run, _ in self.runs for token in run]
+
+
+def load() -> types.ModuleType:
+    """Import LLaMA-Factory's templates.
+
+    They import torchaudio, which has no CPU build for this torch and is not needed for text: an empty module stands in
+    for it where it is missing.
+
+    Raises:
+        ImportError: LLaMA-Factory is not installed.
+    """
+    if "torchaudio" not in sys.modules and importlib.util.find_spec("torchaudio") is None:
+        module = types.ModuleType("torchaudio")
+        module.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+        sys.modules["torchaudio"] = module
+    import llamafactory.data.template as template
+
+    logging.getLogger("llamafactory").setLevel(logging.ERROR)
+    return template
+
+
+def templates() -> dict[str, Any]:
+    """The registry of templates, the live object."""
+    registry: dict[str, Any] = load().TEMPLATES
+    return registry
+
+
+def encode(template: Any, tokenizer: Any, scenario: Scenario, kind: Kind) -> Encoded:
+    """What the template writes for a scenario, through ``encode_oneturn`` and ``encode_multiturn``.
+
+    Raises:
+        Unsupported: LLaMA-Factory's entry points cannot carry the scenario.
+    """
+    reasoning = "Reasoning" in type(template).__name__
+    fused = type(template).__name__ == "Llama2Template"
+    messages = scenario.asked if kind is Kind.PROMPT else scenario.messages
+    conversation = to_llamafactory(
+        messages,
+        scenario.tools,
+        thought_words=tuple(template.thought_words) if reasoning else None,
+        tool_call_words=None if fused else tuple(template.tool_call_words),
+    )
+    before = template.enable_thinking, template.preserve_thinking
+    template.enable_thinking = True if scenario.thinking is None else scenario.thinking  # hparams/data_args.py
+    template.preserve_thinking = scenario.preserve_thinking
+    try:
+        return _encode(template, tokenizer, conversation.messages, conversation.system, conversation.tools, kind)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise Unsupported(f"LLaMA-Factory raises {type(error).__name__}: {error}") from error
+    finally:
+        template.enable_thinking, template.preserve_thinking = before
+
+
+def _encode(
+    template: Any, tokenizer: Any, messages: list[dict[str, str]], system: str, tools: str, kind: Kind
+) -> Encoded:
+    if kind is Kind.PROMPT:
+        reply = {"role": "assistant", "content": ""}
+        prompt, _ = template.encode_oneturn(tokenizer, [*messages, reply], system, tools)
+        return Encoded(((tuple(prompt), False),))
+    dropped = kind is Kind.TRAINING_DROPPED
+    pairs: Sequence[tuple[list[int], list[int]]]
+    pairs = template.encode_multiturn(tokenizer, messages, system, tools, dropped)
+    runs = []
+    for index, (asked, reply_ids) in enumerate(pairs):
+        learned = not dropped or index == len(pairs) - 1  # data/processor/supervised.py, mask_history
+        runs += [(tuple(asked), False), (tuple(reply_ids), learned)]
+    return Encoded(tuple(runs))
+
+
+@dataclass(frozen=True)
+class ToolWriters:
+    """LLaMA-Factory's own Python for one tool format: from bare functions, and from calls, to text."""
+
+    tools: Callable[[list[dict[str, Any]]], str]
+    calls: Callable[[list[dict[str, Any]]], str]
+
+
+def tool_writers(name: str) -> ToolWriters:
+    """The writers of a tool format; what they refuse raises :class:`Unsupported`."""
+    load()
+    from llamafactory.data.tool_utils import FunctionCall, get_tool_utils
+
+    utils = get_tool_utils(name)
+
+    def calls(given: list[dict[str, Any]]) -> str:
+        named = [FunctionCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False)) for call in given]
+        try:
+            return str(utils.function_formatter(named))
+        except ValueError as error:
+            raise Unsupported(str(error)) from error
+
+    return ToolWriters(utils.tool_formatter, calls)
+
+
+def plain_fields(template: Any) -> dict[str, Any]:
+    """A registered template as plain data: formatters as class name, slots and tool format; sets as lists."""
+    out: dict[str, Any] = {"template_class": type(template).__name__}
+    for field in fields(template):
+        value = getattr(template, field.name)
+        if field.name.startswith("format_"):
+            slots = [sorted(slot) if isinstance(slot, set) else slot for slot in value.slots]
+            out[field.name] = [type(value).__name__, slots, value.tool_format]
+        elif field.name == "mm_plugin":
+            out[field.name] = {"class": type(value).__name__, **vars(value)}
+        else:
+            out[field.name] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def registered_models() -> dict[str, Mapping[str, Any]]:
+    """The registries of models as plain data: ids per hub, default template and multimodality by name."""
+    from llamafactory.extras.constants import DEFAULT_TEMPLATE, MULTIMODAL_SUPPORTED_MODELS, SUPPORTED_MODELS
+
+    return {
+        name: {
+            "ids": {source.name: path for source, path in ids.items()},
+            "template": DEFAULT_TEMPLATE.get(name),
+            "multimodal": name in MULTIMODAL_SUPPORTED_MODELS,
+        }
+        for name, ids in SUPPORTED_MODELS.items()
+    }
+

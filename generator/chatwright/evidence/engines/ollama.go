@@ -1,0 +1,239 @@
+// Renders Ollama templates: the real text/template around the data that Ollama gives it.
+//
+// One JSON request a line on the standard input, one JSON answer a line on the standard output. The rules are those of
+// Ollama's template/template.go and thinking/template.go (August 2026, v0.33.0-rc2), written anew from what they do.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/template"
+	"text/template/parse"
+	"time"
+)
+
+type call struct {
+	Function struct {
+		Index     int
+		Name      string
+		Arguments arguments
+	}
+}
+
+type arguments map[string]any
+
+func (a arguments) String() string { return toJSON(a) }
+
+type message struct {
+	Role       string
+	Content    string
+	Thinking   string
+	Images     [][]byte
+	ToolCalls  []call
+	ToolName   string
+	ToolCallID string
+}
+
+type request struct {
+	Template   string
+	Messages   []message
+	Think      bool
+	ThinkLevel string
+	IsThinkSet bool
+	Today      string // YYYY-MM-DD
+}
+
+type answer struct {
+	Text      string   `json:"text"`
+	Error     string   `json:"error"`
+	Variables []string `json:"variables"` // the lower-case names of the fields and variables that the template reads
+	Opening   string   `json:"opening"`   // the texts around a thought, empty where Ollama finds none
+	Closing   string   `json:"closing"`
+}
+
+func main() {
+	input := bufio.NewReader(os.Stdin)
+	output := json.NewEncoder(os.Stdout)
+	output.SetEscapeHTML(false)
+	for {
+		line, err := input.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var r request
+		if err := json.Unmarshal(line, &r); err != nil {
+			output.Encode(answer{Error: err.Error()})
+			continue
+		}
+		output.Encode(respond(r))
+	}
+}
+
+func respond(r request) answer {
+	today, err := time.Parse(time.DateOnly, r.Today)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	parsed, err := template.New("").Option("missingkey=zero").Funcs(functions(today)).Parse(r.Template)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	found := inspect(parsed)
+	if found.Error != "" {
+		return found
+	}
+	if !slices.Contains(found.Variables, "messages") {
+		// Ollama renders such a template turn by turn, after it has appended {{ .Response }} where that is missing.
+		found.Error = "the template does not read .Messages"
+		return found
+	}
+	system, messages := collate(r.Messages)
+	var text strings.Builder
+	err = parsed.Execute(&text, map[string]any{
+		"System":     system,
+		"Messages":   messages,
+		"Tools":      nil,
+		"Response":   "",
+		"Think":      r.Think,
+		"ThinkLevel": r.ThinkLevel,
+		"IsThinkSet": r.IsThinkSet,
+	})
+	if err != nil {
+		found.Error = err.Error()
+	}
+	found.Text = text.String()
+	return found
+}
+
+func functions(today time.Time) template.FuncMap {
+	return template.FuncMap{
+		"json":             toJSON,
+		"currentDate":      func(...string) string { return today.Format(time.DateOnly) },
+		"yesterdayDate":    func(...string) string { return today.AddDate(0, 0, -1).Format(time.DateOnly) },
+		"toTypeScriptType": func(any) string { return "any" },
+	}
+}
+
+func toJSON(value any) string {
+	text, _ := json.Marshal(value)
+	return string(text)
+}
+
+// collate joins the texts of all system messages, and merges neighbours of one role, tool messages excepted.
+func collate(messages []message) (string, []*message) {
+	var system []string
+	var merged []*message
+	for i := range messages {
+		next := &messages[i]
+		if next.Role == "system" {
+			system = append(system, next.Content)
+		}
+		if n := len(merged); n > 0 && next.Role != "tool" && merged[n-1].Role == next.Role {
+			merged[n-1].Content += "\n\n" + next.Content
+			continue
+		}
+		merged = append(merged, next)
+	}
+	return strings.Join(system, "\n\n"), merged
+}
+
+// inspect finds what the template reads, and the texts around a thought: in the nearest list of nodes around a .Thinking
+// that stands in a loop over .Messages, the first and the last node, where these are plain texts.
+func inspect(parsed *template.Template) answer {
+	var found answer
+	names := map[string]bool{}
+	for _, part := range parsed.Templates() {
+		walk(part.Root, nil, func(node parse.Node, _ []parse.Node) {
+			switch n := node.(type) {
+			case *parse.FieldNode:
+				for _, name := range n.Ident {
+					names[strings.ToLower(name)] = true
+				}
+			case *parse.VariableNode:
+				for _, name := range n.Ident {
+					names[strings.ToLower(name)] = true
+				}
+			case *parse.TemplateNode:
+				if n.Pipe == nil {
+					found.Error = "undefined template specified"
+				}
+			}
+		})
+	}
+	found.Variables = slices.Sorted(maps.Keys(names))
+	walk(parsed.Root, nil, func(node parse.Node, above []parse.Node) {
+		field, ok := node.(*parse.FieldNode)
+		if !ok || field.Ident[0] != "Thinking" || !overMessages(above) {
+			return
+		}
+		for i := len(above) - 1; i >= 0; i-- {
+			if list, ok := above[i].(*parse.ListNode); ok {
+				if text, ok := list.Nodes[0].(*parse.TextNode); ok {
+					found.Opening = strings.TrimSpace(string(text.Text))
+				}
+				if text, ok := list.Nodes[len(list.Nodes)-1].(*parse.TextNode); ok {
+					found.Closing = strings.TrimSpace(string(text.Text))
+				}
+				return
+			}
+		}
+	})
+	return found
+}
+
+func overMessages(above []parse.Node) bool {
+	for i := len(above) - 1; i >= 0; i-- {
+		if loop, ok := above[i].(*parse.RangeNode); ok {
+			over := false
+			walk(loop.Pipe, nil, func(node parse.Node, _ []parse.Node) {
+				if field, ok := node.(*parse.FieldNode); ok && field.Ident[0] == "Messages" {
+					over = true
+				}
+			})
+			return over
+		}
+	}
+	return false
+}
+
+func walk(node parse.Node, above []parse.Node, visit func(parse.Node, []parse.Node)) {
+	visit(node, above)
+	above = append(above[:len(above):len(above)], node)
+	branch := func(b *parse.BranchNode) {
+		walk(b.Pipe, above, visit)
+		walk(b.List, above, visit)
+		if b.ElseList != nil {
+			walk(b.ElseList, above, visit)
+		}
+	}
+	switch n := node.(type) {
+	case *parse.ListNode:
+		for _, child := range n.Nodes {
+			walk(child, above, visit)
+		}
+	case *parse.ActionNode:
+		walk(n.Pipe, above, visit)
+	case *parse.IfNode:
+		branch(&n.BranchNode)
+	case *parse.WithNode:
+		branch(&n.BranchNode)
+	case *parse.RangeNode:
+		branch(&n.BranchNode)
+	case *parse.TemplateNode:
+		if n.Pipe != nil {
+			walk(n.Pipe, above, visit)
+		}
+	case *parse.PipeNode:
+		for _, command := range n.Cmds {
+			walk(command, above, visit)
+		}
+	case *parse.CommandNode:
+		for _, argument := range n.Args {
+			walk(argument, above, visit)
+		}
+	}
+}

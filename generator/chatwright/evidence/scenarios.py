@@ -1,0 +1,54 @@
+"""The scenario catalogue: the conversations that every template is tried on, read from ``scenarios.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ..meaning.conversation import Message
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One conversation of OpenAI messages; it ends with an assistant's reply.
+
+    ``base`` scenarios are recorded in full, the others as hashes. ``json`` marks those whose text contains JSON, which
+    engines may space or sort differently. ``thinking`` is on, off, or None where the request says nothing.
+    """
+
+    name: str
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] | None
+    thinking: bool | None
+    preserve_thinking: bool
+    base: bool
+    json: bool
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """The messages of the prompt: everything before the last reply."""
+        return self.messages[:-1]
+
+
+@cache
+def scenarios() -> Mapping[str, Scenario]:
+    """All scenarios by name, in the order of the file."""
+    file = resources.files(__package__).joinpath("scenarios.yaml")
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {
+        name: Scenario(
+            name=name,
+            messages=tuple(value["messages"]),
+            tools=tuple(value["tools"]) if "tools" in value else None,
+            thinking=value.get("thinking"),
+            preserve_thinking=value.get("preserve_thinking", False),
+            base=value.get("base", False),
+            json=value.get("json", False),
+        )
+        for name, value in data["scenarios"].items()
+    }

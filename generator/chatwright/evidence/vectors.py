@@ -1,0 +1,100 @@
+"""Vectors: what the real frameworks write for every template and scenario, recorded in ``tests/vectors``.
+
+``make record`` writes them, ``make conformance`` compares them with the live frameworks, and ``make test`` holds the
+reference renderer and the generated files against them without any framework. Base scenarios are kept in full, the
+others as SHA-256 of the very same JSON. The day is fixed, since some formats write today's date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ..meaning.render import Kind, Piece
+
+TODAY = date(2025, 3, 4)
+BOS, EOS = "<BOS>", "<EOS>"  # the tokens of the byte-level tokenizer that the frameworks write with
+
+Run = tuple[str, bool]  # a text and whether it is learned
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What one framework writes for one template: scenario -> kind -> runs, or the reason why it cannot.
+
+    ``name`` is the template's name there, ``eos`` the end-of-sequence token it leaves the tokenizer with, ``fields``
+    the registered object as plain data.
+    """
+
+    framework: str
+    name: str
+    eos: str
+    fields: Mapping[str, Any]
+    texts: Mapping[str, Mapping[Kind, tuple[Run, ...] | str]]
+
+    def prompt(self, scenario: str) -> str | None:
+        """The inference prompt of a scenario, None where the framework cannot carry it."""
+        runs = self.texts[scenario][Kind.PROMPT]
+        return None if isinstance(runs, str) else "".join(text for text, _ in runs)
+
+    def reason(self, scenario: str, kind: Kind = Kind.PROMPT) -> str | None:
+        """Why the framework cannot carry a scenario."""
+        runs = self.texts[scenario][kind]
+        return runs if isinstance(runs, str) else None
+
+
+def normal(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Runs with empty ones left out and neighbours of the same kind joined, so that equal texts compare equal."""
+    out: list[Run] = []
+    for text, trained in runs:
+        if text and out and out[-1][1] == trained:
+            out[-1] = (out[-1][0] + text, trained)
+        elif text:
+            out.append((text, trained))
+    return tuple(out)
+
+
+def piece_runs(pieces: Sequence[Piece], eos: str) -> tuple[Run, ...]:
+    """The reference renderer's pieces as runs, with the byte-level tokenizer's own tokens."""
+    own = {"bos": BOS, "eos": eos}
+    return normal([(own.get(piece.kind, piece.text), piece.trained) for piece in pieces])
+
+
+def dump_vectors(truth: Truth, base: frozenset[str]) -> str:
+    """The text of the file that holds one template's vectors."""
+    scenarios: dict[str, Any] = {}
+    for scenario, kinds in truth.texts.items():
+        scenarios[scenario] = {kind.value: _entry(runs, scenario in base) for kind, runs in kinds.items()}
+    head: dict[str, Any]
+    head = {"framework": truth.framework, "template": truth.name, "eos": truth.eos, "today": TODAY.isoformat()}
+    head["fields"] = truth.fields
+    return json.dumps({**head, "scenarios": scenarios}, ensure_ascii=False, indent=1) + "\n"
+
+
+def agrees(entry: Mapping[str, Any], runs: Sequence[Run]) -> bool:
+    """Whether runs are what a recorded entry says."""
+    given = [list(run) for run in normal(runs)]
+    if "runs" in entry:
+        return bool(entry["runs"] == given)
+    return bool(entry.get("sha256") == _hash(given))
+
+
+def vector_path(folder: Path, framework: str, name: str) -> Path:
+    """The file of one template's vectors."""
+    return folder / framework / f"{name}.json"
+
+
+def _entry(runs: tuple[Run, ...] | str, full: bool) -> dict[str, Any]:
+    if isinstance(runs, str):
+        return {"cannot": runs}
+    listed = [list(run) for run in normal(runs)]
+    return {"runs": listed} if full else {"sha256": _hash(listed)}
+
+
+def _hash(runs: list[list[Any]]) -> str:
+    return hashlib.sha256(json.dumps(runs, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,144 @@
+"""OpenAI chat messages in full, brought into the one form that rendering works on.
+
+Content may be a string, ``None`` or a list of typed parts; tool calls may be parallel and carry their arguments as an
+object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thought in front of a reply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import Unsupported
+
+Message = Mapping[str, Any]
+_MEDIA = {
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "video": "video",
+    "video_url": "video",
+    "audio": "audio",
+    "audio_url": "audio",
+    "input_audio": "audio",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call; ``arguments`` is an object."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A run of text in a turn."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Media:
+    """An image, video or audio clip in a turn."""
+
+    kind: Literal["image", "video", "audio"]
+
+
+Content = tuple[Text | Media, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn. ``user`` and ``observation`` ask, ``assistant`` answers; ``results`` holds an observation's results."""
+
+    role: Literal["user", "assistant", "observation"]
+    content: Content = ()
+    thought: str | None = None
+    calls: tuple[Call, ...] = ()
+    results: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A system message, or None where there is none, and turns that alternate, the user's first."""
+
+    system: Content | None
+    turns: tuple[Turn, ...]
+    tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters
+
+
+def read_conversation(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> Conversation:
+    """Read OpenAI messages; consecutive tool messages become one observation.
+
+    Raises:
+        Unsupported: the turns do not alternate, a system message is not the first, or a message cannot be read.
+    """
+    system: Content | None = None
+    rest = list(messages)
+    if rest and rest[0]["role"] in ("system", "developer"):
+        system = _content(rest.pop(0).get("content"))
+    turns: list[Turn] = []
+    for message in rest:
+        turn = _turn(message)
+        if turn.role == "observation" and turns and turns[-1].role == "observation":
+            turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
+            continue
+        expected = ("user", "observation") if len(turns) % 2 == 0 else ("assistant",)
+        if turn.role not in expected:
+            raise Unsupported("the roles user and assistant must take turns, the user first")
+        turns.append(turn)
+    return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools or ()))
+
+
+def _turn(message: Message) -> Turn:
+    role = message["role"]
+    content = _content(message.get("content"))
+    if role == "user":
+        return Turn("user", content)
+    if role == "tool":
+        return Turn("observation", results=(content,))
+    if role == "assistant":
+        thought = message.get("reasoning_content") or message.get("reasoning") or None
+        calls = tuple(_call(call) for call in message.get("tool_calls") or ())
+        return Turn("assistant", content, thought, calls)
+    if role in ("system", "developer"):
+        raise Unsupported("a system message must come first")
+    raise Unsupported(f"unknown role {role!r}")
+
+
+def _content(content: Any) -> Content:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(content),)
+    parts: list[Text | Media] = []
+    for part in content:
+        if part["type"] == "text":
+            parts.append(Text(part["text"]))
+        elif kind := _MEDIA.get(part["type"]):
+            parts.append(Media(kind))  # type: ignore[arg-type]
+        else:
+            raise Unsupported(f"unknown content part {part['type']!r}")
+    return tuple(parts)
+
+
+def _call(call: Mapping[str, Any]) -> Call:
+    function = _function(call)
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except json.JSONDecodeError as error:
+            raise Unsupported(f"the arguments of a call to {function['name']!r} are not JSON") from error
+    if not isinstance(arguments, Mapping):
+        raise Unsupported(f"the arguments of a call to {function['name']!r} are not an object")
+    return Call(function["name"], arguments)
+
+
+def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    function: Mapping[str, Any] = tool["function"] if "function" in tool else tool
+    return function

@@ -1,0 +1,272 @@
+"""What a spec means: the one executable meaning that every translation is tested against."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import Enum
+from typing import Any, Literal
+
+from ..catalogue.model import Part, Slot, Template, Thinking, Trim
+from ..catalogue.slots import split_content
+from ..errors import Unsupported
+from .conversation import Content, Conversation, Media, Message, Turn, read_conversation
+from .tool_formats import format_calls, format_tools, tool_format
+
+Role = Literal["prefix", "system", "user", "assistant", "observation"]
+
+
+class Kind(Enum):
+    """Which text of a conversation is rendered."""
+
+    PROMPT = "prompt"  # history and generation prompt, as the model is asked
+    TRAINING = "training"  # the whole conversation, thoughts in history kept
+    TRAINING_DROPPED = "training_dropped"  # the same without the thoughts of earlier turns; only the last reply learned
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of text of one role.
+
+    ``kind`` is ``text``, ``token`` (exactly one token), ``bos`` or ``eos`` (the tokenizer's own; ``text`` is then
+    empty). ``trained`` says whether a model learns to write it. ``joined`` says that it is tokenized together with the
+    piece before it; elsewhere slot-wise tokenization has a boundary.
+    """
+
+    text: str
+    role: Role
+    kind: Literal["text", "token", "bos", "eos"] = "text"
+    trained: bool = False
+    joined: bool = False
+
+
+def to_text(pieces: Sequence[Piece], *, bos: str = "", eos: str = "") -> str:
+    """The text of the pieces; ``bos`` and ``eos`` are the tokenizer's own tokens, empty where it has none."""
+    own = {"bos": bos, "eos": eos}
+    return "".join(own.get(piece.kind, piece.text) for piece in pieces)
+
+
+def render(
+    template: Template,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    kind: Kind = Kind.PROMPT,
+    thinking: bool | None = None,
+    preserve_thinking: bool = False,
+    today: date | None = None,
+) -> tuple[Piece, ...]:
+    """Render a conversation of OpenAI messages.
+
+    ``thinking`` is on, off, or the template's default where None; ``preserve_thinking`` keeps the thoughts of earlier
+    turns in a prompt.
+
+    Raises:
+        Unsupported: the template cannot express the conversation; the message says why.
+    """
+    conversation = read_conversation(messages, tools)
+    if kind is Kind.PROMPT and len(conversation.turns) % 2 == 0:
+        raise Unsupported("a prompt must end with a user or tool message")
+    if kind is not Kind.PROMPT and (len(conversation.turns) % 2 or not conversation.turns):
+        raise Unsupported("a training conversation must end with an assistant message")
+    renderer = _Renderer(template, conversation, kind, thinking, preserve_thinking, today or date.today())
+    return renderer.pieces()
+
+
+def remove_thoughts(text: str, words: tuple[str, str]) -> str:
+    """The text without its thoughts, which stand between the two words."""
+    return re.sub(f"{re.escape(words[0])}.*?{re.escape(words[1])}", "", text, flags=re.DOTALL)
+
+
+def trim(text: str, how: Trim) -> str:
+    """Trim the text of a turn."""
+    if how == "newlines":
+        return text.strip("\n")
+    if how == "leading_newlines":
+        return text.lstrip("\n")
+    return text.strip() if how == "both" else text
+
+
+class _Renderer:
+    def __init__(
+        self,
+        template: Template,
+        conversation: Conversation,
+        kind: Kind,
+        thinking: bool | None,
+        preserve_thinking: bool,
+        today: date,
+    ) -> None:
+        self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
+        self.preserve_thinking = preserve_thinking
+        settings = template.thinking
+        self.thinking = thinking if thinking is not None else settings is not None and settings.default
+        self.last_user = max((i for i, turn in enumerate(conversation.turns) if turn.role == "user"), default=-1)
+        self.out: list[Piece] = []
+        self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
+        self._joined = False
+
+    def pieces(self) -> tuple[Piece, ...]:
+        slots, turns = self.template.slots, self.conversation.turns
+        fused = self._head()
+        for index, turn in enumerate(turns):
+            if turn.role == "assistant":
+                self._reply(index, turn)
+                continue
+            self._break()
+            slot = slots.user if turn.role == "user" else slots.observation
+            self._slot(slot, turn.role, fused + self._asked(turn), index // 2)
+            fused = ""
+            asked_last = self.kind is Kind.PROMPT and index == len(turns) - 1
+            self._slot(slots.generation if asked_last else slots.opener, "assistant", joined=True)
+        if self.kind is Kind.PROMPT and (settings := self.template.thinking):
+            self._break()
+            self._text(settings.when_on if self.thinking else settings.when_off, "assistant")
+        for start in reversed(self.ends):
+            self._learn_end(start)
+        return tuple(self.out)
+
+    # -- turns ---------------------------------------------------------------------------------------------------
+
+    def _head(self) -> str:
+        """Write the prefix and the system turn; return the system text that belongs into the first user turn."""
+        template, slots = self.template, self.template.slots
+        self._slot(slots.prefix, "prefix")
+        system = None if self.conversation.system is None else self._flat(self.conversation.system)
+        if not system and (system is None or template.empty_system == "default"):
+            system = template.default_system
+        if not system and template.empty_system != "keep":
+            system = None
+        described = self._described_tools()
+        if system is None and not described:
+            self._slot(slots.no_system or (), "system")
+            return ""
+        content = trim(system or "", template.trim["system"]) + described
+        if template.system_placement == "turn":
+            self._slot(slots.system, "system", content)
+            return ""
+        if self.conversation.turns and self.conversation.turns[0].role != "user":
+            raise Unsupported("the system text goes into the first user turn, and there is none")
+        return "".join(
+            self._date_text(part.value) if part.kind == "date" else content if part.kind == "field" else part.value
+            for part in slots.system
+        )
+
+    def _described_tools(self) -> str:
+        if not self.conversation.tools:
+            return ""
+        return format_tools(self._tool_format(), self.conversation.tools, self.today)
+
+    def _tool_format(self) -> Any:
+        if self.template.tool_format is None:
+            raise Unsupported(f"template {self.template.name!r} has no tool format")
+        return tool_format(self.template.tool_format)
+
+    def _asked(self, turn: Turn) -> str:
+        if turn.role == "user":
+            return trim(self._flat(turn.content), self.template.trim["user"])
+        how = self.template.trim["observation"]
+        return self.template.result_separator.join(trim(self._flat(result), how) for result in turn.results)
+
+    def _reply(self, index: int, turn: Turn) -> None:
+        template, settings = self.template, self.template.thinking
+        is_last = index == len(self.conversation.turns) - 1
+        text = trim(self._flat(turn.content), template.trim["assistant"])
+        learned = self.kind is Kind.TRAINING or (self.kind is Kind.TRAINING_DROPPED and is_last)
+        if settings:
+            if turn.thought is not None:
+                text = settings.words[0] + turn.thought + settings.words[1] + text
+            if self._drops_thoughts(index, settings):
+                text = trim(remove_thoughts(text, settings.words), settings.history_trim)
+            if learned and not any(word.strip() in text for word in settings.words):
+                self._break()
+                self._text(settings.empty, "assistant", trained=settings.empty_trained == "always" or self.thinking)
+        slot = template.slots.last if is_last else template.slots.body
+        if turn.calls:
+            text += format_calls(self._tool_format(), turn.calls)
+            slot = template.slots.function
+        self._break()
+        if learned and not is_last and slot is template.slots.body and template.slots.last != slot:
+            head, tail = split_content(slot)
+            self._slot((*head, Part("field", "content")), "assistant", text, trained=True)
+            self.ends.append(len(self.out))
+            self._slot(tail, "assistant", joined=True)
+        else:
+            self._slot(slot, "assistant", text, trained=learned)
+
+    def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
+        if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
+            return True  # trained without thinking: no reply keeps its thought
+        earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT
+        if settings.history == "keep" or not earlier or self.kind is Kind.TRAINING:
+            return False
+        if self.kind is Kind.PROMPT and self.preserve_thinking:
+            return False
+        return settings.history == "drop" or index < self.last_user
+
+    # -- text ----------------------------------------------------------------------------------------------------
+
+    def _flat(self, content: Content) -> str:
+        return "".join(self._media(part) if isinstance(part, Media) else part.text for part in content)
+
+    def _media(self, media: Media) -> str:
+        placeholder = getattr(self.template.slots, media.kind)
+        if placeholder is None:
+            raise Unsupported(f"template {self.template.name!r} has no slot for {media.kind} content")
+        return str(placeholder)
+
+    def _date_text(self, pattern: str) -> str:
+        return self.today.strftime(pattern)
+
+    def _break(self) -> None:
+        self._joined = False
+
+    def _text(self, text: str, role: Role, *, trained: bool = False) -> None:
+        if text:
+            self.out.append(Piece(text, role, trained=trained, joined=self._joined))
+            self._joined = True
+
+    def _slot(
+        self,
+        slot: Slot,
+        role: Role,
+        content: str = "",
+        round_number: int = 0,
+        *,
+        trained: bool = False,
+        joined: bool = False,
+    ) -> None:
+        if not joined:
+            self._break()
+        values = {"content": content, "idx": str(round_number)}
+        for part in slot:
+            if part.kind == "text":
+                self._text(part.value, role, trained=trained)
+            elif part.kind == "field":
+                self._text(values[part.value], role, trained=trained)
+            elif part.kind == "date":
+                self._text(self._date_text(part.value), role, trained=trained)
+            else:
+                self._break()
+                if part.kind != "break":
+                    self.out.append(Piece(part.value, role, part.kind, trained))
+                    self._break()
+
+    def _learn_end(self, start: int) -> None:
+        """Mark the end of the last turn as learned where the pieces from ``start`` on begin with it."""
+        rest, found = "".join(part.value for part in self.template.end), []
+        for index in range(start, len(self.out)):
+            piece = self.out[index]
+            length = min(len(piece.text), len(rest))
+            if not rest or piece.kind in ("bos", "eos") or piece.text[:length] != rest[:length]:
+                break
+            found.append((index, length))
+            rest = rest[length:]
+        for index, length in reversed(found if not rest else []):
+            piece = self.out[index]
+            parts = [replace(piece, text=piece.text[:length], trained=True)]
+            if length < len(piece.text):
+                parts.append(replace(piece, text=piece.text[length:], joined=True))
+            self.out[index : index + 1] = parts

@@ -1,0 +1,132 @@
+"""Tool formats: how tools are described and called. One definition each, in ``tool_formats/*.yaml``.
+
+A definition is a list of parts for the description of the tools (``tools``) and one for the calls of a turn
+(``calls``). A part is literal ``text``, a ``date`` in a strftime format, or ``each``: a Jinja fragment rendered once
+per tool or per call, with ``join`` between them. The fragment sees ``function`` (name, description, parameters) and
+``tool`` (the function in its OpenAI wrapping), or ``call`` (name, arguments) and ``arguments_json``; it stays within
+the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
+
+The reference renderer runs the Jinja that :func:`tools_jinja` and :func:`calls_jinja` compose, and the portable Jinja
+target writes the very same text into its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ..errors import Unsupported
+from . import jinja
+from .conversation import Call
+
+Part = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ToolFormat:
+    """One definition; ``frameworks`` maps a framework to the name it knows this very format by."""
+
+    name: str
+    tools: tuple[Part, ...]
+    calls: tuple[Part, ...]
+    single: tuple[Part, ...] | None
+    parallel: bool
+    frameworks: Mapping[str, str]
+
+
+@cache
+def tool_formats() -> Mapping[str, ToolFormat]:
+    """All known tool formats by name, sorted."""
+    folder = resources.files(__package__).joinpath("tool_formats")
+    found = {}
+    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+        if file.name.endswith(".yaml"):
+            data = yaml.safe_load(file.read_text(encoding="utf-8"))
+            name = file.name.removesuffix(".yaml")
+            found[name] = ToolFormat(
+                name=name,
+                tools=tuple(data["tools"]),
+                calls=tuple(data["calls"]),
+                single=tuple(data["single"]) if "single" in data else None,
+                parallel=data.get("parallel", True),
+                frameworks=data["frameworks"],
+            )
+    return found
+
+
+def tool_format(name: str) -> ToolFormat:
+    """The tool format of that name; the catalogue's cross-checks have made sure that there is one."""
+    return tool_formats()[name]
+
+
+def tools_jinja(definition: ToolFormat) -> str:
+    """Jinja that describes the list ``tools``, each in its OpenAI wrapping or bare."""
+    unwrap = (
+        "{%- set function = item.function if item.function is defined else item -%}"
+        "{%- set tool = {'type': 'function', 'function': function} -%}"
+    )
+    return _compose(definition.tools, "tools", unwrap)
+
+
+def calls_jinja(definition: ToolFormat) -> str:
+    """Jinja that writes the list ``calls``, each with ``name`` and ``arguments``, in its OpenAI wrapping or bare.
+
+    Arguments should be an object. Jinja cannot parse JSON, so arguments that are JSON text are written as they stand.
+    """
+    unwrap = (
+        "{%- set call = item.function if item.function is defined else item -%}"
+        "{%- set arguments_json = call.arguments if call.arguments is string else call.arguments|tojson -%}"
+    )
+    many = _compose(definition.calls, "calls", unwrap)
+    if not definition.parallel:
+        refusal = jinja.literal(f"the tool format {definition.name} writes one call per turn")
+        many = f"{{%- if calls|length > 1 -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}" + many
+    if definition.single is None:
+        return many
+    one = _compose(definition.single, "calls", unwrap)
+    return f"{{%- if calls|length == 1 -%}}{one}{{%- else -%}}{many}{{%- endif -%}}"
+
+
+def _compose(parts: Sequence[Part], items: str, prepare: str) -> str:
+    out = []
+    for part in parts:
+        if "text" in part:
+            out.append(jinja.text(part["text"]))
+        elif "date" in part:
+            out.append(f"{{{{ strftime_now({jinja.literal(part['date'])}) }}}}")
+        else:
+            join = part.get("join")
+            between = f"{{{{ '' if loop.last else {jinja.literal(join)} }}}}" if join else ""
+            out.append(f"{{%- for item in {items} -%}}{prepare}{part['each'].strip()}{between}{{%- endfor -%}}")
+    return "".join(out)
+
+
+def format_tools(definition: ToolFormat, tools: Sequence[Mapping[str, Any]], today: date) -> str:
+    """The description of the tools (bare functions).
+
+    Raises:
+        Unsupported: a tool lacks what the format needs.
+    """
+    return _run(tools_jinja(definition), today, tools=list(tools))
+
+
+def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
+    """The text of the calls of one turn.
+
+    Raises:
+        Unsupported: the format writes one call per turn and there are more.
+    """
+    return _run(calls_jinja(definition), date.min, calls=[asdict(call) for call in calls])
+
+
+def _run(source: str, today: date, **variables: Any) -> str:
+    try:
+        return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
+    except jinja.TemplateError as error:
+        raise Unsupported(f"the tool format cannot write this: {error.message}") from error

@@ -1,0 +1,9 @@
+"""The pipeline: read the catalogue, render every target in memory, compare with the disk, or write."""
+
+from __future__ import annotations
+
+from .generate import Difference, Rendering, check, generate, render
+from .select import load_public_catalogue, select
+from .writer import Changes
+
+__all__ = ["Changes", "Difference", "Rendering", "check", "generate", "load_public_catalogue", "render", "select"]

@@ -1,0 +1,46 @@
+"""Fidelity: how true each template's file is on each engine, derived from recorded evidence and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..catalogue.evidence import STATUSES, EngineEvidence
+from ..targets.protocol import Deployment
+
+
+def fidelity(
+    evidence: Mapping[str, EngineEvidence], deployments: Mapping[str, Mapping[str, Deployment]]
+) -> dict[str, Any]:
+    """Template -> engine -> grade, version, counts by status, and the scenarios that are not exact with their reasons.
+
+    A file that has changed since the engine read it is ``unverified``; a template without a file is ``unsupported``.
+    """
+    names = sorted({name for target in deployments.values() for name in target})
+    return {
+        name: {
+            engine: _judge(recorded, name, deployments[recorded.target][name])
+            for engine, recorded in sorted(evidence.items())
+            if name in deployments.get(recorded.target, {})
+        }
+        for name in names
+    }
+
+
+def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[str, Any]:
+    if deployment.path is None:
+        return {"status": "unsupported", "reason": deployment.reason}
+    template = recorded.templates.get(name)
+    if template is None or template.artefact != deployment.sha256:
+        return {"status": "unverified", "reason": "the file has changed since the engine read it, or it never did"}
+    counts = {
+        status: count
+        for status in STATUSES
+        if (count := sum(result.status == status for result in template.results.values()))
+    }
+    rest: dict[str, dict[str, str | None]] = {}
+    for scenario, result in template.results.items():
+        if result.status != "exact":
+            rest.setdefault(result.status, {})[scenario] = result.reason
+    worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "no upstream truth"
+    return {"status": worst, "grade": recorded.grade, "version": recorded.version, "counts": counts, "not exact": rest}

@@ -1,0 +1,35 @@
+"""Where the catalogue's data is: beside the source in a checkout, inside the package in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_catalogue"
+
+
+def checkout_root() -> Path | None:
+    """The root of the checkout this package runs from, or None where it is an installed wheel."""
+    root = _PACKAGE.parent.parent
+    return root if (root / "schema.json").is_file() and (root / "specs").is_dir() else None
+
+
+def data_root() -> Path:
+    """The folder that holds ``specs/``, ``schema.json`` and ``evidence/``."""
+    return checkout_root() or _INSTALLED
+
+
+def schema_path() -> Path:
+    """The JSON Schema of a spec."""
+    return data_root() / "schema.json"
+
+
+def specs_path() -> Path:
+    """The public catalogue's specs."""
+    return data_root() / "specs"
+
+
+def evidence_path() -> Path:
+    """What the engines said, recorded by ``make conformance``."""
+    root = checkout_root()
+    return root / "tests" / "evidence" if root else _INSTALLED / "evidence"

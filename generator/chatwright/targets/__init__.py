@@ -1,0 +1,15 @@
+"""The targets, in the order they run: what a target deploys is known to those after it."""
+
+from __future__ import annotations
+
+from . import docs, llamafactory, lmdeploy, ollama, swift, vllm
+from .protocol import Target
+
+TARGETS: dict[str, Target] = {
+    "llamafactory": llamafactory,
+    "swift": swift,
+    "vllm": vllm,
+    "ollama": ollama,
+    "lmdeploy": lmdeploy,
+    "docs": docs,
+}

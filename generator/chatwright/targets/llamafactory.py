@@ -1,0 +1,179 @@
+"""LLaMA-Factory: a package that registers templates and model groups (read from llamafactory 0.9.5).
+
+Its conventions, all derived here and never typed in a spec: the assistant's opener is glued to the user and the
+observation slot; a slot is a list of elements that are tokenized one by one (text, a set naming the tokenizer's own
+token, a dictionary naming one token); the system text goes into a turn of its own (``Template``) or into the first
+user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Spec, Template
+from ..catalogue.slots import join_slots, split_content
+from ..errors import Unsupported
+from ..meaning.tool_formats import tool_format
+from .protocol import Context, Deployment, GeneratedFile, Output
+from .rendering import environment, module_name
+
+FOLDER = "llamafactory"
+PACKAGE = f"{FOLDER}/chatwright_llamafactory"
+_SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "OPENMIND"}
+_RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
+_THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # data/template.py, register_template
+
+
+def generate(context: Context) -> Output:
+    """One module per spec that has something to register, and the package that registers them."""
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    modules: list[str] = []
+    render = environment("llamafactory")
+    for spec in context.catalogue.specs:
+        templates: dict[str, Mapping[str, Any]] = {}
+        path = f"{PACKAGE}/{module_name(spec)}.py"
+        for template in spec.templates:
+            name = template.registered["llamafactory"]
+            if name is None:
+                deployments[template.name] = Deployment(None, reason="not a LLaMA-Factory template")
+                continue
+            try:
+                templates[name] = template_arguments(template)
+                deployments[template.name] = Deployment(path)
+            except Unsupported as reason:
+                deployments[template.name] = Deployment(None, reason=str(reason))
+        groups = list(_model_groups(spec, context.catalogue))
+        if templates or groups:
+            body = render.get_template("spec.py.j2").render(spec=spec, templates=templates, groups=groups)
+            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
+            modules.append(module_name(spec))
+    for source, path in (("package.py.j2", FOLDER), ("registry.py.j2", PACKAGE)):
+        name = "__init__.py" if source == "package.py.j2" else "registry.py"
+        body = render.get_template(source).render(modules=modules)
+        files.append(GeneratedFile(f"{path}/{name}", body, "hash", ()))
+    files.append(GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ()))
+    return Output(tuple(files), deployments)
+
+
+def template_arguments(template: Template) -> dict[str, Any]:
+    """The arguments of ``register_template``; formatters stand as (class name, slots, tool format).
+
+    Raises:
+        Unsupported: LLaMA-Factory cannot express the template; the message says why.
+    """
+    _refuse(template)
+    slots, own = template.slots, template.targets.get("llamafactory", {})
+    tools = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("llamafactory")
+    if tools is None:
+        raise Unsupported(f"LLaMA-Factory has no tool format {template.tool_format!r}, and no template without one")
+    tail = split_content(slots.body)[1]
+    ends_with_stop_word = bool(template.stop_words) and _starts_with(tail, template.stop_words[0])
+    arguments: dict[str, Any] = {
+        "format_user": ("StringFormatter", elements(join_slots(slots.user, slots.opener)), None),
+        "format_assistant": ("StringFormatter", elements(slots.body), None),
+        "format_system": ("StringFormatter", elements(slots.system), None),
+        "format_function": ("FunctionFormatter", elements(slots.function), tools),
+        "format_observation": ("StringFormatter", elements(join_slots(slots.observation, slots.opener)), None),
+        "format_tools": ("ToolFormatter", None, tools),
+        "format_prefix": ("EmptyFormatter", elements(slots.prefix), None),
+        "default_system": template.default_system or "",
+        "stop_words": list(template.stop_words),
+        "thought_words": template.thinking.words if template.thinking else _THOUGHT_WORDS,
+        "efficient_eos": own.get("efficient_eos", not tail),
+        "replace_eos": own.get("replace_eos", ends_with_stop_word),
+        "replace_jinja_template": own.get("replace_jinja_template", False),
+        "template_class": _template_class(template),
+    }
+    if plugin := template.mm_plugin:
+        tokens = {key: getattr(plugin, key) for key in ("image_token", "video_token", "audio_token")}
+        given = {key: value for key, value in {**tokens, **plugin.options}.items() if value is not None}
+        arguments["mm_plugin"] = {"name": plugin.name, **given}
+    return arguments
+
+
+def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
+    """The slot as LLaMA-Factory's list of elements."""
+    out: list[str | set[str] | dict[str, str]] = []
+    glue = False  # whether text continues the element before it
+    for part in slot:
+        if part.kind in ("text", "field"):
+            text = part.value if part.kind == "text" else f"{{{{{part.value}}}}}"
+            if part.kind == "text" and ("{{content}}" in text or "{{idx}}" in text):
+                raise Unsupported("LLaMA-Factory would fill a literal placeholder")
+            if glue:
+                out[-1] = f"{out[-1]}{text}"
+            else:
+                out.append(text)
+            glue = True
+        else:
+            glue = False
+            if part.kind == "date":
+                raise Unsupported("a LLaMA-Factory slot has no placeholder for today's date")
+            if part.kind in ("bos", "eos"):
+                out.append({f"{part.kind}_token"})
+            elif part.kind == "token":
+                out.append({"token": part.value})
+    return out
+
+
+def _refuse(template: Template) -> None:
+    slots, thinking = template.slots, template.thinking
+    if slots.generation != slots.opener:
+        raise Unsupported("LLaMA-Factory's generation prompt is always the assistant's opener")
+    if slots.last != slots.body:
+        raise Unsupported("LLaMA-Factory ends the last turn like every other")
+    if slots.no_system is not None:
+        raise Unsupported("LLaMA-Factory has no text for conversations without a system message")
+    if template.default_system and template.empty_system != "default":
+        raise Unsupported("LLaMA-Factory takes an empty system message for a missing one")
+    if template.empty_system == "keep":
+        raise Unsupported("LLaMA-Factory writes no empty system turn")
+    if trimmed := [role for role, how in template.trim.items() if how != "none"]:
+        raise Unsupported(f"LLaMA-Factory does not trim {', '.join(trimmed)} content")
+    if template.result_separator != _RESULT_SEPARATOR:
+        raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
+    if template.system_placement == "first_user" and len(elements(slots.system)) != 1:
+        raise Unsupported("LLaMA-Factory fuses only a single piece of text into the first user turn")
+    if thinking:
+        empty = "".join(thinking.words)
+        own_way = (thinking.when_on, thinking.when_off, thinking.empty) == ("", empty, empty) and thinking.default
+        if not own_way or (thinking.history, thinking.history_trim) != ("drop", "leading_newlines"):
+            raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
+        if thinking.empty_trained != "switched" or template.system_placement == "first_user":
+            raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
+
+
+def _template_class(template: Template) -> str:
+    if template.thinking:
+        return "ReasoningTemplate"
+    return "Llama2Template" if template.system_placement == "first_user" else "Template"
+
+
+def _starts_with(slot: Slot, word: str) -> bool:
+    return bool(slot) and slot[0].kind in ("text", "token") and slot[0].value.startswith(word)
+
+
+def _model_groups(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    for group in spec.models:
+        listed = [checkpoint for checkpoint in group.checkpoints if checkpoint.name]
+        for multimodal in (False, True):
+            models = {item.name: _ids(item) for item in listed if _multimodal(item, group) is multimodal}
+            if models:
+                template = _registered_template(group, catalogue)
+                yield {"models": models, "template": template, "multimodal": multimodal}
+
+
+def _multimodal(checkpoint: Checkpoint, group: ModelGroup) -> bool:
+    own: bool = checkpoint.targets.get("llamafactory", {}).get("multimodal", group.multimodal)
+    return own
+
+
+def _registered_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
+    return catalogue.templates[group.template].registered["llamafactory"]
+
+
+def _ids(checkpoint: Checkpoint) -> dict[str, str]:
+    own = checkpoint.targets.get("llamafactory", {})
+    return {source: own.get(hub, checkpoint.ids.get(hub)) for hub, source in _SOURCES.items() if hub in checkpoint.ids}

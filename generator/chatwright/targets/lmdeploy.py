@@ -1,0 +1,142 @@
+"""LMDeploy: the JSON that ``--chat-template FILE`` takes (lmdeploy 0.18.0, ``model.py``).
+
+Conventions:
+
+- The file becomes a ``ChatTemplateConfig``: unknown fields are a ``TypeError``, and a field that is null or left out
+  takes the default of the class that ``model_name`` names. Built-in names have defaults, and some have code, of their
+  own; ``base`` is the plain ``BaseChatTemplate``, whose every text, ``meta_instruction`` included, is empty by default.
+- Prompt: ``system + text + eosys``, ``user + text + eoh``, ``assistant + text + eoa + separator``, ``tool + text +
+  eotool``, and at the end ``assistant``; a last message of the assistant is continued. When the first message is not a
+  system message, ``system + meta_instruction + eosys`` stands in front. Since null means the empty text, a conversation
+  without system message always gets these, so a format with a system turn needs a default system text.
+- An empty system message makes an empty system turn; nothing else of a message is read than its role and content.
+- BOS is added by the tokenizer; stop words are single tokens, the EOS of the generation config stops as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from ..catalogue.model import Slot, Spec, Template
+from ..catalogue.slots import split_content
+from ..errors import Unsupported
+from ..meaning.render import trim
+from .literal import begins_with_bos, stop_texts, token_text, without_bos
+from .protocol import Context, Deployment, GeneratedFile, Output
+
+FOLDER = "deploy/lmdeploy"
+
+
+def generate(context: Context) -> Output:
+    """One JSON file per template that the format can express."""
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    for spec in context.catalogue.specs:
+        for template in spec.templates:
+            path = f"{FOLDER}/{template.name}.json"
+            try:
+                body = json.dumps(chat_template(spec, template), ensure_ascii=False, indent=2) + "\n"
+            except Unsupported as reason:
+                deployments[template.name] = Deployment(None, reason=str(reason))
+                continue
+            files.append(GeneratedFile(path, body, "none", (spec.source,)))
+            deployments[template.name] = Deployment(path, hashlib.sha256(body.encode()).hexdigest())
+    return Output(tuple(files), deployments)
+
+
+def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str] | None]:
+    """The fields of the JSON file, in order.
+
+    Raises:
+        Unsupported: the format cannot express the template; the message says why.
+    """
+    slots, bos, eos = template.slots, token_text(spec, "bos_token"), token_text(spec, "eos_token")
+    _refuse_what_has_no_field(template)
+    if not slots.prefix and any(
+        begins_with_bos(slot, bos) for slot in (slots.system, slots.no_system or (), slots.user)
+    ):
+        raise Unsupported("turns begin with BOS, which the tokenizer adds a second time to the first")
+    prefix = _text(without_bos(slots.prefix, bos), eos)
+    system, eosys = (_text(part, eos) for part in split_content(slots.system))
+    user, eoh = (_text(part, eos) for part in split_content(slots.user))
+    if template.system_placement == "first_user" and user:
+        raise Unsupported(f"the system text stands inside the first user turn, behind {user!r}")
+    system = prefix + system
+    meta = _meta_instruction(template, prefix, system, eosys, eos)
+    head, tail = split_content(slots.body)
+    assistant, end = _text(slots.opener, eos) + _text(head, eos), _text(tail, eos)
+    generation = _text(slots.generation, eos)
+    if assistant != generation:
+        raise Unsupported(f"a reply in the history begins with {assistant!r}, the next one with {generation!r}")
+    tool, eotool = (_text(part, eos) for part in split_content(slots.observation))
+    eoa = end.rstrip()
+    return {
+        "model_name": "base",
+        "system": system,
+        "meta_instruction": meta,
+        "eosys": eosys,
+        "user": user,
+        "eoh": eoh,
+        "assistant": assistant,
+        "eoa": eoa,
+        "separator": end[len(eoa) :],
+        "tool": tool,
+        "eotool": eotool,
+        "capability": "chat",
+        "stop_words": list(stop_texts(template)) or None,
+    }
+
+
+def _refuse_what_has_no_field(template: Template) -> None:
+    slots = template.slots
+    used = (slots.prefix, slots.system, slots.no_system or (), slots.user, slots.opener, slots.generation, slots.body)
+    parts = [part for slot in used for part in slot]
+    if token := next((part.value for part in parts if part.kind == "token"), None):
+        raise Unsupported(f"{token!r} must be one token, and the tokenizer reads the prompt as plain text")
+    if thinking := template.thinking:
+        if thinking.when_on != thinking.when_off:
+            raise Unsupported("the end of the prompt depends on thinking, and the file has one text for it")
+        if thinking.history == "keep":
+            raise Unsupported("thoughts stay in the history, and LMDeploy reads the content of a message only")
+    trimmed = [role for role in ("system", "user", "assistant") if template.trim[role] != "none"]
+    if thinking and thinking.history_trim != "none":
+        trimmed.append("assistant")
+    if trimmed:
+        raise Unsupported(f"the texts of {trimmed[0]} messages are trimmed, and LMDeploy trims nothing")
+
+
+def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, eos: str | None) -> str:
+    """The default system text that makes ``system + meta_instruction + eosys`` what begins a prompt without one."""
+    default = template.default_system
+    if default is not None and (default or template.empty_system == "keep"):
+        return trim(default, template.trim["system"])
+    begin = prefix + _text(template.slots.no_system or (), eos)
+    meta = begin[len(system) : len(begin) - len(eosys)]
+    if system + meta + eosys == begin:
+        return meta
+    raise Unsupported(
+        f"a conversation without system message begins with {begin!r}; LMDeploy would write an empty system turn, "
+        f"{system + eosys!r}, since null for meta_instruction means the empty text"
+    )
+
+
+def _text(slot: Slot, eos: str | None) -> str:
+    text = ""
+    for part in slot:
+        if part.kind in ("text", "token"):
+            text += part.value
+        elif part.kind == "eos":
+            if eos is None:
+                raise Unsupported(
+                    "the format writes the tokenizer's own EOS into the history, the file is fixed text, "
+                    "and the spec does not tell it (serving.tokens.eos_token)"
+                )
+            text += eos
+        elif part.kind != "break":
+            raise Unsupported(f"the format writes {_NAMES[part.kind]} where the file has fixed text")
+    return text
+
+
+_NAMES = {"bos": "BOS elsewhere than at the start,", "date": "today's date", "field": "the number of the round"}

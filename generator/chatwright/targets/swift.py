@@ -1,0 +1,294 @@
+"""ms-swift: one file that registers templates and model types (read from ms-swift 4.6.0 and 3.12.6).
+
+Its conventions, all derived here and never typed in a spec:
+
+- ``prefix`` (no system text) or ``system_prefix`` opens a conversation; ``prompt`` is the user's turn and the
+  assistant's opener; the reply follows; ``chat_sep`` ends it where another user turn follows, ``suffix`` where nothing
+  does. A system text that goes into the first user turn moves the head of the user's turn into ``prefix``,
+  ``system_prefix`` and ``chat_sep``.
+- A prompt is a list: strings, and lists that name an attribute of the tokenizer (``["bos_token_id"]``). Adjacent
+  strings are joined before they are tokenized (``Template._simplify_context_list``), so a boundary between two texts
+  cannot be written. One token by its text cannot be written either: the text stands in the string, as in ms-swift's own
+  templates, and is one token where the tokenizer knows it as a special token.
+- ``chat_sep`` and ``suffix`` are not searched for placeholders; an empty system text means none.
+- Tools belong to an agent template, which also writes the results' turn. Without one, ms-swift 4 refuses tools.
+- ``is_thinking`` drops the thoughts of earlier turns and trims what remains; ``thinking_prefix`` and
+  ``non_thinking_prefix`` end the generation prompt, and the second one opens every learned reply without a thought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template, Thinking
+from ..catalogue.slots import join_slots, parse_slot, split_content
+from ..errors import Unsupported
+from ..meaning.tool_formats import tool_format
+from .protocol import Context, Deployment, GeneratedFile, Output
+from .rendering import environment, module_name
+
+FOLDER = "swift"
+PACKAGE = f"{FOLDER}/chatwright_swift"
+_PLACEHOLDERS = ("{{SYSTEM}}", "{{QUERY}}", "{{ROUND0}}", "{{ROUND1}}", "{{RESPONSE}}")  # template/base.py
+_TOKENIZER_OWN = {"bos": ["bos_token_id"], "eos": ["eos_token_id"]}
+_THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
+_RESULT = "<tool_response>\n{{content}}\n</tool_response>"  # agent_template/hermes.py
+_RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"
+
+
+class Expression:
+    """Text that is only known when the generated module runs; its ``repr`` is the Python that makes it."""
+
+    def __init__(self, parts: Sequence[Part | str]) -> None:
+        self.parts = parts
+
+    def __repr__(self) -> str:
+        return " + ".join(repr(part) if isinstance(part, str) else f"today({part.value!r})" for part in self.parts)
+
+
+def generate(context: Context) -> Output:
+    """One module per spec that has something to register, the code they share, and the file given to ms-swift."""
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    modules: list[str] = []
+    render = environment("swift")
+    for spec in context.catalogue.specs:
+        path = f"{PACKAGE}/{module_name(spec)}.py"
+        templates: dict[str, Mapping[str, Any]] = {}
+        for template in spec.templates:
+            name = template.registered["swift"]
+            if name is None:
+                deployments[template.name] = Deployment(None, reason="not an ms-swift template")
+                continue
+            try:
+                templates[name] = template_arguments(template)
+                deployments[template.name] = Deployment(path)
+            except Unsupported as reason:
+                deployments[template.name] = Deployment(None, reason=str(reason))
+        model_types = {item.name: _model_type(item, context.catalogue) for item in spec.model_types}
+        groups = list(_groups(spec, context.catalogue))
+        if templates or model_types or groups:
+            body = render.get_template("spec.py.j2").render(
+                spec=spec, templates=templates, model_types=model_types, groups=groups, dated=_dated(templates)
+            )
+            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
+            modules.append(module_name(spec))
+    for source, path in (
+        ("register_all.py.j2", f"{FOLDER}/register_all.py"),
+        ("package.py.j2", f"{PACKAGE}/__init__.py"),
+        ("registry.py.j2", f"{PACKAGE}/registry.py"),
+    ):
+        files.append(GeneratedFile(path, render.get_template(source).render(modules=modules), "hash", ()))
+    return Output(tuple(files), deployments)
+
+
+def template_arguments(template: Template) -> dict[str, Any]:
+    """The arguments of ms-swift's ``TemplateMeta`` apart from its name.
+
+    Raises:
+        Unsupported: ms-swift cannot express the template; the message says why.
+    """
+    own = template.targets.get("swift", {})
+    in_class = "template_class" in own
+    _check(template, in_class)
+    slots = template.slots
+    _, body_end = split_content(slots.body)
+    _, end = split_content(slots.last)
+    head, tail = split_content(slots.user) if template.system_placement == "first_user" else ((), ())
+    if own.get("system_in_class"):
+        head = ()
+    start = parse_slot(own["prefix"]) if "prefix" in own else () if own.get("auto_add_bos") else slots.prefix
+    no_system = () if own.get("system_in_class") else slots.no_system or ()
+    prompt = (Part("field", "content"), *tail) if head else slots.user
+    arguments: dict[str, Any] = {
+        "prefix": _prompt(join_slots(start, no_system, head)),
+        "system_prefix": _system_prefix(template, start, head),
+        "prompt": _prompt(join_slots(prompt, slots.opener), content="{{QUERY}}", idx="{{ROUND0}}"),
+        "chat_sep": _prompt(join_slots(body_end, head)),
+        "suffix": _prompt(end),
+    }
+    if template.default_system is not None:
+        arguments["default_system"] = template.default_system
+    if in_class:
+        arguments["template_cls"] = own["template_class"]
+    if own.get("auto_add_bos"):
+        arguments["auto_add_bos"] = True
+    stop = arguments["suffix"][-1] if arguments["suffix"] else None
+    stop_words = [word for word in template.stop_words if not (isinstance(stop, str) and word == stop.strip())]
+    if stop_words:
+        arguments["stop_words"] = stop_words
+    if (agent := _agent_template(template)) is not None:
+        arguments["agent_template"] = agent
+    arguments.update(_thinking(template.thinking))
+    return arguments
+
+
+def _check(template: Template, in_class: bool) -> None:
+    """What no field of ``TemplateMeta`` can say; a template class may do the first two in code."""
+    slots = template.slots
+    if not in_class:
+        if trimmed := [role for role, how in template.trim.items() if how != "none"]:
+            raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
+        if slots.generation != slots.opener:
+            raise Unsupported("ms-swift has one opener for the generation prompt and for history")
+        if template.empty_system == "keep":
+            raise Unsupported("ms-swift writes no system turn for an empty system text")
+    if template.empty_system == "default" and template.default_system:
+        raise Unsupported("ms-swift writes no system turn for an empty system text, and never its default instead")
+    if slots.function != slots.body:
+        raise Unsupported("ms-swift ends a turn that calls tools as it ends any other")
+    heads = split_content(slots.body)[0], split_content(slots.last)[0]
+    if any(heads) and not template.targets.get("swift", {}).get("content_in_class"):
+        raise Unsupported("ms-swift has no text between the opener and the reply that a model learns")
+
+
+def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | None:
+    own = template.targets.get("swift", {})
+    if "system_prefix" in own:
+        return _prompt(parse_slot(own["system_prefix"]), content="{{SYSTEM}}")
+    if own.get("system_in_class"):
+        return None
+    return _prompt(join_slots(start, head, template.slots.system), content="{{SYSTEM}}")
+
+
+def _prompt(slot: Slot, *, content: str | None = None, idx: str | None = None) -> list[Any]:
+    """A slot as ms-swift writes prompts. ``content`` and ``idx`` stand for those placeholders, None: not allowed."""
+    names = {"content": content, "idx": idx}
+    elements: list[Any] = []
+    run: list[Part | str] = []
+
+    def flush() -> None:
+        if run:
+            elements.append(run[0] if len(run) == 1 and isinstance(run[0], str) else Expression(tuple(run)))
+            run.clear()
+
+    def write(text: str) -> None:
+        if run and isinstance(run[-1], str):
+            run[-1] += text
+        else:
+            run.append(text)
+
+    for index, part in enumerate(slot):
+        if part.kind in _TOKENIZER_OWN:
+            flush()
+            elements.append(_TOKENIZER_OWN[part.kind])
+        elif part.kind == "break":
+            if run and slot[index + 1].kind not in _TOKENIZER_OWN:
+                raise Unsupported("ms-swift joins adjacent texts before it tokenizes them")
+        elif part.kind == "date":
+            run.append(part)
+        elif part.kind == "field":
+            name = names[part.value]
+            if name is None:
+                raise Unsupported(f"ms-swift cannot fill {{{{{part.value}}}}} there")
+            write(name)
+        else:
+            if found := [name for name in _PLACEHOLDERS if name in part.value]:
+                raise Unsupported(f"ms-swift would fill the literal {found[0]} of this text")
+            write(part.value)
+    flush()
+    return elements
+
+
+def _agent_template(template: Template) -> str | None:
+    """The agent template; the turn it writes for results must be the template's own.
+
+    An agent template that the spec names stands for itself. The one derived from the tool format is known:
+    ``agent_template/hermes.py`` answers with the user's turn around the wrapped results.
+    """
+    own = template.targets.get("swift", {})
+    name = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("swift")
+    if "agent_template" in own:
+        if template.tool_format is not None and own["agent_template"] != name:
+            raise Unsupported(
+                f"the agent template {own['agent_template']!r} does not write the tool format {template.tool_format!r}"
+            )
+        return str(own["agent_template"])
+    if name is None:
+        return None
+    head, tail = split_content(template.slots.user)
+    expected = join_slots(head, parse_slot(_RESULT), tail)
+    if template.slots.observation != expected or template.result_separator != _RESULT_SEPARATOR:
+        raise Unsupported(f"ms-swift's agent template {name!r} writes tool results in another way")
+    return name
+
+
+def _thinking(thinking: Thinking | None) -> dict[str, Any]:
+    if thinking is None:
+        return {}
+    drops = thinking.history == "drop"
+    if drops and (thinking.history_trim != "both" or thinking.words[1].strip() != _THOUGHT_END):
+        raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
+    if thinking.empty != thinking.when_off or thinking.empty_trained != "always":
+        raise Unsupported("ms-swift opens a learned reply without a thought as it ends the prompt with thinking off")
+    default = drops and not thinking.when_off  # template/base.py, Template.__init__
+    if thinking.default != default:
+        raise Unsupported(f"ms-swift has thinking {'on' if default else 'off'} by default for such a template")
+    values = {"is_thinking": drops, "thinking_prefix": thinking.when_on, "non_thinking_prefix": thinking.when_off}
+    return {key: value for key, value in values.items() if value}
+
+
+def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
+    """The arguments of ms-swift's ``ModelMeta`` apart from its name and groups; what is left out has its default."""
+    own = model_type.targets.get("swift", {})
+    groups = (group for spec in catalogue.specs for group in spec.models if group.model_type == model_type.name)
+    patterns = model_type.ignore_patterns
+    values: dict[str, Any] = {
+        "loader": own.get("loader"),
+        "template": own.get("template"),
+        "model_arch": model_type.model_arch,
+        "mcore_model_type": own.get("mcore_model_type"),
+        "architectures": list(model_type.architectures),
+        "additional_saved_files": list(model_type.additional_saved_files),
+        "torch_dtype": model_type.torch_dtype,
+        "is_multimodal": any(group.multimodal for group in groups),
+        "task_type": model_type.task_type,
+        "requires": list(model_type.requires),
+        "tags": list(model_type.tags),
+    }
+    filled = {key: value for key, value in values.items() if value}
+    return filled if patterns is None else filled | {"ignore_patterns": list(patterns)}
+
+
+def _groups(spec: Spec, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    for group in spec.models:
+        models = [ids for checkpoint in group.checkpoints if (ids := _ids(checkpoint)) is not None]
+        if group.model_type is None or not models:
+            continue
+        values: dict[str, Any] = {
+            "template": _group_template(group, catalogue),
+            "models": models,
+            "ignore_patterns": None if group.ignore_patterns is None else list(group.ignore_patterns),
+            "requires": None if group.requires is None else list(group.requires),
+            "tags": list(group.tags) or None,
+        }
+        yield group.model_type, {key: value for key, value in values.items() if value is not None}
+
+
+def _group_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
+    """The template_type of a group, None where its model type has it, or where ms-swift has none for these models."""
+    own = group.targets.get("swift", {})
+    template = catalogue.templates[own.get("template", group.template)]
+    name = template.registered["swift"]
+    assert group.model_type is not None
+    inherited = catalogue.model_types[group.model_type].targets.get("swift", {}).get("template")
+    explicit = name if "template" in own else inherited
+    if own.get("inherit_template", inherited is not None and explicit == inherited):
+        return None
+    return name
+
+
+def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:
+    """ModelScope's id, Hugging Face's id and, where there is one, the local path."""
+    ids = {**checkpoint.ids, **checkpoint.targets.get("swift", {})}
+    found = ids.get("modelscope"), ids.get("huggingface")
+    if checkpoint.path is not None:
+        return (*found, checkpoint.path)
+    return found if any(found) else None
+
+
+def _dated(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_dated, value.values()))
+    return isinstance(value, Expression) or (isinstance(value, list) and any(map(_dated, value)))

@@ -1,0 +1,313 @@
+"""vLLM, and every other server that reads Jinja: one portable chat template per template (transformers 5.6, vLLM 0.33).
+
+Conventions: BOS belongs into the text, since chat requests are tokenized without special tokens; vLLM offers typed
+content parts to templates that loop over ``message.content``; the variables a template leaves undefined are its
+``chat_template_kwargs``. The Jinja stays within what transformers, SGLang and minijinja share: no string formatting,
+no keyword-only tricks, no regular expressions. With ``add_generation_prompt`` a file renders the inference prompt;
+without, the training text, thoughts of earlier turns kept if ``preserve_thinking`` is set.
+"""
+
+from __future__ import annotations
+
+from ..catalogue.model import Slot, Template, Trim
+from ..catalogue.slots import split_content
+from ..errors import Unsupported
+from ..meaning.jinja import literal
+from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from .protocol import Context, Deployment, GeneratedFile, Output
+
+FOLDER = "deploy/vllm"
+_MEDIA = {
+    "image": ("image", "image_url", "input_image"),
+    "video": ("video", "video_url"),
+    "audio": ("audio", "audio_url", "input_audio"),
+}
+
+
+def generate(context: Context) -> Output:
+    """One ``.jinja`` file per template."""
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    for spec in context.catalogue.specs:
+        for template in spec.templates:
+            path = f"{FOLDER}/{template.name}.jinja"
+            try:
+                files.append(GeneratedFile(path, chat_template(template), "jinja", (spec.source,)))
+                deployments[template.name] = Deployment(path)
+            except Unsupported as reason:
+                deployments[template.name] = Deployment(None, reason=str(reason))
+    return Output(tuple(files), deployments)
+
+
+def chat_template(template: Template) -> str:
+    """The template as one Jinja text, equal in meaning to :func:`chatwright.meaning.render.render`.
+
+    Raises:
+        Unsupported: Jinja cannot express the template; the message says why.
+    """
+    return _Writer(template).text()
+
+
+class _Writer:
+    """Writes one tag a line; every tag trims the white space around it, so the layout is free."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.lines: list[str] = []
+        self.depth = 0
+
+    def text(self) -> str:
+        template, slots = self.template, self.template.slots
+        if template.thinking:
+            self._thinking_head()
+        self.put("set state = namespace(previous='', round=-1, fused='')")
+        self._system()
+        self.put("for message in turns")
+        self._content("message")
+        self.put("if message.role == 'user'")
+        self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
+        self.put("set state.round = state.round + 1")
+        content = self._trimmed("text", template.trim["user"])
+        if template.system_placement == "first_user":
+            self.out(slots.user, f"state.fused ~ {content}")
+            self.put("set state.fused = ''")
+        else:
+            self.out(slots.user, content)
+        self.put("elif message.role == 'tool'")
+        self._observation()
+        self.put("elif message.role == 'assistant'")
+        self._demand("state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first")
+        self._reply()
+        self.put("else")
+        self._raise("a system message must come first, and other roles are unknown")
+        self.put("endif")
+        self.put("set state.previous = message.role")
+        self.put("endfor")
+        self.put("if add_generation_prompt")
+        self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
+        self.out(slots.generation)
+        if template.thinking:
+            self._either("thinks", template.thinking.when_on, template.thinking.when_off)
+        self.put("endif")
+        return "\n".join(self.lines) + "\n"
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _system(self) -> None:
+        template, slots = self.template, self.template.slots
+        self.out(slots.prefix)
+        self.put("set turns = messages")
+        self.put("set system = none")
+        self.put("if messages and messages[0].role in ['system', 'developer']")
+        self._content("messages[0]", "system")
+        self.put("set turns = messages[1:]")
+        self.put("endif")
+        missing = "not system" if template.empty_system == "default" else "system is none"
+        if template.default_system is not None:
+            self.put(f"if {missing}")
+            self.put(f"set system = {literal(template.default_system)}")
+            self.put("endif")
+        self.put("set described = ''")
+        self.put("if tools")
+        if template.tool_format is None:
+            self._raise(f"the template {template.name} has no tool format")
+        else:
+            self.put("set described")
+            self.raw(tools_jinja(tool_format(template.tool_format)))
+            self.put("endset")
+        self.put("endif")
+        given = "system is not none or described" if template.empty_system == "keep" else "system or described"
+        self.put(f"if {given}")
+        content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        if template.system_placement == "turn":
+            self.out(slots.system, content)
+        else:
+            self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
+            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+        if slots.no_system is not None:
+            self.put("else")
+            self.out(slots.no_system)
+        self.put("endif")
+
+    def _observation(self) -> None:
+        template = self.template
+        before, after = split_content(template.slots.observation)
+        self.put("if state.previous == 'tool'")
+        self.print(literal(template.result_separator))
+        self.put("else")
+        self._demand("state.previous in ['', 'assistant']", "a tool message must follow an assistant's")
+        self.put("set state.round = state.round + 1")
+        self.out(before)
+        self.put("endif")
+        self.print(self._trimmed("text", template.trim["observation"]))
+        self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
+        self.out(after)
+        self.put("endif")
+
+    def _reply(self) -> None:
+        template, slots, thinking = self.template, self.template.slots, self.template.thinking
+        self.out(slots.opener)
+        if template.trim["assistant"] != "none":
+            self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
+        if thinking:
+            words = [literal(word) for word in thinking.words]
+            self.put("set thought = message.reasoning_content or message.reasoning or ''")
+            self.put("if thought")
+            self.put(f"set text = {words[0]} ~ thought ~ {words[1]} ~ text")
+            self.put("endif")
+            self.put("set replied = loop.last and not add_generation_prompt")
+            self._history()
+            absent = " and ".join(f"{literal(word.strip())} not in text" for word in thinking.words)
+            self.put(f"if {absent} and (replied or (preserve_thinking and not add_generation_prompt))")
+            self.print(literal(thinking.empty))
+            self.put("endif")
+        self.put("if message.tool_calls")
+        if template.tool_format is None:
+            self._raise(f"the template {template.name} has no tool format")
+        else:
+            self.put("set calls = message.tool_calls")
+            before, after = split_content(slots.function)
+            self.out(before)
+            self.print("text")
+            self.raw(calls_jinja(tool_format(template.tool_format)))
+            self.out(after)
+        if slots.last == slots.body:
+            self.put("else")
+            self.out(slots.body, "text")
+        else:
+            self.put("elif loop.last")
+            self.out(slots.last, "text")
+            self.put("else")
+            self.out(slots.body, "text")
+        self.put("endif")
+
+    def _thinking_head(self) -> None:
+        thinking = self.template.thinking
+        assert thinking is not None
+        default = "true" if thinking.default else "false"
+        self.put(f"set thinks = {thinking.switch} if {thinking.switch} is defined else {default}")
+        if thinking.history == "drop" or thinking.empty_trained == "switched":
+            self._remover(thinking.words)
+
+    def _history(self) -> None:
+        thinking = self.template.thinking
+        assert thinking is not None
+        dropped = []
+        if thinking.history == "drop":
+            dropped.append("(not replied and not preserve_thinking)")
+        if thinking.empty_trained == "switched":
+            dropped.append("(not thinks and not add_generation_prompt)")
+        if dropped:
+            self.put(f"if {' or '.join(dropped)}")
+            self.put(f"set text = {self._trimmed('without_thoughts(text)', thinking.history_trim)}")
+            self.put("endif")
+
+    def _remover(self, words: tuple[str, str]) -> None:
+        """A macro that removes thoughts: each begins with the first word and ends with the next second word."""
+        start, end = (literal(word) for word in words)
+        self.put("macro without_thoughts(text)")
+        self.put("set scan = namespace(open=false, held='')")
+        self.put(f"for piece in text.split({start})")
+        self.put("if loop.first")
+        self.print("piece")
+        self.put("else")
+        self.put(f"set rest = {start} ~ piece if scan.open else piece")
+        self.put(f"if {end} in rest")
+        self.print(f"rest.split({end})[1:]|join({end})")
+        self.put("set scan.open = false")
+        self.put("set scan.held = ''")
+        self.put("else")
+        self.put("set scan.open = true")
+        self.put(f"set scan.held = scan.held ~ {start} ~ piece")
+        self.put("endif")
+        self.put("endif")
+        self.put("endfor")
+        self.print("scan.held")
+        self.put("endmacro")
+
+    def _content(self, message: str, name: str = "text") -> None:
+        """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts."""
+        self.put(f"set {name}")
+        self.put(f"if {message}.content is string")
+        self.print(f"{message}.content")
+        self.put(f"elif {message}.content")
+        self.put(f"for part in {message}.content")
+        self.put("if part.type == 'text'")
+        self.print("part.text")
+        for kind, types in _MEDIA.items():
+            placeholder = getattr(self.template.slots, kind)
+            if placeholder is not None:
+                self.put(f"elif part.type in {list(types)}")
+                self.print(literal(placeholder))
+        self.put("else")
+        self.print("raise_exception('this template has no place for content of type ' ~ part.type)")
+        self.put("endif")
+        self.put("endfor")
+        self.put("endif")
+        self.put("endset")
+
+    # -- tags ------------------------------------------------------------------------------------------------------
+
+    def put(self, tag: str) -> None:
+        """Write a statement; blocks indent what stands in them."""
+        word = tag.split()[0]
+        closes = word.startswith("end") or word in ("else", "elif")
+        if closes:
+            self.depth -= 1
+        self.lines.append(f"{'  ' * self.depth}{{%- {tag} -%}}")
+        opens = word in ("if", "for", "macro", "else", "elif") or (word == "set" and "=" not in tag)
+        if opens:
+            self.depth += 1
+
+    def print(self, expression: str) -> None:
+        self.lines.append(f"{'  ' * self.depth}{{{{- {expression} -}}}}")
+
+    def raw(self, fragment: str) -> None:
+        self.lines.append(f"{'  ' * self.depth}{fragment}")
+
+    def out(self, slot: Slot, content: str | None = None) -> None:
+        """Print a slot, its content filled with an expression."""
+        if slot:
+            self.print(self._expression(slot, content))
+
+    def _expression(self, slot: Slot, content: str | None = None) -> str:
+        parts = []
+        for part in slot:
+            if part.kind in ("text", "token"):
+                parts.append(literal(part.value))
+            elif part.kind in ("bos", "eos"):
+                parts.append(f"({part.kind}_token or '')")
+            elif part.kind == "date":
+                parts.append(f"strftime_now({literal(part.value)})")
+            elif part.kind == "field":
+                parts.append(content if part.value == "content" and content else "state.round")
+        return " ~ ".join(parts) or "''"
+
+    def _trimmed(self, expression: str, how: Trim) -> str:
+        if how == "both":
+            return f"{expression}|trim"
+        method = {"newlines": "strip", "leading_newlines": "lstrip"}.get(how)
+        return f"{expression}.{method}('\\n')" if method else expression
+
+    def _either(self, condition: str, yes: str, no: str) -> None:
+        if yes == no:
+            self.out_text(yes)
+            return
+        self.put(f"if {condition}" if yes else f"if not {condition}")
+        self.out_text(yes or no)
+        if yes and no:
+            self.put("else")
+            self.out_text(no)
+        self.put("endif")
+
+    def out_text(self, text: str) -> None:
+        if text:
+            self.print(literal(text))
+
+    def _raise(self, message: str) -> None:
+        self.print(f"raise_exception({literal(message)})")
+
+    def _demand(self, condition: str, otherwise: str) -> None:
+        self.put(f"if not ({condition})")
+        self._raise(otherwise)
+        self.put("endif")

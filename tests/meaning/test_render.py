@@ -1,0 +1,87 @@
+"""The reference renderer against the texts and masks that the real frameworks wrote."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from chatwright.errors import Unsupported
+from chatwright.evidence.checks.reference import reference_runs
+from chatwright.evidence.vectors import agrees
+from chatwright.meaning.render import Kind, Piece, remove_thoughts, render, to_text, trim
+
+from tests.support import cases, catalogue, scenarios, vectors
+
+
+@pytest.mark.parametrize(("name", "scenario", "kind"), cases("llamafactory"), ids="-".join)
+def test_renders_what_llamafactory_trains_on(name: str, scenario: str, kind: str) -> None:
+    data = vectors("llamafactory")[name]
+    runs = reference_runs(catalogue().templates[name], scenarios()[scenario], Kind(kind), data["eos"])
+    assert runs is not None
+    assert agrees(data["scenarios"][scenario][kind], runs), to_text([Piece(text, "user") for text, _ in runs])
+
+
+def test_every_template_of_llamafactory_has_vectors() -> None:
+    registered = {name for name, template in catalogue().templates.items() if template.registered["llamafactory"]}
+    assert registered == set(vectors("llamafactory"))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<t>a</t>b", "b"),
+        ("<t>a<t>b</t>c</t>d", "c</t>d"),
+        ("<t>open", "<t>open"),
+        ("x<t>a</t>y<t>b</t>z", "xyz"),
+        ("</t>a<t>b</t>", "</t>a"),
+    ],
+)
+def test_thoughts_end_at_the_next_end(text: str, left: str) -> None:
+    assert remove_thoughts(text, ("<t>", "</t>")) == left
+    assert re.sub("<t>(.*?)</t>", "", text, flags=re.DOTALL) == left  # as LLaMA-Factory's remove_thought does
+
+
+def test_trims() -> None:
+    assert trim("\n a \n", "none") == "\n a \n"
+    assert trim("\n a \n", "newlines") == " a "
+    assert trim("\n a \n", "leading_newlines") == " a \n"
+    assert trim("\n a \n", "both") == "a"
+
+
+USER, REPLY = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind", "reason"),
+    [
+        ([REPLY], Kind.PROMPT, "take turns"),
+        ([USER, USER], Kind.PROMPT, "take turns"),
+        ([USER, {"role": "system", "content": "s"}], Kind.PROMPT, "must come first"),
+        ([USER, {"role": "critic", "content": "s"}], Kind.PROMPT, "unknown role 'critic'"),
+        ([USER, REPLY], Kind.PROMPT, "end with a user or tool message"),
+        ([USER], Kind.TRAINING, "end with an assistant message"),
+        ([{"role": "user", "content": [{"type": "smell"}]}], Kind.PROMPT, "unknown content part 'smell'"),
+        ([{"role": "user", "content": [{"type": "image"}]}], Kind.PROMPT, "no slot for image"),
+        ([USER, {**REPLY, "tool_calls": [{"name": "f", "arguments": "{"}]}], Kind.TRAINING, "are not JSON"),
+        ([USER, {**REPLY, "tool_calls": [{"name": "f", "arguments": "[]"}]}], Kind.TRAINING, "are not an object"),
+    ],
+)
+def test_refuses_with_a_reason(messages: list[dict[str, object]], kind: Kind, reason: str) -> None:
+    with pytest.raises(Unsupported, match=reason):
+        render(catalogue().templates["qwen"], messages, kind=kind)
+
+
+def test_media_stand_in_their_place() -> None:
+    content = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "b"}]
+    text = to_text(render(catalogue().templates["qwen2_vl"], [{"role": "user", "content": content}]))
+    assert "user\na<|vision_start|><|image_pad|><|vision_end|>b<|im_end|>" in text
+
+
+def test_single_tokens_and_own_tokens_are_marked() -> None:
+    pieces = render(catalogue().templates["chatglm3"], [USER])
+    assert [(piece.text, piece.kind) for piece in pieces[:3]] == [
+        ("[gMASK]", "token"),
+        ("sop", "token"),
+        ("<|user|>", "token"),
+    ]
+    assert render(catalogue().templates["mistral"], [USER])[0].kind == "bos"

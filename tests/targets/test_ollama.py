@@ -1,0 +1,217 @@
+"""Modelfiles: every value comes back from the reader of Ollama's rules, and what cannot be written is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatwright.catalogue.build import build_spec
+from chatwright.catalogue.model import Catalogue, Spec
+from chatwright.errors import Location, Unsupported
+from chatwright.evidence.engines.modelfile import Command, ModelfileError, is_print, read_modelfile
+from chatwright.targets import ollama
+from chatwright.targets.literal import stop_texts
+from chatwright.targets.protocol import Context
+
+ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+HOSTILE = st.lists(
+    st.sampled_from(
+        ['"', '""', '"""', "\n", "\r", "\t", " ", "{", "{{", "}}", "\\", "\\n", "\u200d", "\u3000", "中", "a"]
+    )
+).map("".join)
+SLOTS: dict[str, Any] = {
+    "prefix": "{{bos_token}}",
+    "system": "<sys>{{content}}</sys>",
+    "user": "<user>{{content}}</user>\n",
+    "assistant": {"opener": "<bot>\n", "body": "{{content}}<end>\n"},
+}
+
+
+def spec_of(template: Mapping[str, Any], **serving: Any) -> Spec:
+    data = {"name": "x", "title": "X", "publisher": "P", "templates": {"x": template}, "serving": serving}
+    return build_spec(data, path="x.yaml", source="p/x.yaml", locate=lambda _: Location("x.yaml"))
+
+
+def written(template: Mapping[str, Any], **serving: Any) -> str:
+    spec = spec_of(template, **serving)
+    return ollama.modelfile(spec, spec.templates[0])
+
+
+def slots(**changed: Any) -> dict[str, Any]:
+    return {"slots": {**SLOTS, **changed}}
+
+
+class TestQuote:
+    @given(ANY_TEXT | HOSTILE)
+    def test_round_trip_or_refusal(self, text: str) -> None:
+        try:
+            value = ollama.quote(text)
+        except Unsupported:
+            return
+        read = read_modelfile(f"FROM .\nPARAMETER stop {value}\n")
+        assert read.commands == (Command("model", "."), Command("stop", text))
+
+    @pytest.mark.parametrize(
+        "text", ["<|im_end|>", "<｜end▁of▁sentence｜>", " padded ", 'quo"te', '"', '""', "two\nlines", "\t", ""]
+    )
+    def test_ordinary_values_are_written(self, text: str) -> None:
+        assert read_modelfile(f"FROM .\nSYSTEM {ollama.quote(text)}\n").last("system") == text
+
+    @pytest.mark.parametrize(
+        "text", ["zero\u200dwidth", "ideographic\u3000space", "bell\a", "return\r", "soft\u00adhyphen"]
+    )
+    def test_what_the_parser_drops_is_refused_by_name(self, text: str) -> None:
+        with pytest.raises(Unsupported, match=r"U\+[0-9A-F]{4}, and knows no escapes"):
+            ollama.quote(text)
+
+    def test_a_line_that_would_end_the_value_is_refused(self) -> None:
+        with pytest.raises(Unsupported, match="three quotes"):
+            ollama.quote('a"""\nb')
+
+
+class TestGoLiteral:
+    @given(ANY_TEXT | HOSTILE)
+    def test_only_what_go_prints_stands_in_it(self, text: str) -> None:
+        literal = ollama.go_literal(text)
+        assert all(is_print(character) for character in literal)
+        assert _read_go_literal(literal) == text
+
+
+def _read_go_literal(literal: str) -> str:
+    """The value of a Go string literal, by the Go specification (String literals)."""
+    simple = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
+    pattern = r'\\u([0-9a-f]{4})|\\U([0-9a-f]{8})|\\(.)|([^"\\\n])'
+    assert re.fullmatch(rf'"(?:{pattern})*"', literal)
+    out = []
+    for short, long, escape, plain in re.findall(pattern, literal[1:-1]):
+        out.append(chr(int(short or long, 16)) if short or long else simple[escape] if escape else plain)
+    return "".join(out)
+
+
+class TestModelfile:
+    @given(HOSTILE, HOSTILE, HOSTILE)
+    def test_the_template_is_read_back_whatever_stands_in_the_slots(self, one: str, two: str, three: str) -> None:
+        template = slots(system=one + "{{content}}" + two, user=two + "{{content}}" + three)
+        template["default_system"] = three + one
+        spec = spec_of(template)
+        read = read_modelfile("# a header\n" + ollama.modelfile(spec, spec.templates[0]))
+        assert read.last("template") == ollama.go_template(spec, spec.templates[0])
+        assert read.last("model") == "."
+
+    def test_every_stop_and_parameter_is_there(self) -> None:
+        template = {**slots(), "stop_words": ["<end>", "<more> "]}
+        read = read_modelfile(written(template, ollama={"num_ctx": 4096, "temperature": 0.7}))
+        assert read.parameters == {"stop": ["<end>", "<more> "], "num_ctx": 4096, "temperature": 0.7}
+
+    def test_the_end_of_turn_is_a_stop_where_no_stop_word_covers_it(self) -> None:
+        assert read_modelfile(written(slots())).parameters == {"stop": ["<end>"]}
+
+    def test_a_text_that_the_model_must_write_is_no_stop(self) -> None:
+        thinking = {"words": ["<|channel|>analysis", "<|end|><|start|>assistant"]}
+        spec = spec_of({**slots(), "thinking": thinking, "stop_words": ["<|end|>", "<|start|>", "<|return|>"]})
+        assert stop_texts(spec.templates[0]) == ("<|return|>", "<end>")
+
+    @pytest.mark.parametrize("prefix", ["{{bos_token}}", "<s>"])
+    def test_bos_is_left_to_the_runner(self, prefix: str) -> None:
+        text = written(slots(prefix=prefix + "[gMASK]<sop>"), tokens={"bos_token": "<s>"})
+        template = read_modelfile(text).last("template")
+        assert "<s>" not in template
+        assert "bos" not in template
+        assert template.startswith("[gMASK]<sop>")
+        assert "add_bos_token must be true" in text
+
+    def test_a_prefix_that_is_not_bos_stays(self) -> None:
+        text = written(slots(prefix="[gMASK]<sop>"))
+        assert read_modelfile(text).last("template").startswith("[gMASK]<sop>")
+        assert "add_bos_token must be false" in text
+
+    def test_tools_are_left_to_ollamas_refusal(self) -> None:
+        template = read_modelfile(written({**slots(), "tool_format": "qwen"})).last("template")
+        assert ".Tools" not in template
+
+    def test_thoughts_stand_between_plain_texts(self) -> None:
+        thinking = {"words": ["<think>\n", "\n</think>\n\n"]}
+        template = read_modelfile(written({**slots(), "thinking": thinking})).last("template")
+        assert re.search(
+            r"\{\{ if [^}]*\.Thinking \}\}<think>\n\{\{ \.Thinking \}\}\n</think>\n\n\{\{ end \}\}", template
+        )
+
+    def test_the_gguf_cannot_replace_a_template_without_thoughts(self) -> None:
+        assert read_modelfile(written(slots())).last("parser") == "passthrough"
+        with_thoughts = written({**slots(), "thinking": {"words": ["<a>", "</a>"]}})
+        assert read_modelfile(with_thoughts).last("parser") == ""
+        assert "OLLAMA_GO_TEMPLATE=1" in with_thoughts
+
+    def test_harmony_replies_are_left_to_ollamas_own_parser(self) -> None:
+        text = written(slots(user="<|start|>user<|message|>{{content}}<|end|>"))
+        assert read_modelfile(text).last("parser") == ""
+        assert "harmony" in text
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("template", "reason"),
+        [
+            (slots(user="{{date:%d %b %Y}} {{content}}"), "today's date as %Y-%m-%d only, the format wants %d %b %Y"),
+            (slots(assistant={"body": "{{content}}{{eos_token}}"}), "serving.tokens.eos_token"),
+            (slots(user="<a>{{bos_token}}{{content}}"), "serving.tokens.bos_token"),
+            (
+                slots(prefix="", user="{{bos_token}}{{content}}"),
+                "begins with BOS, and only sometimes begins the prompt",
+            ),
+            ({**slots(), "thinking": {"words": ["<a\u3000>", "</a>"]}}, "plain texts around them"),
+            ({**slots(), "stop_words": ["a\u200db"]}, "U+200D"),
+        ],
+    )
+    def test_the_reason_is_told(self, template: dict[str, Any], reason: str) -> None:
+        spec = spec_of(template)
+        output = ollama.generate(Context(Catalogue((spec,)), {}, {}))
+        assert output.files == ()
+        assert output.deployments["x"].path is None
+        assert reason in (output.deployments["x"].reason or "")
+
+    def test_what_the_spec_tells_is_written_out(self) -> None:
+        text = written(slots(assistant={"body": "{{content}}{{eos_token}}"}), tokens={"eos_token": "</s>"})
+        assert "</s>" in read_modelfile(text).last("template")
+        assert "stop" not in read_modelfile(text).parameters
+
+
+class TestReader:
+    """What Ollama's own parser (``parser/parser.go``, v0.33.0-rc2) was seen to do with the same input."""
+
+    @pytest.mark.parametrize(
+        ("text", "commands"),
+        [
+            ("from x", [("model", "x")]),
+            ('  FROM x y \n\n# note\nTemplate """a\nb"""\n', [("model", "x y"), ("template", "a\nb")]),
+            ('FROM x\nSYSTEM "a\nb"\n', [("model", "x"), ("system", "a\nb")]),
+            ('FROM x\nSYSTEM "a" b\n', None),
+            ('FROM x\nSYSTEM """a""" \nLICENSE z', [("model", "x"), ("system", "a"), ("license", "z")]),
+            ("FROM x\nSYSTEM a\u3000b\u200d\a", [("model", "x"), ("system", "ab")]),
+            ("FROM x\rSYSTEM a", [("model", "x"), ("system", "a")]),
+            ("FROM x\nMESSAGE user hi", [("model", "x"), ("message", "user: hi")]),
+            ("FROM x\nMESSAGE tool hi", None),
+            ("FROM x\nPARAMETER stop", None),
+            ("FROM x\nPARAMETER st-op a", None),
+            ("FROMx y", None),
+            ("SYSTEM a", None),
+            ('FROM x\nSYSTEM """a', None),
+            ('FROM x\nSYSTEM """"a""""', [("model", "x"), ("system", '"a"')]),
+        ],
+    )
+    def test_reads_as_ollama_does(self, text: str, commands: list[tuple[str, str]] | None) -> None:
+        if commands is None:
+            with pytest.raises(ModelfileError):
+                read_modelfile(text)
+        else:
+            assert [(command.name, command.value) for command in read_modelfile(text).commands] == commands
+
+    @pytest.mark.parametrize("parameter", ["colour red", "num_ctx many", "temperature warm", "use_mmap perhaps"])
+    def test_parameters_are_checked(self, parameter: str) -> None:
+        with pytest.raises(ModelfileError):
+            _ = read_modelfile(f"FROM x\nPARAMETER {parameter}\n").parameters

@@ -1,0 +1,415 @@
+"""What we register with ms-swift against its own templates as recorded, and what the generated shared code does."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatwright.catalogue.build import build_spec
+from chatwright.catalogue.model import Catalogue, Template
+from chatwright.errors import Location, Unsupported
+from chatwright.evidence.swift_registration import template_differences
+from chatwright.evidence.vectors import TODAY
+from chatwright.pipeline.formatting import formatted_body
+from chatwright.targets import swift
+from chatwright.targets.protocol import Context, GeneratedFile
+from tests.support import catalogue, vectors
+
+DEFAULTS = {  # ms-swift 4.6.0, template/template_meta.py
+    "default_system": None,
+    "template_cls": "swift.template.base.Template",
+    "auto_add_bos": False,
+    "stop_words": [],
+    "agent_template": None,
+    "is_thinking": False,
+    "thinking_prefix": "",
+    "non_thinking_prefix": "",
+    "preserve_thinking": None,
+    "history_thinking_prefix": "",
+}
+
+
+def files(specs: Catalogue) -> dict[str, GeneratedFile]:
+    return {file.path: file for file in swift.generate(Context(specs, {}, {})).files}
+
+
+def evaluated(value: Any) -> Any:
+    """A value of the generated Python as it is on the day of the recording."""
+    return eval(repr(value), {"today": TODAY.strftime})
+
+
+def template(**changes: Any) -> Template:
+    """A small template with the given settings."""
+    data = {
+        "name": "demo",
+        "title": "Demo",
+        "publisher": "Acme",
+        "templates": {
+            "demo": {
+                "slots": {
+                    "system": "<s>{{content}}</s>",
+                    "user": "<u>{{content}}</u>",
+                    "assistant": {"opener": "<a>", "body": "{{content}}</a>"},
+                },
+                "empty_system": "omit",
+                "stop_words": ["</a>"],
+                **changes,
+            }
+        },
+    }
+    return build_spec(
+        data, path="demo.yaml", source="acme/demo.yaml", locate=lambda _: Location("demo.yaml")
+    ).templates[0]
+
+
+# -- the fields -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(vectors("swift")))
+def test_arguments_are_the_built_ins_fields(name: str) -> None:
+    there = vectors("swift")[name]["fields"]
+    arguments = evaluated(swift.template_arguments(catalogue().templates[name]))
+    ours = {"template_type": catalogue().templates[name].registered["swift"], **DEFAULTS, **arguments}
+    assert template_differences(ours, there) == []
+
+
+def test_system_text_in_the_first_user_turn_moves_the_head_of_the_turn() -> None:
+    slots = {
+        "prefix": "{{bos_token}}",
+        "system": "<<{{content}}>>",
+        "user": "[I] {{content}} [/I]",
+        "assistant": {"body": "{{content}}{{eos_token}}"},
+    }
+    arguments = swift.template_arguments(template(slots=slots, system_placement="first_user", stop_words=[]))
+    assert arguments == {
+        "prefix": [["bos_token_id"], "[I] "],
+        "system_prefix": [["bos_token_id"], "[I] <<{{SYSTEM}}>>"],
+        "prompt": ["{{QUERY}} [/I]"],
+        "chat_sep": [["eos_token_id"], "[I] "],
+        "suffix": [["eos_token_id"]],
+    }
+
+
+def test_a_round_number_and_a_token_by_its_text() -> None:
+    slots = {"user": "{{token:<u>}}Round {{idx}}: {{content}}", "assistant": {"body": "{{content}}\n"}}
+    assert swift.template_arguments(template(slots=slots))["prompt"] == ["<u>Round {{ROUND0}}: {{QUERY}}"]
+
+
+THINKING = {"default": False, "history_trim": "both", "empty_trained": "always"}
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("does not trim", {"trim": {"user": "both"}}),
+    ("one opener", {"slots": {"assistant": {"opener": "<a>", "generation": "<g>", "body": "{{content}}"}}}),
+    ("no system turn for an empty", {"empty_system": "keep"}),
+    ("never its default", {"empty_system": "default", "default_system": "Be nice."}),
+    ("ends a turn that calls tools", {"slots": {"function": "{{content}}</f>"}}),
+    ("between the opener and the reply", {"slots": {"assistant": {"body": " {{content}}"}}}),
+    ("literal {{QUERY}}", {"slots": {"user": "{{QUERY}}{{content}}"}}),
+    ("joins adjacent texts", {"slots": {"user": ["<u>", "{{content}}"]}}),
+    (
+        "cannot fill {{idx}}",
+        {"system_placement": "first_user", "slots": {"system": "{{content}}", "user": "{{idx}}{{content}}"}},
+    ),
+    ("writes tool results in another way", {"tool_format": "qwen", "slots": {"observation": "<o>{{content}}</o>"}}),
+    ("does not write the tool format", {"tool_format": "qwen", "targets": {"swift": {"agent_template": "llama3"}}}),
+    ("trims what remains", {"thinking": {**THINKING, "history_trim": "none"}}),
+    ("opens a learned reply", {"thinking": {**THINKING, "empty": ""}}),
+    ("thinking off by default", {"thinking": {**THINKING, "default": True}}),
+    ("thinking on by default", {"thinking": {**THINKING, "when_off": "", "empty": ""}}),
+]
+
+
+@pytest.mark.parametrize(("reason", "changes"), REFUSED, ids=[reason for reason, _ in REFUSED])
+def test_refuses_what_ms_swift_cannot_say(reason: str, changes: Mapping[str, Any]) -> None:
+    with pytest.raises(Unsupported, match=reason):
+        swift.template_arguments(template(**changes))
+
+
+# -- the files --------------------------------------------------------------------------------------------------------
+
+
+def test_only_one_file_stands_alone_and_no_module_has_a_bare_name() -> None:
+    paths = [Path(path) for path in files(catalogue())]
+    assert [path.name for path in paths if path.parent.as_posix() == "swift"] == ["register_all.py"]
+    assert {path.parent.as_posix() for path in paths} == {"swift", "swift/chatwright_swift"}
+    assert all(path.stem.isidentifier() for path in paths)
+
+
+def test_same_catalogue_same_bytes() -> None:
+    assert files(catalogue()) == files(catalogue())
+
+
+def test_every_template_is_registered_or_refused_with_a_reason() -> None:
+    deployments = swift.generate(Context(catalogue(), {}, {})).deployments
+    assert deployments.keys() == catalogue().templates.keys()
+    assert all(deployment.path or deployment.reason for deployment in deployments.values())
+
+
+def calls_of(source: str) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
+    """The calls of a spec module: method, positional and keyword arguments."""
+    collected: list[tuple[str, list[Any], dict[str, Any]]] = []
+
+    class Registry:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args, **kwargs: collected.append((name, list(args), kwargs))
+
+    body = source.replace("from .registry import", "# from .registry import")
+    space: dict[str, Any] = {"Registry": Registry, "today": TODAY.strftime}
+    exec(compile(body, "spec", "exec"), space)
+    space["register"](Registry())
+    yield from collected
+
+
+def test_the_modules_say_what_the_target_derived() -> None:
+    written: dict[str, dict[str, Any]] = {}
+    for file in files(catalogue()).values():
+        if file.sources:
+            calls = calls_of(formatted_body(file))
+            written.update({args[0]: values for method, args, values in calls if method == "template"})
+    for item in catalogue().templates.values():
+        if (name := item.registered["swift"]) in written:
+            assert written[name] == evaluated(swift.template_arguments(item))
+    assert written.keys() == {item["fields"]["template_type"] for item in vectors("swift").values()}
+
+
+def test_hostile_strings_come_out_as_they_went_in() -> None:
+    hostile = '\'"""\\ \\n {x} {{ messages }} {% if %} {#c#} </script> | \u200d\u3000\x07\x1b \U0001f469 #'
+    spec = build_spec(
+        {
+            "name": "demo",
+            "title": hostile,
+            "publisher": hostile,
+            "templates": {
+                "demo": {
+                    "slots": {"user": hostile + "{{content}}", "assistant": {"body": "{{content}}" + hostile}},
+                    "default_system": hostile,
+                    "empty_system": "omit",
+                    "stop_words": [hostile],
+                }
+            },
+        },
+        path="demo.yaml",
+        source="acme/demo.yaml",
+        locate=lambda _: Location("demo.yaml"),
+    )
+    source = formatted_body(files(Catalogue((spec,)))["swift/chatwright_swift/acme_demo.py"])
+    ((_, _, values),) = calls_of(source)
+    assert values["prompt"] == [hostile + "{{QUERY}}"]
+    assert values["suffix"] == values["chat_sep"] == [hostile]
+    assert values["default_system"] == hostile
+    assert ast.get_docstring(ast.parse(source))
+
+
+# -- the shared code, on a stand-in that has the shape of ms-swift 4.x or 3.12 ----------------------------------------
+
+STAND_IN = {
+    "torch.py": "bfloat16 = 'bfloat16'\n",
+    "swift/__init__.py": "",
+    "swift/utils.py": (
+        "class Logger:\n"
+        "    warnings = []\n"
+        "    def warning(self, message): self.warnings.append(message)\n"
+        "def get_logger(): return Logger()\n"
+    ),
+}
+SHAPE = """
+from dataclasses import dataclass, field
+from typing import Any
+MODEL_MAPPING, TEMPLATE_MAPPING = {}, {}
+@dataclass
+class TemplateMeta:
+    template_type: str
+    prefix: list
+    prompt: list
+    chat_sep: list
+    suffix: list
+    template_cls: Any = None
+    system_prefix: list = None
+    default_system: str = None
+    stop_words: list = field(default_factory=list)
+    agent_template: str = None
+@dataclass
+class Model:
+    ms_model_id: str = None
+    hf_model_id: str = None
+    model_path: str = None
+@dataclass
+class ModelGroup:
+    models: list
+    %(group)s
+    requires: list = None
+    ignore_patterns: list = None
+    tags: list = field(default_factory=list)
+@dataclass
+class ModelMeta:
+    model_type: str
+    model_groups: list
+    %(meta)s
+    template: str = None
+    model_arch: str = None
+    architectures: list = field(default_factory=list)
+    is_multimodal: bool = False
+def register_template(meta): TEMPLATE_MAPPING[meta.template_type] = meta
+def register_model(meta): MODEL_MAPPING[meta.model_type] = meta
+"""
+
+
+@pytest.fixture(params=["4", "3"])
+def shape(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """A folder with the stand-in of one version and the generated files of a small catalogue."""
+    stand_in = dict(STAND_IN)
+    if request.param == "4":
+        stand_in["swift/model.py"] = SHAPE % {"group": "template: str = None", "meta": "loader: Any = None"}
+        stand_in["swift/template.py"] = "from swift.model import TEMPLATE_MAPPING, TemplateMeta, register_template\n"
+        stand_in["swift/agent_template.py"] = "agent_template_map = {'hermes': object}\n"
+    else:
+        functions = "def get_model_tokenizer_multimodal(): ...\ndef get_model_tokenizer_with_flash_attn(): ...\n"
+        stand_in["swift/llm.py"] = SHAPE % {"group": "", "meta": "get_function: Any = None"} + functions
+        stand_in["swift/plugin/__init__.py"] = ""
+        stand_in["swift/plugin/agent_template.py"] = "agent_templates = {'hermes': object}\n"
+    small = {
+        "name": "demo",
+        "title": "Demo",
+        "publisher": "Acme",
+        "templates": {
+            name: {
+                "slots": {"user": f"<{name}>{{{{content}}}}", "assistant": {"body": "{{content}}</a>"}},
+                "empty_system": "omit",
+                "targets": {"swift": own},
+            }
+            for name, own in (("one", {}), ("two", {"agent_template": "gone"}), ("three", {}))
+        },
+        "model_types": {"demo": {"architectures": ["Demo"]}, "other": {"architectures": ["Demo", "Other"]}},
+        "models": [
+            {
+                "template": name,
+                "model_type": "demo",
+                "checkpoints": [{"huggingface": f"acme/{name}-{i}"} for i in range(n)],
+            }
+            for name, n in (("one", 1), ("three", 2))
+        ],
+    }
+    spec = build_spec(small, path="demo.yaml", source="acme/demo.yaml", locate=lambda _: Location("demo.yaml"))
+    bodies = {path: file.body for path, file in files(Catalogue((spec,))).items()}
+    for name, body in {**stand_in, **{f"out/{path}": body for path, body in bodies.items()}}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body, encoding="utf-8")
+    return request.param, tmp_path
+
+
+def run(shape: tuple[str, Path], script: str) -> Any:
+    """Run Python beside the stand-in; ``m`` is its registries' module, ``load()`` imports the generated file."""
+    version, folder = shape
+    head = (
+        "import json, sys\n"
+        f"sys.path[:0] = [{str(folder)!r}]\n"
+        f"import swift.{'model' if version == '4' else 'llm'} as m\n"
+        "from swift.utils import Logger\n"
+        "def load():\n"
+        f"    sys.path.insert(0, {str(folder / 'out' / 'swift')!r})\n"
+        "    import register_all\n"
+        "    return register_all\n"
+    )
+    command = [sys.executable, "-c", head + script]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_one_item_that_cannot_be_registered_keeps_nothing_else_away(shape: tuple[str, Path]) -> None:
+    templates, warnings = run(shape, "load(); print(json.dumps([list(m.TEMPLATE_MAPPING), Logger.warnings]))")
+    assert templates == ["one", "three"]
+    assert warnings == ["template 'two' is not registered: ValueError: ms-swift has no agent template 'gone'"]
+
+
+def test_model_types(shape: tuple[str, Path]) -> None:
+    script = (
+        "load()\n"
+        "ids = lambda meta: [model.hf_model_id for group in meta.model_groups for model in group.models]\n"
+        "facts = {name: [meta.template, ids(meta), meta.architectures] for name, meta in m.MODEL_MAPPING.items()}\n"
+        "print(json.dumps(facts))"
+    )
+    found = run(shape, script)
+    if shape[0] == "4":
+        assert found == {
+            "demo": [None, ["acme/one-0", "acme/three-0", "acme/three-1"], ["Demo"]],
+            "other": [None, [], ["Demo", "Other"]],
+        }
+    else:  # one per template; the one with most models keeps the name
+        assert found == {
+            "demo-one": ["one", ["acme/one-0"], ["Demo"]],
+            "demo": ["three", ["acme/three-0", "acme/three-1"], ["Demo"]],
+            "other": [None, [], ["Demo", "Other"]],
+        }
+
+
+def test_a_new_model_type_leaves_a_taken_architecture_alone(shape: tuple[str, Path]) -> None:
+    script = (
+        "m.register_model(m.ModelMeta('theirs', [], architectures=['Demo']))\n"
+        "load(); print(json.dumps({name: meta.architectures for name, meta in m.MODEL_MAPPING.items()}))"
+    )
+    found = run(shape, script)
+    assert found["theirs"] == ["Demo"]
+    assert found["demo"] == []
+    assert found["other"] == ["Other"]
+
+
+CHANGED = (
+    "settings = dict(prompt=['<one>{{QUERY}}'], chat_sep=['</a>'], suffix=['</a>'], system_prefix=['{{SYSTEM}}'])\n"
+    "m.register_template(m.TemplateMeta('one', ['<bos>'], **settings))\n"
+)
+
+
+def test_a_different_template_is_kept_with_a_warning_that_names_both(shape: tuple[str, Path]) -> None:
+    script = (
+        CHANGED
+        + "load(); print(json.dumps([m.TEMPLATE_MAPPING['one'].prefix, list(m.TEMPLATE_MAPPING), Logger.warnings]))"
+    )
+    prefix, names, warnings = run(shape, script)
+    assert prefix == ["<bos>"]
+    assert names == ["one", "three"]
+    assert warnings[0] == (
+        "ms-swift's own template 'one' is kept; chatwright's template 'one' differs in prefix: "
+        "ms-swift has ['<bos>'], chatwright has []"
+    )
+
+
+def test_an_error_where_asked_after_everything_else(shape: tuple[str, Path]) -> None:
+    script = CHANGED + (
+        "import os\nos.environ['CHATWRIGHT_ON_CONFLICT'] = 'error'\n"
+        "try: load()\n"
+        "except ValueError as error: print(json.dumps([type(error).__name__, str(error), list(m.TEMPLATE_MAPPING)]))"
+    )
+    name, message, templates = run(shape, script)
+    assert name == "ConflictError"
+    assert message.splitlines() == [
+        "ms-swift's own template 'one' is kept; chatwright's template 'one' differs in prefix: "
+        "ms-swift has ['<bos>'], chatwright has []",
+        "template 'two' is not registered: ValueError: ms-swift has no agent template 'gone'",
+    ]
+    assert templates == ["one", "three"]
+
+
+def test_an_equal_template_is_left_alone_and_a_second_call_changes_nothing(shape: tuple[str, Path]) -> None:
+    script = CHANGED.replace("['<bos>']", "['']") + (
+        "before = m.TEMPLATE_MAPPING['one']; module = load(); kept = dict(m.TEMPLATE_MAPPING)\n"
+        "module.register_all()\n"
+        "print(json.dumps([m.TEMPLATE_MAPPING['one'] is before, m.TEMPLATE_MAPPING == kept, len(Logger.warnings)]))"
+    )
+    assert run(shape, script) == [True, True, 2]  # 'two' is told of in each call
+
+
+def test_an_unknown_policy_is_refused(shape: tuple[str, Path]) -> None:
+    script = (
+        "module = load()\n"
+        "try: module.register_all('maybe')\n"
+        "except ValueError as error: print(json.dumps(str(error)))"
+    )
+    assert run(shape, script) == "on_conflict must be 'keep' or 'error', not 'maybe'"

@@ -1,0 +1,121 @@
+"""The house stands: imports go down the floors, targets are strangers to each other, only the command line speaks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import chatwright
+from chatwright.targets import TARGETS
+
+PACKAGE = Path(chatwright.__file__).parent
+FLOORS = (
+    {"__init__", "errors", "resources"},
+    {"catalogue"},
+    {"meaning"},
+    {"targets"},
+    {"pipeline"},
+    {"evidence"},
+    {"cli", "__main__"},
+)
+
+FRAMEWORKS = {"transformers", "torch", "llamafactory", "swift", "lmdeploy", "tokenizers", "minijinja"}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its dotted name inside it (``targets.vllm``)."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    assert len(found) > 20, "the modules were not found"
+    return found
+
+
+def imports(name: str) -> Iterator[str]:
+    """What a module imports, anywhere in it: dotted names, those of the package without ``chatwright.`` in front."""
+    is_package = (PACKAGE / name.replace(".", "/")).is_dir()
+    here = name.split(".") if is_package else name.split(".")[:-1]
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("chatwright.") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])]).removeprefix("chatwright.")
+            inside = node.level or (node.module or "").startswith("chatwright")
+            for alias in node.names:
+                full = f"{source}.{alias.name}" if source else alias.name
+                yield full if inside and full in modules() else source or "__init__"
+
+
+def floor(name: str) -> int | None:
+    top = name.split(".")[0]
+    return next((number for number, names in enumerate(FLOORS) if top in names), None)
+
+
+def test_every_module_has_a_floor() -> None:
+    assert [name for name in modules() if floor(name) is None] == []
+
+
+def test_imports_go_down() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name in modules()
+        for imported in imports(name)
+        if (own := floor(name)) is not None and (other := floor(imported)) is not None and other > own
+    ]
+    assert wrong == []
+
+
+def test_targets_never_import_each_other() -> None:
+    targets = {f"targets.{name}" for name in TARGETS}
+    assert targets <= modules().keys()
+    wrong = [
+        f"{name} imports {imported}" for name in sorted(targets) for imported in imports(name) if imported in targets
+    ]
+    assert wrong == []
+
+
+def test_frameworks_are_imported_by_evidence_only() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name in modules()
+        if name.split(".")[0] != "evidence"
+        for imported in imports(name)
+        if imported.split(".")[0] in FRAMEWORKS
+    ]
+    assert wrong == []
+
+
+def test_frameworks_are_imported_lazily() -> None:
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for imported in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if imported.split(".")[0] in FRAMEWORKS and not getattr(node, "level", 0) and not runs_in_its_own_process(tree)
+    ]
+    assert wrong == []
+
+
+def test_only_the_command_line_prints_or_exits() -> None:
+    wrong = [
+        f"{name}:{node.lineno}: {what}"
+        for name, tree in modules().items()
+        if name not in ("cli", "__main__") and not runs_in_its_own_process(tree)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr)
+        and (what := ast.unparse(node)) in ("print", "exit", "sys.exit", "SystemExit", "sys.stdout")
+    ]
+    assert wrong == []
+    assert [name for name in modules() if name != "cli" for imported in imports(name) if imported == "click"] == []
+
+
+def runs_in_its_own_process(tree: ast.Module) -> bool:
+    """Whether a module is a program that another framework's interpreter runs, and that answers on its output."""
+    return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree.body)

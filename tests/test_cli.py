@@ -1,0 +1,282 @@
+"""The command line as its users meet it: exit codes, streams, terminals, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import chatwright.pipeline
+from chatwright import __version__
+from chatwright.cli import main
+from chatwright.meaning.render import Kind, render, to_text
+from chatwright.meaning.visible import visible
+from tests.support import ROOT, catalogue, scenarios
+
+SPEC = """\
+name: acme
+title: Acme
+publisher: Acme
+models:
+  - template: llama3
+    checkpoints:
+      - {name: Acme-8B-Instruct, huggingface: acme/Acme-8B-Instruct}
+"""
+
+
+class Answer(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+class Runner:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str | Path) -> Answer:
+        self.monkeypatch.setattr(sys, "argv", ["chatwright", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        return Answer(exit_.value.code, *self.capsys.readouterr())
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    return Runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A private specs folder with one family."""
+    file = tmp_path / "mine" / "acme" / "acme.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(SPEC, encoding="utf-8")
+    return tmp_path / "mine"
+
+
+def python(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, env=settings, cwd=cwd, check=False)
+
+
+# -- validate --------------------------------------------------------------------------------------------------------
+
+
+def test_validate(run: Runner, own: Path) -> None:
+    count = len(catalogue().specs)
+    assert run("validate") == (0, f"{count} specs: no problems\n", "")
+    assert run("validate", own) == (0, f"{count + 1} specs: no problems\n", "")
+    assert run("validate", own / "acme" / "acme.yaml") == (0, f"{count + 1} specs: no problems\n", "")
+    assert run("validate", ROOT / "specs") == (0, f"{count} specs: no problems\n", "")
+
+
+def test_all_problems_with_their_place_and_what_to_run_next(run: Runner, own: Path) -> None:
+    file = own / "acme" / "acme.yaml"
+    file.write_text(SPEC.replace("llama3", "lama3").replace("title:", "titel:"), encoding="utf-8")
+    code, out, err = run("validate", own)
+    assert (code, out) == (1, "")
+    lines = err.splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith(f"{file}") for line in lines[:-1])
+    assert "llama3" in err
+    assert "title" in err
+    assert lines[-1].endswith(f"after the change run: chatwright validate {own}")
+
+
+# -- generate --------------------------------------------------------------------------------------------------------
+
+
+def test_generate_check_and_diff(run: Runner, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    answer = run("generate", "--check", "--out", out)
+    assert answer.code == 1
+    assert f"{out}/catalog.json: missing" in answer.err
+    assert answer.err.endswith(f"run: chatwright generate --out {out}\n")
+    assert not out.exists()
+    assert run("generate", "--out", out).code == 0
+    assert run("generate", "--check", "--out", out) == (0, f"{out}: up to date\n", "")
+    (out / "fidelity.json").write_text("x\n")
+    answer = run("generate", "--diff", "--out", out)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("--- a/fidelity.json\n+++ b/fidelity.json\n")
+    assert run("generate", "--check", "--diff", "--out", out).code == 1
+    assert (out / "fidelity.json").read_text() == "x\n"
+    assert run("generate", "--out", out).out == f"{out}: 1 written, 0 removed\n"
+
+
+def test_own_specs_on_top_of_the_public_ones(run: Runner, own: Path, tmp_path: Path) -> None:
+    assert run("generate", "--specs", own, "--out", tmp_path / "all").code == 0
+    assert run("generate", "--specs", own, "--only-mine", "--out", tmp_path / "mine").code == 0
+    everything, mine = (json.loads((tmp_path / name / "catalog.json").read_text()) for name in ("all", "mine"))
+    assert len(everything["models"]) > len(mine["models"])
+    assert {model["family"] for model in mine["models"]} == {"acme", "llama3"}
+    assert set(everything["templates"]) == set(catalogue().templates)
+
+
+def test_generate_refuses_to_mix_private_and_public(run: Runner, own: Path) -> None:
+    assert run("generate", "--specs", own) == (
+        2,
+        "",
+        "error: --specs needs --out DIR, so that your families do not end up among the public ones\n",
+    )
+    assert run("generate", "--only-mine").code == 2
+
+
+def test_missing_specs_folder(run: Runner, tmp_path: Path) -> None:
+    answer = run("generate", "--specs", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert "nowhere" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_written_is_a_message(run: Runner, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "catalog.json").write_text("by hand")
+    answer = run("generate", "--out", tmp_path / "out")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith(f"error: {tmp_path}/out/catalog.json: not made by chatwright")
+
+
+# -- list and show ---------------------------------------------------------------------------------------------------
+
+
+def test_list(run: Runner) -> None:
+    everything = json.loads(run("list", "--json").out)["families"]
+    assert [family["name"] for family in everything] == [spec.name for spec in catalogue().specs]
+    [family] = json.loads(run("list", "meta-llama/Llama-4-Scout-17B-16E-Instruct", "--json").out)["families"]
+    assert family["name"] == "llama4"
+    assert [item["name"] for item in family["checkpoints"]] == ["Llama-4-Scout-17B-16E-Instruct"]
+    answer = run("list", "LLAMA4")
+    assert answer.code == 0
+    assert answer.out.splitlines()[-1].startswith("1 family, ")
+    assert run("list", "no such thing") == (1, "", "nothing matches 'no such thing'\n")
+
+
+@pytest.mark.parametrize("name", sorted(catalogue().templates))
+def test_show_renders_what_the_template_means(run: Runner, name: str) -> None:
+    answer = run("show", name, "--scenario", "plain", "--scenario", "tool_result", "--json")
+    assert answer.code == 0
+    shown = json.loads(answer.out)
+    assert shown["registered"] == dict(catalogue().templates[name].registered)
+    pieces = shown["scenarios"]["plain"]["prompt"]["pieces"]
+    expected = render(catalogue().templates[name], scenarios()["plain"].asked, kind=Kind.PROMPT)
+    assert "".join(piece["text"] for piece in pieces) == to_text(expected)
+
+
+def test_show_makes_every_character_visible(run: Runner) -> None:
+    answer = run("show", "llama4", "--scenario", "plain")
+    assert answer.code == 0
+    assert "\x1b" not in answer.out, "colours outside a terminal"
+    lines = answer.out.splitlines()
+    start = lines.index("plain: training")
+    shown = lines[start + 1 : lines.index("", start)]
+    assert shown[0] == "  prefix      <bos>"
+    assert shown[-1] == "* assistant   Hi·there.<|eot|>"
+    scenario = scenarios()["plain"]
+    pieces = render(catalogue().templates["llama4"], scenario.messages, kind=Kind.TRAINING)
+    assert "".join(line[14:] for line in shown) == visible(to_text(pieces)).join(["<bos>", ""])
+
+
+def test_show_knows_the_nearest_name(run: Runner) -> None:
+    assert (
+        run("show", "lama4").err
+        == "error: there is no template 'lama4' (did you mean 'llama4'?); run: chatwright list\n"
+    )
+    answer = run("show", "llama4", "--scenario", "plan")
+    assert answer.code == 2
+    assert answer.err == "error: there is no scenario 'plan' (did you mean 'plain'?)\n"
+
+
+# -- every command ---------------------------------------------------------------------------------------------------
+
+
+def test_wrong_usage(run: Runner) -> None:
+    assert run("generate", "--chek").code == 2
+    assert run("nonsense").code == 2
+    assert run("show").code == 2
+    assert run("validate", "nowhere").code == 2
+    assert run("--version") == (0, f"chatwright, version {__version__}\n", "")
+    assert run("--help").code == 0
+
+
+def test_our_own_mistake(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.delenv("CHATWRIGHT_DEBUG", raising=False)
+    monkeypatch.setattr(chatwright.pipeline, "load_public_catalogue", broken)
+    code, out, err = run("list")
+    assert (code, out) == (3, "")
+    assert "mistake in chatwright" in err
+    assert "report" in err
+    assert "Traceback" not in err
+    monkeypatch.setenv("CHATWRIGHT_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["chatwright", "list"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_a_reader_that_stops_reading() -> None:
+    command = [sys.executable, "-m", "chatwright", "list", "--json"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=settings) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    "arguments", [["show", "yi", "--scenario", "unicode"], ["list"], ["generate", "--diff", "--out", "x"]]
+)
+def test_a_terminal_without_unicode(tmp_path: Path, arguments: list[str], encoding: str) -> None:
+    settings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
+    answer = python("-m", "chatwright", *arguments, cwd=tmp_path, **settings)
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert b"\\u23ce" in answer.stdout if encoding == "latin-1" and arguments[0] == "show" else answer.stdout
+
+
+HELP = """
+import sys
+from chatwright.cli import main
+sys.argv = ["chatwright", "--help"]
+try:
+    main()
+finally:
+    heavy = {"black", "jinja2", "jsonschema", "yaml", "transformers"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    answer = python("-c", HELP)
+    assert (answer.returncode, answer.stderr) == (0, b"")
+
+
+def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
+    built = python("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=ROOT)
+    assert built.returncode == 0, built.stderr.decode()
+    [wheel] = tmp_path.glob("*.whl")
+    assert zipfile.is_zipfile(wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    site = {"PYTHONPATH": str(tmp_path / "site")}
+    listed = python("-m", "chatwright", "list", "--json", cwd=elsewhere, **site)
+    assert len(json.loads(listed.stdout)["families"]) == len(catalogue().specs)
+    assert python("-m", "chatwright", "show", "qwen3", cwd=elsewhere, **site).returncode == 0
+    assert python("-m", "chatwright", "generate", cwd=elsewhere, **site).returncode == 0
+    ours, theirs = ROOT / "generated", elsewhere / "generated"
+    files = {path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()}
+    assert len(files) > 100
+    assert all((ours / file).read_bytes() == (theirs / file).read_bytes() for file in files), "run: make generate"

@@ -1,0 +1,44 @@
+"""The README's example does what the README says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_is_real(tmp_path: Path) -> None:
+    [spec] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    written, shown = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    generating, showing = re.findall(r"`(chatwright (?:generate|show) [^`]*my-specs[^`]*)`", README)
+    file = tmp_path / "my-specs" / "acme" / "acme.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(spec, encoding="utf-8")
+    run(generating, tmp_path)
+    assert [path for path in written.split() if not (tmp_path / path).is_file()] == []
+    assert shown in run(showing, tmp_path)
+
+
+def test_every_module_and_target_of_make_is_told() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [targets] = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)
+    names = [name for name in targets.split() if name not in ("help", "clean")]
+    assert [name for name in names if f"`{name}`" not in README and f"make {name}" not in README] == []
+    package = ROOT / "generator" / "chatwright"
+    told = [path.stem if path.is_dir() else path.name for path in package.iterdir() if not path.name.startswith("_")]
+    assert [name for name in told if f"`{name}`" not in README and f"`{name}/`" not in README] == []
+
+
+def run(command: str, folder: Path) -> str:
+    arguments = [sys.executable, "-m", *shlex.split(command)]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        arguments, cwd=folder, env=settings, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    ).stdout
