@@ -53,4 +53,4 @@ def cases(framework: str) -> list[tuple[str, str, str]]:
     ]
 
 
-__all__ = ["Kind", "ROOT", "TESTS", "cases", "catalogue", "scenarios", "vectors"]
+__all__ = ["ROOT", "TESTS", "Kind", "cases", "catalogue", "scenarios", "vectors"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from chatwright.errors import Unsupported
 from chatwright.evidence.checks.reference import reference_runs
 from chatwright.evidence.vectors import agrees
 from chatwright.meaning.render import Kind, Piece, remove_thoughts, render, to_text, trim
-
 from tests.support import cases, catalogue, scenarios, vectors
 
 
@@ -72,7 +72,11 @@ def test_refuses_with_a_reason(messages: list[dict[str, object]], kind: Kind, re
 
 
 def test_media_stand_in_their_place() -> None:
-    content = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "b"}]
+    content = [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": "x"}},
+        {"type": "text", "text": "b"},
+    ]
     text = to_text(render(catalogue().templates["qwen2_vl"], [{"role": "user", "content": content}]))
     assert "user\na<|vision_start|><|image_pad|><|vision_end|>b<|im_end|>" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -21,7 +22,13 @@ PARSER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strike
 
 @cache
 def pages() -> dict[str, str]:
-    return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {})).files}
+    counts = {"exact": 3, "no upstream truth": 1}
+    said = {
+        "jinja": {"status": "exact", "grade": "engine", "version": "1.0", "counts": counts},
+        "other": {"status": "exact", "grade": "emulated@2", "version": "2: x", "counts": counts},
+        "third": {"status": "unverified", "reason": "the file has changed"},
+    }
+    return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {"qwen3": said})).files}
 
 
 def tables(text: str) -> list[list[list[Token]]]:
@@ -67,9 +74,15 @@ def test_every_checkpoint_has_its_row(page: str) -> None:
 
 def test_both_languages_say_the_same() -> None:
     english, chinese = (tables(page) for page in pages().values())
-    yes = {"yes": "是", "unverified": "未验证"}
-    rows = [[[yes.get(plain(cell), plain(cell)) for cell in row] for row in table[1:]] for table in english]
-    assert rows == [[[plain(cell) for cell in row] for row in table[1:]] for table in chinese]
+    words = {"yes": "是", "unverified": "未验证", "exact": "一致", "no upstream truth": "上游无对照"}
+    pattern = re.compile(rf"\b({'|'.join(words)})\b")
+
+    def rows(table: list[list[list[Token]]]) -> list[list[str]]:
+        return [[pattern.sub(lambda match: words[match[1]], plain(cell)) for cell in row] for row in table[1:]]
+
+    assert [rows(table) for table in english] == [rows(table) for table in chinese]
+    proofs = [plain(row[5]) for row in english[-1][1:] if plain(row[0]) == "qwen3"]
+    assert proofs == ["jinja 1.0: 3 exact, 1 no upstream truth; other 2: x, emulated@2: 3 exact, 1 no upstream truth"]
 
 
 def test_counts() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from chatwright.catalogue.slots import parse_slot
 from chatwright.errors import Unsupported
 from chatwright.targets.llamafactory import elements, template_arguments
-
 from tests.support import catalogue, vectors
 
 
@@ -30,7 +30,11 @@ def plain(slots: list[Any]) -> list[Any]:
 
 
 def test_elements_keep_boundaries() -> None:
-    assert elements(parse_slot(["{{token:<|user|>}}", "\n", "{{content}}"])) == [{"token": "<|user|>"}, "\n", "{{content}}"]
+    assert elements(parse_slot(["{{token:<|user|>}}", "\n", "{{content}}"])) == [
+        {"token": "<|user|>"},
+        "\n",
+        "{{content}}",
+    ]
     assert elements(parse_slot("a{{content}}{{eos_token}}\n")) == ["a{{content}}", {"eos_token"}, "\n"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Location, Unsupported
-from chatwright.evidence.swift_registration import template_differences
+from chatwright.evidence.checks.swift_registration import template_differences
 from chatwright.evidence.vectors import TODAY
 from chatwright.pipeline.formatting import formatted_body
 from chatwright.targets import swift
@@ -147,7 +147,7 @@ def test_same_catalogue_same_bytes() -> None:
 
 def test_every_template_is_registered_or_refused_with_a_reason() -> None:
     deployments = swift.generate(Context(catalogue(), {}, {})).deployments
-    assert deployments.keys() == catalogue().templates.keys()
+    assert deployments.keys() == {name for name, item in catalogue().templates.items() if item.registered["swift"]}
     assert all(deployment.path or deployment.reason for deployment in deployments.values())
 
 

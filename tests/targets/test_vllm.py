@@ -6,14 +6,14 @@ from datetime import date
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatwright.errors import Unsupported
 from chatwright.evidence.engines.jinja import Render, sglang_renderer, transformers_renderer, variables
 from chatwright.evidence.vectors import BOS, TODAY, agrees
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.targets.vllm import chat_template
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.support import cases, catalogue, scenarios, vectors
 
 PROMPTS = [case for case in cases("llamafactory") if case[2] == "prompt"]

@@ -213,7 +213,7 @@ def _differences(theirs, ours):
         missing = sorted(", ".join(filter(None, model[0])) for model in _models(ours) - _models(theirs))
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            found.append(("models", "not the same", "; ".join(missing[:3]) + more))
+            found.append(("models", "none of these", "; ".join(missing[:3]) + more))
     return found
 
 

@@ -54,11 +54,11 @@ class Slots:
 class Thinking:
     """How a template writes thoughts.
 
-    ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each mode;
-    ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the thoughts of earlier turns, and
-    ``history_trim`` how the remaining text is trimmed. ``empty`` is put in front of a trained reply without a thought;
-    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and
-    with thinking off no trained reply keeps its thought).
+    ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
+    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
+    thoughts of earlier turns, and ``history_trim`` how the remaining text is trimmed. ``empty`` is put in front of a
+    trained reply without a thought; ``empty_trained`` says whether it is learned (``switched``: only with thinking on,
+    and with thinking off no trained reply keeps its thought).
     """
 
     words: tuple[str, str]
@@ -164,6 +164,11 @@ class ModelGroup:
     ignore_patterns: tuple[str, ...] | None
     checkpoints: tuple[Checkpoint, ...]
     targets: Mapping[str, Mapping[str, Any]]
+
+    def template_for(self, framework: str) -> str:
+        """The catalogue's name of the template that a framework uses for these checkpoints."""
+        name: str = self.targets.get(framework, {}).get("template", self.template)
+        return name
 
 
 @dataclass(frozen=True)

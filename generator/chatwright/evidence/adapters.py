@@ -5,8 +5,9 @@ observation and function that alternate (``data/template.py``, ``Template._encod
 
 - The system message is passed apart; a missing one is the empty text (``api/chat.py``, ``_process_request``).
 - Tools are unwrapped to their functions and written as one JSON text (``api/chat.py``: ``dictify(tool.function)``).
-- A reply with calls becomes a ``function`` message: the JSON list of ``{"name", "arguments"}`` with the arguments parsed
-  first, since ``FunctionFormatter`` writes JSON text that is still quoted into the prompt (``data/formatter.py``).
+- A reply with calls becomes a ``function`` message: the JSON list of ``{"name", "arguments"}``. The arguments are
+  parsed first, since ``FunctionFormatter`` writes JSON text that is still quoted into the prompt as it stands
+  (``data/formatter.py``).
 - A thought in front of a reply stands in the text between the template's thought words, as the data sets of reasoning
   models write it; in front of calls as well, where ``FunctionFormatter`` finds it. Without a ``ReasoningTemplate`` a
   thought has no place.
@@ -101,9 +102,7 @@ def _text(content: Content) -> str:
     return "".join(f"<{part.kind}>" if isinstance(part, Media) else part.text for part in content)
 
 
-def to_swift(
-    messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, *, thinks: bool
-) -> dict[str, Any]:
+def to_swift(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, *, thinks: bool) -> dict[str, Any]:
     """Bring a conversation into ms-swift's form: ``messages``, and ``tools`` where there are any.
 
     ``thinks`` says whether the template knows thoughts.

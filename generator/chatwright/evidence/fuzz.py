@@ -6,7 +6,21 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-_TEXTS = ("a", 'Get "w"', "it's", "中文 ﬀ", "<b>&\\n", "line\nbreak", "{x}{{y}}", "", "  pad ", "👩‍👩‍👧", "\\", "%s", "</tool_call>")
+_TEXTS = (
+    "a",
+    'Get "w"',
+    "it's",
+    "中文 ﬀ",
+    "<b>&\\n",
+    "line\nbreak",
+    "{x}{{y}}",
+    "",
+    "  pad ",
+    "👩‍👩‍👧",
+    "\\",
+    "%s",
+    "</tool_call>",
+)
 _NAMES = ("city", "n", "items", "values", "keys", "get", "type", "ü", "function", "name")
 
 
@@ -24,7 +38,9 @@ def _function(source: random.Random) -> dict[str, Any]:
     function: dict[str, Any] = {"name": source.choice(["get", "f_2", "Zed"])}
     if source.random() < 0.9:
         function["description"] = source.choice(_TEXTS)
-    properties = {source.choice(_NAMES) + source.choice(["", "2"]): _property(source) for _ in range(source.randint(0, 3))}
+    properties = {
+        source.choice(_NAMES) + source.choice(["", "2"]): _property(source) for _ in range(source.randint(0, 3))
+    }
     function["parameters"] = {"type": "object", "properties": properties}
     if source.random() < 0.7:
         function["parameters"]["required"] = list(properties)[:1]

@@ -140,5 +140,5 @@ def _call(call: Mapping[str, Any]) -> Call:
 
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    function: Mapping[str, Any] = tool["function"] if "function" in tool else tool
+    function: Mapping[str, Any] = tool.get("function", tool)
     return function

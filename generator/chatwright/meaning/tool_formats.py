@@ -4,7 +4,8 @@ A definition is a list of parts for the description of the tools (``tools``) and
 (``calls``). A part is literal ``text``, a ``date`` in a strftime format, or ``each``: a Jinja fragment rendered once
 per tool or per call, with ``join`` between them. The fragment sees ``function`` (name, description, parameters) and
 ``tool`` (the function in its OpenAI wrapping), or ``call`` (name, arguments) and ``arguments_json``; it stays within
-the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
+the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only;
+``parallel: false`` refuses more.
 
 The reference renderer runs the Jinja that :func:`tools_jinja` and :func:`calls_jinja` compose, and the portable Jinja
 target writes the very same text into its files.

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..catalogue.evidence import STATUSES, EngineEvidence
-from ..targets.protocol import Deployment
+from ..targets.protocol import Deployment, Deployments
 
 
-def fidelity(
-    evidence: Mapping[str, EngineEvidence], deployments: Mapping[str, Mapping[str, Deployment]]
-) -> dict[str, Any]:
+def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -> dict[str, Any]:
     """Template -> engine -> grade, version, counts by status, and the scenarios that are not exact with their reasons.
 
     A file that has changed since the engine read it is ``unverified``; a template without a file is ``unsupported``.

@@ -14,13 +14,12 @@ from ..catalogue.evidence import EngineEvidence
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..targets import TARGETS
-from ..targets.protocol import Context, Deployment, Output
+from ..targets.protocol import Context, Deployment, Deployments, Output
 from .fidelity import fidelity
 from .formatting import formatted_body, header
 from .index import catalog_index
 from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
 
-Deployments = Mapping[str, Mapping[str, Deployment]]
 Evidence = Mapping[str, EngineEvidence]
 Progress = Callable[[str], None]
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from ..catalogue.build import HUBS
+from ..catalogue.build import FRAMEWORKS, HUBS
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
-from ..targets.protocol import Deployment
+from ..targets.protocol import Deployments, registered_names
 
 SERVING = ("vllm", "ollama", "lmdeploy")  # the targets whose files serve one template each
 
-_Deployments = Mapping[str, Mapping[str, Deployment]]
 
-
-def catalog_index(catalogue: Catalogue, deployments: _Deployments) -> dict[str, Any]:
+def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, Any]:
     """All templates and models; paths are relative to the output folder, null where there is no file."""
     return {
         "templates": {name: template_entry(template, deployments) for name, template in catalogue.templates.items()},
@@ -27,12 +25,12 @@ def catalog_index(catalogue: Catalogue, deployments: _Deployments) -> dict[str, 
     }
 
 
-def template_entry(template: Template, deployments: _Deployments) -> dict[str, Any]:
+def template_entry(template: Template, deployments: Deployments) -> dict[str, Any]:
     """One template: what it is called, which files serve it, and why there is none where there is none."""
     served = {target: deployments.get(target, {}).get(template.name) for target in SERVING}
     return {
         "family": template.family,
-        "registered": dict(template.registered),
+        "registered": registered_names(template, deployments),
         "files": {target: deployment.path if deployment else None for target, deployment in served.items()},
         "reasons": dict(_reasons(template, deployments)),
         "default_system": template.default_system,
@@ -42,7 +40,7 @@ def template_entry(template: Template, deployments: _Deployments) -> dict[str, A
     }
 
 
-def _reasons(template: Template, deployments: _Deployments) -> Iterator[tuple[str, str]]:
+def _reasons(template: Template, deployments: Deployments) -> Iterator[tuple[str, str]]:
     for target, by_template in deployments.items():
         deployment = by_template.get(template.name)
         if deployment and deployment.path is None and deployment.reason:
@@ -55,6 +53,7 @@ def _model(spec: Spec, group: ModelGroup, checkpoint: Checkpoint, catalogue: Cat
         "name": checkpoint.title,
         "family": spec.name,
         "template": group.template,
+        "templates": {framework: group.template_for(framework) for framework in FRAMEWORKS},
         **{hub: checkpoint.ids.get(hub) for hub in HUBS},
         "path": checkpoint.path,
         "model_type": group.model_type,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Template
+from ..catalogue.model import Checkpoint, ModelGroup, Template
 from ..meaning.visible import visible
-from .protocol import Context, GeneratedFile, Output
+from .protocol import Context, GeneratedFile, Output, registered_names
 from .rendering import environment
 
 FOLDER = "docs"
@@ -41,6 +41,10 @@ _LABELS = {
         "family": "Family",
         "proof": "Proof",
         "proof_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
+        "exact": "exact",
+        "differs": "differs",
+        "unsupported": "unsupported",
+        "no upstream truth": "no upstream truth",
         "unverified": "unverified",
         "refused": "What cannot be expressed",
         "reason": "Reason",
@@ -63,6 +67,10 @@ _LABELS = {
         "family": "系列",
         "proof": "验证",
         "proof_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
+        "exact": "一致",
+        "differs": "不一致",
+        "unsupported": "不支持",
+        "no upstream truth": "上游无对照",
         "unverified": "未验证",
         "refused": "无法表达的内容",
         "reason": "原因",
@@ -71,17 +79,16 @@ _LABELS = {
     },
 }
 _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
-_AS_REFERENCE = re.compile(r"[\\|&:@#$]|(?<=www)\.|^ | $", re.IGNORECASE)
+_AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
 
 
 def generate(context: Context) -> Output:
     """One page per language."""
     page = environment("docs").get_template("supported-models.md.j2")
     families = list(_families(context))
-    templates = list(_templates(context))
     counts = {
         "families": len(context.catalogue.specs),
-        "templates": len(templates),
+        "templates": len(context.catalogue.templates),
         "models": sum(len(family["models"]) for family in families),
     }
     files = []
@@ -90,7 +97,7 @@ def generate(context: Context) -> Output:
             labels={**labels, "counts": labels["counts"].format(**counts)},
             frameworks=_FRAMEWORKS,
             families=families,
-            templates=templates,
+            templates=list(_templates(context, labels)),
             refusals=list(_refusals(context)),
         )
         files.append(GeneratedFile(f"{FOLDER}/{name}", body, "html", ()))
@@ -126,10 +133,15 @@ def _families(context: Context) -> Iterator[dict[str, Any]]:
 def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[str, Any]:
     listed = {"llamafactory": checkpoint.name is not None, "swift": group.model_type is not None}
     used = {
-        framework: _template_for(framework, group, context.catalogue) for framework in _FRAMEWORKS if listed[framework]
+        framework: context.catalogue.templates[group.template_for(framework)]
+        for framework in _FRAMEWORKS
+        if listed[framework]
     }
     templates = list({template.name: template for template in used.values()}.values())
-    names = {framework: template.registered[framework] or "" for framework, template in used.items()}
+    names = {
+        framework: registered_names(template, context.deployments)[framework] or ""
+        for framework, template in used.items()
+    }
     hubs = {title: f"{host}{checkpoint.ids[hub]}" for hub, (title, host) in _HUBS.items() if hub in checkpoint.ids}
     return {
         "name": cell(checkpoint.title),
@@ -147,44 +159,39 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
     }
 
 
-def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> bool | str:
-    """Whether all templates of a model have something; the names of those that do where the others do not."""
+def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tuple[bool, str]:
+    """Whether all templates of a model have something; else the names of those that do."""
     found = [template.name for template in templates if has(template)]
-    return bool(found) if len(found) in (0, len(templates)) else cell(", ".join(found))
+    everyone = bool(found) and len(found) == len(templates)
+    return everyone, "" if everyone else cell(", ".join(found))
 
 
-def _template_for(framework: str, group: ModelGroup, catalogue: Catalogue) -> Template:
-    """The template of the models in a framework that has another one for them than the group names."""
-    return catalogue.templates[group.targets.get(framework, {}).get("template", group.template)]
-
-
-def _templates(context: Context) -> Iterator[dict[str, Any]]:
+def _templates(context: Context, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for name, template in context.catalogue.templates.items():
-        registered = {framework: template.registered[framework] for framework in _FRAMEWORKS}
+        registered = registered_names(template, context.deployments)
         yield {
             "name": cell(name),
             "family": cell(template.family),
             "registered": {framework: cell(known) if known else "" for framework, known in registered.items()},
             "files": _files(template, context),
-            "proof": list(_proof(context.fidelity.get(name, {}))),
+            "proof": "; ".join(_proof(context.fidelity.get(name, {}), labels)) or labels["unverified"],
         }
 
 
-def _proof(fidelity: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _proof(fidelity: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str]) -> Iterator[str]:
     for engine, verdict in fidelity.items():
         if "counts" not in verdict:
             continue
-        counts = ", ".join(f"{count} {status}" for status, count in verdict["counts"].items())
+        counts = ", ".join(f"{count} {labels[status]}" for status, count in verdict["counts"].items())
         grade = "" if verdict["grade"] == "engine" else f", {verdict['grade']}"
         yield cell(f"{engine} {verdict['version']}{grade}: {counts}")
 
 
 def _refusals(context: Context) -> Iterator[dict[str, str]]:
-    for name, template in context.catalogue.templates.items():
+    for name in context.catalogue.templates:
         for target, deployments in context.deployments.items():
             deployment = deployments.get(name)
-            unknown_there = target in _FRAMEWORKS and template.registered[target] is None
-            if not unknown_there and deployment and deployment.path is None and deployment.reason:
+            if deployment and deployment.path is None and deployment.reason:
                 yield {"template": cell(name), "target": cell(_TARGETS[target]), "reason": cell(deployment.reason)}
 
 

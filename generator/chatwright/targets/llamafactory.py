@@ -37,7 +37,6 @@ def generate(context: Context) -> Output:
         for template in spec.templates:
             name = template.registered["llamafactory"]
             if name is None:
-                deployments[template.name] = Deployment(None, reason="not a LLaMA-Factory template")
                 continue
             try:
                 templates[name] = template_arguments(template)
@@ -171,7 +170,7 @@ def _multimodal(checkpoint: Checkpoint, group: ModelGroup) -> bool:
 
 
 def _registered_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
-    return catalogue.templates[group.template].registered["llamafactory"]
+    return catalogue.templates[group.template_for("llamafactory")].registered["llamafactory"]
 
 
 def _ids(checkpoint: Checkpoint) -> dict[str, str]:

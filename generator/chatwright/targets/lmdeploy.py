@@ -15,7 +15,6 @@ Conventions:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
@@ -24,26 +23,19 @@ from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
-from .protocol import Context, Deployment, GeneratedFile, Output
+from .protocol import Context, Output
+from .rendering import file_per_template
 
 FOLDER = "deploy/lmdeploy"
 
 
 def generate(context: Context) -> Output:
     """One JSON file per template that the format can express."""
-    files: list[GeneratedFile] = []
-    deployments: dict[str, Deployment] = {}
-    for spec in context.catalogue.specs:
-        for template in spec.templates:
-            path = f"{FOLDER}/{template.name}.json"
-            try:
-                body = json.dumps(chat_template(spec, template), ensure_ascii=False, indent=2) + "\n"
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
-                continue
-            files.append(GeneratedFile(path, body, "none", (spec.source,)))
-            deployments[template.name] = Deployment(path, hashlib.sha256(body.encode()).hexdigest())
-    return Output(tuple(files), deployments)
+    return file_per_template(context.catalogue, FOLDER + "/{}.json", "none", _json_text)
+
+
+def _json_text(spec: Spec, template: Template) -> str:
+    return json.dumps(chat_template(spec, template), ensure_ascii=False, indent=2) + "\n"
 
 
 def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str] | None]:

@@ -19,7 +19,6 @@ Conventions:
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -32,7 +31,8 @@ from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
-from .protocol import Context, Deployment, GeneratedFile, Output
+from .protocol import Context, Output
+from .rendering import file_per_template
 
 FOLDER = "deploy/ollama"
 _DELIMITERS = re.compile(r'\{\{+|"""+')
@@ -42,19 +42,7 @@ _DATE = "%Y-%m-%d"  # the only form in which Ollama's currentDate writes a date
 
 def generate(context: Context) -> Output:
     """One Modelfile per template."""
-    files: list[GeneratedFile] = []
-    deployments: dict[str, Deployment] = {}
-    for spec in context.catalogue.specs:
-        for template in spec.templates:
-            path = f"{FOLDER}/{template.name}.Modelfile"
-            try:
-                body = modelfile(spec, template)
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
-                continue
-            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
-            deployments[template.name] = Deployment(path, hashlib.sha256(body.encode()).hexdigest())
-    return Output(tuple(files), deployments)
+    return file_per_template(context.catalogue, FOLDER + "/{}.Modelfile", "hash", modelfile)
 
 
 def modelfile(spec: Spec, template: Template) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..catalogue.model import Catalogue
+from ..catalogue.model import Catalogue, Template
 
 Comment = Literal["hash", "jinja", "html", "none"]
 
@@ -42,12 +42,24 @@ class Output:
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
 
 
+Deployments = Mapping[str, Mapping[str, Deployment]]  # by target, then by template
+
+
+def registered_names(template: Template, deployments: Deployments) -> dict[str, str | None]:
+    """The name each framework registers the template under; None where it does not, or cannot."""
+    made = {framework: deployments.get(framework, {}).get(template.name) for framework in template.registered}
+    return {
+        framework: name if (deployment := made[framework]) and deployment.path else None
+        for framework, name in template.registered.items()
+    }
+
+
 @dataclass(frozen=True)
 class Context:
     """What a target may read. ``deployments`` holds what the targets before it in the registry made, by target."""
 
     catalogue: Catalogue
-    deployments: Mapping[str, Mapping[str, Deployment]]
+    deployments: Deployments
     fidelity: Mapping[str, Any]
 
 

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..catalogue.model import Spec
+from ..catalogue.model import Catalogue, Spec, Template
+from ..errors import Unsupported
+from .protocol import Comment, Deployment, GeneratedFile, Output
+
+
+def file_per_template(
+    catalogue: Catalogue, path: str, comment: Comment, write: Callable[[Spec, Template], str]
+) -> Output:
+    """The output of a target that serves every template with a file of its own.
+
+    ``path`` holds ``{}`` for the template's name; ``write`` gives the file's body, or raises :class:`Unsupported`.
+    """
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    for spec in catalogue.specs:
+        for template in spec.templates:
+            try:
+                body = write(spec, template)
+            except Unsupported as reason:
+                deployments[template.name] = Deployment(None, reason=str(reason))
+            else:
+                files.append(GeneratedFile(path.format(template.name), body, comment, (spec.source,)))
+                deployments[template.name] = Deployment(path.format(template.name))
+    return Output(tuple(files), deployments)
 
 
 @cache

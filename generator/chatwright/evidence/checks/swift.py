@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...catalogue.evidence import Result
-from .. import swift_registration
 from ..engines.swift import SwiftError
+from . import swift_registration
 from .bench import Report, Results, Workbench, tally
 
 

@@ -1,4 +1,4 @@
-"""The engines that read a Jinja chat template: transformers (and so vLLM), SGLang's loading of a file, and minijinja."""
+"""The engines that read a Jinja chat template: transformers (so vLLM), SGLang's loading of a file, and minijinja."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
@@ -46,7 +46,7 @@ def load() -> types.ModuleType:
     import llamafactory.data.template as template
 
     logging.getLogger("llamafactory").setLevel(logging.ERROR)
-    return template
+    return cast(types.ModuleType, template)
 
 
 def templates() -> dict[str, Any]:
@@ -150,4 +150,3 @@ def registered_models() -> dict[str, Mapping[str, Any]]:
         }
         for name, ids in SUPPORTED_MODELS.items()
     }
-

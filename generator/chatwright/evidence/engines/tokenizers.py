@@ -46,8 +46,8 @@ def decode(tokenizer: PreTrainedTokenizerFast, ids: Iterable[int]) -> str:
     Raises:
         ValueError: an id that the tokenizer does not have.
     """
-    ids = list(ids)
-    strange = [index for index in ids if not isinstance(index, int) or not 0 <= index < len(tokenizer)]
+    ids, size = list(ids), len(tokenizer)
+    strange = [index for index in ids if not isinstance(index, int) or not 0 <= index < size]
     if strange:
         raise ValueError(f"the tokenizer has no tokens {strange}")
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

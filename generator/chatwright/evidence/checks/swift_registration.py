@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..catalogue.model import Catalogue, Template
-from ..errors import Unsupported
-from ..meaning.render import Kind
-from .adapters import to_swift
-from .engines.swift import Rendered, Request, Swift, SwiftError, copied, start
-from .scenarios import scenarios
-from .vectors import BOS, EOS, TODAY, Run, Truth, normal
+from ...catalogue.model import Catalogue, Template
+from ...errors import Unsupported
+from ...meaning.render import Kind
+from ..adapters import to_swift
+from ..engines.swift import Rendered, Request, Swift, SwiftError, copied, start
+from ..scenarios import scenarios
+from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 
 _PROMPTS = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")
 _SHADOWED = ("llava", "janus", "emu3", "deepseek_vl")  # packages that built-in models import (ms-swift 4.6.0)
@@ -237,7 +237,7 @@ def _check_shadows(findings: Findings, swift: Swift, register_all: Path) -> None
     ]
     if shadowing:
         findings.wrong.append(f"generated modules stand in the way of others: {', '.join(shadowing)}")
-    findings.lines.append(f"{len(found)} module names resolve outside the generated folder")
+    findings.lines.append(f"no generated file is found under any of {len(found)} module names")
 
 
 def _check_beside(findings: Findings, swift: Swift, register_all: Path) -> None:
