@@ -17,8 +17,8 @@ from ..meaning.conversation import Message
 class Scenario:
     """One conversation of OpenAI messages; it ends with an assistant's reply.
 
-    ``base`` scenarios are recorded in full, the others as hashes. ``json`` marks those whose text contains JSON, which
-    engines may space or sort differently. ``thinking`` is on, off, or None where the request says nothing.
+    ``base`` scenarios are recorded in full, the others as hashes. ``thinking`` is on, off, or None where the request
+    says nothing.
     """
 
     name: str
@@ -27,7 +27,6 @@ class Scenario:
     thinking: bool | None
     preserve_thinking: bool
     base: bool
-    json: bool
 
     @property
     def asked(self) -> tuple[Message, ...]:
@@ -48,7 +47,6 @@ def scenarios() -> Mapping[str, Scenario]:
             thinking=value.get("thinking"),
             preserve_thinking=value.get("preserve_thinking", False),
             base=value.get("base", False),
-            json=value.get("json", False),
         )
         for name, value in data["scenarios"].items()
     }

@@ -9,6 +9,7 @@ from typing import Any
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.render import Kind
+from ...meaning.tool_formats import calls_jinja, tool_format, tools_jinja
 from .. import frozen
 from ..engines import jinja, llamafactory, npm_tokenizers
 from ..scenarios import Scenario, scenarios
@@ -30,15 +31,15 @@ def check_transformers(bench: Workbench) -> Report:
 def check_sglang(bench: Workbench) -> Report:
     """The same files after SGLang's loading: the same text everywhere."""
     report = _check_jinja(bench, "sglang", "0.5.23", "emulated@0.5.23", jinja.sglang_renderer)
-    report.wrong += _same_as_transformers(bench, jinja.sglang_renderer, lambda scenario: True)
+    _same_as_transformers(bench, report, jinja.sglang_renderer, lambda template, scenario: True)
     return report
 
 
 def check_minijinja(bench: Workbench) -> Report:
-    """The same files in minijinja: the same text wherever no JSON is written."""
+    """The same files in minijinja: the same text wherever the template writes no JSON."""
     version = importlib.metadata.version("minijinja")
     report = _check_jinja(bench, "minijinja", version, "engine", jinja.minijinja_renderer)
-    report.wrong += _same_as_transformers(bench, jinja.minijinja_renderer, lambda scenario: not scenario.json)
+    _same_as_transformers(bench, report, jinja.minijinja_renderer, _without_json)
     return report
 
 
@@ -61,23 +62,41 @@ def _jinja_texts(renderer: jinja.Render, eos: str) -> Callable[[Scenario], str]:
     return lambda scenario: renderer(jinja.variables(scenario, bos=BOS, eos=eos))
 
 
+def _without_json(template: Template, scenario: Scenario) -> bool:
+    """Whether the template writes no JSON for the scenario; engines space and sort JSON in their own ways."""
+    if template.tool_format is None:
+        return True
+    definition = tool_format(template.tool_format)
+    calls = any(message.get("tool_calls") for message in scenario.messages)
+    written = (tools_jinja(definition) if scenario.tools else "") + (calls_jinja(definition) if calls else "")
+    return "tojson" not in written
+
+
 def _same_as_transformers(
-    bench: Workbench, compile_source: Callable[[str], jinja.Render], wanted: Callable[[Scenario], bool]
-) -> list[str]:
-    wrong = []
-    for name in bench.catalogue.templates:
+    bench: Workbench,
+    report: Report,
+    compile_source: Callable[[str], jinja.Render],
+    wanted: Callable[[Template, Scenario], bool],
+) -> None:
+    """Hold every wanted text, or refusal, against what transformers makes of the same file."""
+    same = 0
+    for name, template in bench.catalogue.templates.items():
         source = bench.body("vllm", name)
         if source is None:
             continue
         with frozen.day(TODAY):
             one, other = jinja.transformers_renderer(source), compile_source(source)
-            for scenario in filter(wanted, scenarios().values()):
+            for scenario in scenarios().values():
+                if not wanted(template, scenario):
+                    continue
                 given = jinja.variables(scenario, bos=BOS, eos=EOS)
                 expected, got = attempt(one, given), attempt(other, given)
-                refused = isinstance(expected, Refusal) and isinstance(got, Refusal)
-                if expected != got and not refused:
-                    wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
-    return wrong
+                if isinstance(expected, Refusal) and isinstance(got, Refusal):
+                    continue
+                same += expected == got
+                if expected != got:
+                    report.wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
+    report.lines.append(f"{same} texts the same as in transformers")
 
 
 def check_token_ids(bench: Workbench) -> Report:
