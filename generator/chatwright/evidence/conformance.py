@@ -6,6 +6,7 @@ with what the frameworks' built-in templates write, and returns one report per e
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
 from .scenarios import scenarios
-from .vectors import dump_vectors, vector_path
+from .vectors import TOOL_CASES, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
 
@@ -74,8 +75,9 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     report = Report("vectors")
     base = frozenset(name for name, scenario in scenarios().items() if scenario.base)
     due = {vector_path(folder, truth.framework, truth.name): dump_vectors(truth, base) for truth in bench.recorded}
-    frameworks = {truth.framework for truth in bench.recorded}
-    there = {path for framework in frameworks for path in (folder / framework).glob("*.json")}
+    for name, digests in bench.written_tools.items():
+        due[vector_path(folder, "tool_formats", name)] = json.dumps(digests[:TOOL_CASES], indent=0) + "\n"
+    there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():
             path.unlink()

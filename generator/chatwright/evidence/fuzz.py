@@ -44,6 +44,9 @@ def _function(source: random.Random) -> dict[str, Any]:
     function["parameters"] = {"type": "object", "properties": properties}
     if source.random() < 0.7:
         function["parameters"]["required"] = list(properties)[:1]
+    if source.random() < 0.2:
+        response = {"description": source.choice(_TEXTS), "type": source.choice(["object", "string"])}
+        function["response"] = {key: value for key, value in response.items() if source.random() < 0.7}
     return function
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from ..meaning.render import Kind, Piece
 
 TODAY = date(2025, 3, 4)
+TOOL_CASES = 100  # how many random cases are recorded of each tool format
 BOS, EOS = "<BOS>", "<EOS>"  # the tokens of the byte-level tokenizer that the frameworks write with
 
 Run = tuple[str, bool]  # a text and whether it is learned
@@ -82,6 +83,11 @@ def agrees(entry: Mapping[str, Any], runs: Sequence[Run]) -> bool:
     if "runs" in entry:
         return bool(entry["runs"] == given)
     return bool(entry.get("sha256") == _hash(given))
+
+
+def tool_digest(tools: str, calls: str | None) -> str:
+    """What is recorded of one random case of a tool format: the description of its tools, and its calls or None."""
+    return hashlib.sha256(json.dumps([tools, calls], ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def vector_path(folder: Path, framework: str, name: str) -> Path:

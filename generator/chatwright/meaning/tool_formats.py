@@ -78,12 +78,16 @@ def tools_jinja(definition: ToolFormat) -> str:
 def calls_jinja(definition: ToolFormat) -> str:
     """Jinja that writes the list ``calls``, each with ``name`` and ``arguments``, in its OpenAI wrapping or bare.
 
-    Arguments should be an object. Jinja cannot parse JSON, so arguments that are JSON text are written as they stand.
+    Arguments should be an object. Jinja cannot parse JSON, so arguments that are JSON text are written as they stand
+    by formats that write JSON, and refused by the others.
     """
     unwrap = (
         "{%- set call = item.function if item.function is defined else item -%}"
         "{%- set arguments_json = call.arguments if call.arguments is string else call.arguments|tojson -%}"
     )
+    if any("call.arguments" in part.get("each", "") for part in (*definition.calls, *(definition.single or ()))):
+        refusal = jinja.literal(f"the tool format {definition.name} needs the arguments of a call as an object")
+        unwrap += f"{{%- if call.arguments is string -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
     many = _compose(definition.calls, "calls", unwrap)
     if not definition.parallel:
         refusal = jinja.literal(f"the tool format {definition.name} writes one call per turn")

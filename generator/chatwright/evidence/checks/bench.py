@@ -30,6 +30,7 @@ class Workbench:
         default_factory=dict
     )  # by template; LLaMA-Factory's where both frameworks have one
     recorded: list[Truth] = field(default_factory=list)  # every framework's
+    written_tools: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_tool_formats
 
     def add_truth(self, template: str, truth: Truth) -> None:
         """Keep what a framework's built-in writes for a template."""

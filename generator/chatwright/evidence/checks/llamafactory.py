@@ -15,7 +15,7 @@ from .. import frozen
 from ..engines import llamafactory, tokenizers
 from ..fuzz import tools_and_calls
 from ..scenarios import scenarios
-from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
+from ..vectors import BOS, EOS, TODAY, Run, Truth, normal, tool_digest
 from . import llamafactory_registration as registration
 from .bench import Refusal, Report, Results, Workbench, attempt, not_exact, tally
 
@@ -93,16 +93,18 @@ def check_tool_formats(bench: Workbench) -> Report:
     for definition in tool_formats().values():
         theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"])
         refused = 0
+        digests = bench.written_tools.setdefault(definition.name, [])
         with frozen.day(TODAY):
             for tools, calls in cases:
-                given = [Call(call["name"], call["arguments"]) for call in calls]
-                if format_tools(definition, tools, TODAY) != theirs.tools(tools):
+                due_tools, due_calls = theirs.tools(tools), attempt(theirs.calls, calls)
+                if format_tools(definition, tools, TODAY) != due_tools:
                     report.wrong.append(f"{definition.name}: the description of {tools} differs")
-                ours, upstream = attempt(format_calls, definition, given), attempt(theirs.calls, calls)
-                both_refuse = isinstance(ours, Refusal) and isinstance(upstream, Refusal)
+                ours = attempt(format_calls, definition, [Call(call["name"], call["arguments"]) for call in calls])
+                both_refuse = isinstance(ours, Refusal) and isinstance(due_calls, Refusal)
                 refused += both_refuse
-                if ours != upstream and not both_refuse:
+                if ours != due_calls and not both_refuse:
                     report.wrong.append(f"{definition.name}: the calls {calls} differ")
+                digests.append(tool_digest(due_tools, None if isinstance(due_calls, Refusal) else due_calls))
         report.lines.append(f"{definition.name}: {len(cases)} random cases equal ({refused} refused by both)")
     return report
 

@@ -1,0 +1,53 @@
+"""Every tool format against what LLaMA-Factory's own Python wrote for random tools and calls, as recorded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chatwright.errors import Unsupported
+from chatwright.evidence.fuzz import tools_and_calls
+from chatwright.evidence.vectors import TODAY, TOOL_CASES, tool_digest
+from chatwright.meaning import jinja
+from chatwright.meaning.conversation import Call
+from chatwright.meaning.tool_formats import calls_jinja, format_calls, format_tools, tool_formats
+from tests.support import VECTORS
+
+RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_formats").glob("*.json")}
+
+
+def test_every_format_is_recorded() -> None:
+    assert RECORDED.keys() == tool_formats().keys()
+    assert {len(digests) for digests in RECORDED.values()} == {TOOL_CASES}
+
+
+@pytest.mark.parametrize("name", sorted(tool_formats()))
+def test_writes_what_llamafactory_writes(name: str) -> None:
+    definition = tool_formats()[name]
+    for (tools, calls), digest in zip(tools_and_calls(TOOL_CASES), RECORDED[name], strict=True):
+        given = [Call(call["name"], call["arguments"]) for call in calls]
+        try:
+            written = format_calls(definition, given)
+        except Unsupported:
+            written = None
+        assert tool_digest(format_tools(definition, tools, TODAY), written) == digest, (tools, calls)
+
+
+@pytest.mark.parametrize("name", sorted(tool_formats()))
+def test_arguments_that_are_json_text(name: str) -> None:
+    """Formats that write JSON print it as it stands; those that need the object say so."""
+    definition = tool_formats()[name]
+    written = jinja.compile_template(calls_jinja(definition))
+    calls = [{"type": "function", "function": {"name": "f", "arguments": '{"a": [1, "x"]}'}}]
+    objects = format_calls(definition, [Call("f", {"a": [1, "x"]})])
+    if "call.arguments" in "".join(part.get("each", "") for part in definition.calls):
+        with pytest.raises(jinja.TemplateError, match="as an object"):
+            written.render(calls=calls)
+    else:
+        assert written.render(calls=calls) == objects
+
+
+def test_one_call_a_turn_where_the_format_has_no_more() -> None:
+    with pytest.raises(Unsupported, match="one call per turn"):
+        format_calls(tool_formats()["glm4"], [Call("f", {}), Call("g", {})])
