@@ -67,6 +67,10 @@ def reason(template: Mapping[str, Any], **serving: Any) -> str:
     return output.deployments["x"].reason or ""
 
 
+def test_an_empty_default_system_text_is_an_empty_system_turn() -> None:
+    assert read(template_of(""))["meta_instruction"] == ""
+
+
 def test_the_fields_say_what_the_slots_say() -> None:
     fields = read(template_of())
     assert fields.keys() <= FIELDS
@@ -132,7 +136,6 @@ def test_eos_is_written_out_where_the_spec_tells_it() -> None:
     ("template", "expected"),
     [
         (template_of(None), "would write an empty system turn, '<sys></sys>'"),
-        (template_of(""), "would write an empty system turn"),
         (template_of(None, no_system="Nobody."), "begins with 'Nobody.'"),
         (template_of(user="{{token:<|user|>}}{{content}}"), "'<|user|>' must be one token"),
         (template_of(system="{{date:%d %b %Y}}{{content}}"), "today's date"),

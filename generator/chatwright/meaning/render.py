@@ -110,15 +110,15 @@ class _Renderer:
 
     def pieces(self) -> tuple[Piece, ...]:
         slots, turns = self.template.slots, self.conversation.turns
-        fused = self._head()
+        lead = self._head()
         for index, turn in enumerate(turns):
             if turn.role == "assistant":
                 self._reply(index, turn)
                 continue
             self._break()
             slot = slots.user if turn.role == "user" else slots.observation
-            self._slot(slot, turn.role, fused + self._asked(turn), index // 2)
-            fused = ""
+            self._slot(slot, turn.role, self._asked(turn), index // 2, lead=lead)
+            lead = None
             asked_last = self.kind is Kind.PROMPT and index == len(turns) - 1
             self._slot(slots.generation if asked_last else slots.opener, "assistant", joined=True)
         if self.kind is Kind.PROMPT and (settings := self.template.thinking):
@@ -130,29 +130,32 @@ class _Renderer:
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
-    def _head(self) -> str:
-        """Write the prefix and the system turn; return the system text that belongs into the first user turn."""
+    def _head(self) -> tuple[Slot, str] | None:
+        """Write the prefix and the system turn; return the slot and text that belong into the first user turn."""
         template, slots = self.template, self.template.slots
         self._slot(slots.prefix, "prefix")
-        system = None if self.conversation.system is None else self._flat(self.conversation.system)
-        if not system and (system is None or template.empty_system == "default"):
-            system = template.default_system
-        if not system and template.empty_system != "keep":
-            system = None
+        system = self._system()
         described = self._described_tools()
         if system is None and not described:
             self._slot(slots.no_system or (), "system")
-            return ""
+            return None
         content = trim(system or "", template.trim["system"]) + described
         if template.system_placement == "turn":
             self._slot(slots.system, "system", content)
-            return ""
+            return None
         if self.conversation.turns and self.conversation.turns[0].role != "user":
             raise Unsupported("the system text goes into the first user turn, and there is none")
-        return "".join(
-            self._date_text(part.value) if part.kind == "date" else content if part.kind == "field" else part.value
-            for part in slots.system
-        )
+        return slots.system, content
+
+    def _system(self) -> str | None:
+        """The system text, None where there is no system turn."""
+        given = self.conversation.system
+        system = None if given is None else self._flat(given)
+        if system == "" and self.template.empty_system == "omit":
+            return None
+        if system is None or (not system and self.template.empty_system == "default"):
+            return self.template.default_system
+        return system
 
     def _described_tools(self) -> str:
         if not self.conversation.tools:
@@ -237,7 +240,9 @@ class _Renderer:
         *,
         trained: bool = False,
         joined: bool = False,
+        lead: tuple[Slot, str] | None = None,
     ) -> None:
+        """Write a slot; ``lead`` is another slot with its content that goes in front of this one's content."""
         if not joined:
             self._break()
         values = {"content": content, "idx": str(round_number)}
@@ -245,6 +250,8 @@ class _Renderer:
             if part.kind == "text":
                 self._text(part.value, role, trained=trained)
             elif part.kind == "field":
+                if lead and part.value == "content":
+                    self._slot(lead[0], "system", lead[1], joined=True)
                 self._text(values[part.value], role, trained=trained)
             elif part.kind == "date":
                 self._text(self._date_text(part.value), role, trained=trained)

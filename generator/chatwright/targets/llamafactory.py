@@ -125,6 +125,8 @@ def _refuse(template: Template) -> None:
         raise Unsupported("LLaMA-Factory ends the last turn like every other")
     if slots.no_system is not None:
         raise Unsupported("LLaMA-Factory has no text for conversations without a system message")
+    if template.default_system == "":
+        raise Unsupported("LLaMA-Factory takes an empty default system text for none")
     if template.default_system and template.empty_system != "default":
         raise Unsupported("LLaMA-Factory takes an empty system message for a missing one")
     if template.empty_system == "keep":

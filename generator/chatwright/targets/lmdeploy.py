@@ -102,7 +102,7 @@ def _refuse_what_has_no_field(template: Template) -> None:
 def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, eos: str | None) -> str:
     """The default system text that makes ``system + meta_instruction + eosys`` what begins a prompt without one."""
     default = template.default_system
-    if default is not None and (default or template.empty_system == "keep"):
+    if default is not None:
         return trim(default, template.trim["system"])
     begin = prefix + _text(template.slots.no_system or (), eos)
     meta = begin[len(system) : len(begin) - len(eosys)]

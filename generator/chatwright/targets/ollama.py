@@ -248,7 +248,7 @@ class _Writer:
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
         template = self.template
-        if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system):
+        if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system is not None):
             self.do("$given := false", "range .Messages", 'if eq .Role "system"', "$given = true", "end", "end")
 
     def _system(self, *, fused: bool = False) -> None:
@@ -260,10 +260,9 @@ class _Writer:
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
         given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
         default = template.default_system
-        if default is not None and (default or template.empty_system == "keep"):
+        if default is not None:
             otherwise = self._fill(slot, trim(default, template.trim["system"])) if turn else []
         else:
-            default = None
             otherwise = [] if fused else self._fill(no_slot)
         empty = [] if fused else self._fill(no_slot)
         cases: list[tuple[str, _Output]] = [("$given" if template.empty_system == "keep" else "$.System", given)]

@@ -133,6 +133,8 @@ def _check(template: Template, in_class: bool) -> None:
             raise Unsupported("ms-swift has one opener for the generation prompt and for history")
         if template.empty_system == "keep":
             raise Unsupported("ms-swift writes no system turn for an empty system text")
+    if template.default_system == "":
+        raise Unsupported("ms-swift writes no system turn for an empty default system text")
     if template.empty_system == "default" and template.default_system:
         raise Unsupported("ms-swift writes no system turn for an empty system text, and never its default instead")
     if slots.function != slots.body:

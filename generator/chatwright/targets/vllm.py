@@ -96,11 +96,12 @@ class _Writer:
         self._content("messages[0]", "system")
         self.put("set turns = messages[1:]")
         self.put("endif")
-        missing = "not system" if template.empty_system == "default" else "system is none"
-        if template.default_system is not None:
-            self.put(f"if {missing}")
-            self.put(f"set system = {literal(template.default_system)}")
-            self.put("endif")
+        self.put("if not system" if template.empty_system == "default" else "if system is none")
+        self.put(f"set system = {'none' if template.default_system is None else literal(template.default_system)}")
+        if template.empty_system == "omit":
+            self.put("elif not system")
+            self.put("set system = none")
+        self.put("endif")
         self.put("set described = ''")
         self.put("if tools")
         if template.tool_format is None:
@@ -110,8 +111,7 @@ class _Writer:
             self.raw(tools_jinja(tool_format(template.tool_format)))
             self.put("endset")
         self.put("endif")
-        given = "system is not none or described" if template.empty_system == "keep" else "system or described"
-        self.put(f"if {given}")
+        self.put("if system is not none or described")
         content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
         if template.system_placement == "turn":
             self.out(slots.system, content)

@@ -1,0 +1,141 @@
+"""Random templates: what the generated Jinja writes is what the reference renderer means, or both refuse."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatwright.catalogue.build import build_spec
+from chatwright.errors import Location, Unsupported
+from chatwright.evidence.engines.jinja import transformers_renderer
+from chatwright.meaning.render import Kind, render, to_text
+from chatwright.targets.vllm import chat_template
+
+TODAY = date(2025, 3, 4)
+TEXT = st.sampled_from(
+    ["", "<a>", "\n", " b\n", "'\"", "\\n", "{{text:{{x}}}}", "{%", "世", "{{eos_token}}", "{{bos_token}}"]
+)
+WORDS = st.sampled_from(["q", "", " padded \n", "\n\nx", "<t>", "</t>", "a<t>b</t>c", "{{content}}", "世界 \\n '\""])
+TRIM = st.sampled_from(["none", "newlines", "leading_newlines", "both"])
+
+
+@st.composite
+def slots(draw: st.DrawFn) -> dict[str, Any]:
+    """A slot for every role; some with the round's number, today's date, a token or a boundary."""
+    more = st.sampled_from(["", "{{idx}}", "{{date:%d %b}}", "{{token:<u>}}"])
+
+    def around(*, number: bool = False) -> str | list[str]:
+        head = draw(TEXT) + (draw(more) if number else "")
+        return [head, "{{content}}"] if draw(st.booleans()) else f"{head}{{{{content}}}}{draw(TEXT)}"
+
+    assistant: dict[str, Any] = {"opener": draw(TEXT), "body": around()}
+    if draw(st.booleans()):
+        assistant["generation"] = draw(TEXT)
+    if draw(st.booleans()):
+        assistant["last"] = around()
+    found: dict[str, Any] = {
+        "prefix": draw(TEXT),
+        "system": around(),
+        "user": around(number=True),
+        "assistant": assistant,
+        "image": "<img>",
+    }
+    optional = {"no_system": draw(TEXT), "function": around(), "observation": around(number=True)}
+    return found | {key: value for key, value in optional.items() if draw(st.booleans())}
+
+
+@st.composite
+def templates(draw: st.DrawFn) -> dict[str, Any]:
+    """The settings of a template."""
+    found: dict[str, Any] = {
+        "slots": draw(slots()),
+        "result_separator": draw(TEXT.filter(lambda text: "{" not in text)),
+    }
+    choices: dict[str, st.SearchStrategy[Any]] = {
+        "default_system": WORDS,
+        "empty_system": st.sampled_from(["default", "omit", "keep"]),
+        "system_placement": st.sampled_from(["turn", "first_user"]),
+        "tool_format": st.sampled_from(["qwen", "glm4", "default"]),
+        "trim": st.fixed_dictionaries(dict.fromkeys(("system", "user", "assistant", "observation"), TRIM)),
+        "thinking": st.fixed_dictionaries(
+            {
+                "words": st.just(["<t>", "</t>"]),
+                "switch": st.sampled_from(["enable_thinking", "thinking"]),
+                "default": st.booleans(),
+                "when_on": st.sampled_from(["", "<t>"]),
+                "when_off": st.sampled_from(["", "<t></t>"]),
+                "history": st.sampled_from(["keep", "drop"]),
+                "history_trim": TRIM,
+                "empty": st.sampled_from(["", "<t></t>"]),
+                "empty_trained": st.sampled_from(["switched", "always"]),
+            }
+        ),
+    }
+    return found | {key: draw(choice) for key, choice in choices.items() if draw(st.booleans())}
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """Turns that alternate, with calls, several results, thoughts and typed content."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
+    asked_by_tool = draw(st.integers(0, 9)) == 0
+    for _ in range(draw(st.integers(1, 3))):
+        if asked_by_tool:
+            messages += [{"role": "tool", "content": draw(WORDS)} for _ in range(draw(st.integers(1, 2)))]
+        else:
+            content: Any = draw(WORDS)
+            if draw(st.integers(0, 4)) == 0:
+                content = [{"type": "text", "text": content}, {"type": "image_url", "image_url": {"url": "x"}}]
+            messages.append({"role": "user", "content": content})
+        reply: dict[str, Any] = {"role": "assistant", "content": draw(WORDS)}
+        if draw(st.booleans()):
+            reply["reasoning_content"] = draw(st.sampled_from(["thought", ""]))
+        asked_by_tool = draw(st.integers(0, 2)) == 0
+        if asked_by_tool:
+            call = {"type": "function", "function": {"name": "f", "arguments": {"a": draw(WORDS)}}}
+            reply["tool_calls"] = [call] * draw(st.integers(1, 2))
+        messages.append(reply)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    return messages, [tool] if draw(st.booleans()) else None
+
+
+@settings(max_examples=300, deadline=None)
+@given(templates(), conversations(), st.sampled_from(list(Kind)), st.sampled_from([None, True, False]), st.booleans())
+def test_jinja_writes_what_the_renderer_means(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+    preserve: bool,
+) -> None:
+    raw = {"name": "x", "title": "x", "publisher": "x", "templates": {"x": data}}
+    (template,) = build_spec(raw, path="x", source="x/x.yaml", locate=lambda keys: Location("x")).templates
+    messages, tools = conversation
+    if kind is Kind.PROMPT:
+        messages = messages[:-1]
+    given_variables: dict[str, Any] = {
+        "messages": messages,
+        "tools": tools,
+        "add_generation_prompt": kind is Kind.PROMPT,
+        "bos_token": "<BOS>",
+        "eos_token": "<EOS>",
+        "preserve_thinking": preserve if kind is Kind.PROMPT else kind is Kind.TRAINING,
+        "strftime_now": TODAY.strftime,
+    }
+    if thinking is not None and template.thinking:
+        given_variables[template.thinking.switch] = thinking
+    try:
+        pieces = render(
+            template, messages, tools, kind=kind, thinking=thinking, preserve_thinking=preserve, today=TODAY
+        )
+        expected = to_text(pieces, bos="<BOS>", eos="<EOS>")
+    except Unsupported:
+        expected = None
+    try:
+        written = transformers_renderer(chat_template(template))(given_variables)
+    except Unsupported:
+        written = None
+    assert written == expected
