@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chatwright.catalogue.model import Catalogue
-from chatwright.evidence.scenarios import scenarios
+from chatwright.catalogue.model import Catalogue, Template
+from chatwright.evidence.scenarios import Scenario, scenarios
 from chatwright.meaning.render import Kind
 from chatwright.pipeline import load_public_catalogue
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 VECTORS = TESTS / "vectors"
+FRAMEWORKS = ("llamafactory", "swift")
 
 
 @cache
@@ -53,4 +54,21 @@ def cases(framework: str) -> list[tuple[str, str, str]]:
     ]
 
 
-__all__ = ["ROOT", "TESTS", "Kind", "cases", "catalogue", "scenarios", "vectors"]
+def lacks_tool_format(template: Template, scenario: Scenario) -> bool:
+    """Whether a scenario needs tools and the template has no format for them: the one case that may be refused."""
+    used = bool(scenario.tools) or any(message.get("tool_calls") for message in scenario.messages)
+    return used and template.tool_format is None
+
+
+__all__ = [
+    "FRAMEWORKS",
+    "ROOT",
+    "TESTS",
+    "VECTORS",
+    "Kind",
+    "cases",
+    "catalogue",
+    "lacks_tool_format",
+    "scenarios",
+    "vectors",
+]

@@ -57,4 +57,4 @@ def register(name: str, on_conflict: OnConflict = "error") -> None:
         KeyError: the catalogue has no such template for LLaMA-Factory.
         Conflict, ValueError: as :func:`register_all`.
     """
-    register_modules(_MODULES, name, on_conflict)
+    register_modules(_MODULES, str(name), on_conflict)

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -68,6 +68,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     """Generate every file from the specs."""
     from . import pipeline
     from .catalogue.evidence import load_evidence
+    from .catalogue.load import spec_sources
     from .resources import checkout_root, evidence_path
 
     if only_mine and not folders:
@@ -75,8 +76,8 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if folders and out is None:
         raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
     catalogue = _load(folders)
+    mine = {source for folder in folders for source in spec_sources(folder)}
     if only_mine:
-        mine = {file.relative_to(folder).as_posix() for folder in folders for file in folder.glob("*/*.yaml")}
         catalogue = pipeline.select(catalogue, mine)
     root = checkout_root()
     again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
@@ -86,8 +87,10 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         if check or diff:
             differences = pipeline.check(catalogue, out, evidence, progress)
         else:
-            changes = pipeline.generate(catalogue, out, evidence, progress)
+            rendering = pipeline.render(catalogue, evidence, progress)
+            changes = pipeline.write_tree(out, rendering.files)
     if not (check or diff):
+        _echo_refusals(catalogue, rendering, mine)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         return
     if diff:
@@ -288,9 +291,19 @@ def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
     slots = {field.name: getattr(template.slots, field.name) for field in fields(template.slots)}
     return {
         **template_entry(template, rendering.deployments),
-        "slots": {name: slot if isinstance(slot, str) else slot_text(slot) for name, slot in slots.items()},
+        "slots": {name: slot_text(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
         "fidelity": rendering.fidelity.get(template.name, {}),
     }
+
+
+def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> None:
+    """Tell the author of these specs what his templates cannot be on which target."""
+    for spec in catalogue.specs:
+        for template in spec.templates if spec.source in sources else ():
+            for target, deployments in rendering.deployments.items():
+                deployment = deployments.get(template.name)
+                if deployment and deployment.path is None:
+                    click.echo(f"{template.name}: not for {target}: {deployment.reason}", err=True)
 
 
 def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:
@@ -339,7 +352,10 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     rows.append(("  thinking", "yes" if data["thinking"] else "no"))
     _echo_table(rows)
     click.echo("slots")
-    _echo_table([(f"  {name}", text) for name, text in data["slots"].items() if text is not None])
+    slots = {
+        name: [text] if isinstance(text, str) else text for name, text in data["slots"].items() if text is not None
+    }
+    _echo_table([(f"  {name}", " | ".join(map(_visible, texts))) for name, texts in slots.items()])
     click.echo("fidelity")
     found = [(f"  {engine}", _verdict(verdict)) for engine, verdict in data["fidelity"].items()]
     _echo_table(found or [("  unverified", "no engine has read these files")])

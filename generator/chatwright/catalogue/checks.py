@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from keyword import iskeyword
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +30,13 @@ _ANY = object()  # any key of a mapping, or any item of a list
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
 _UNCLOSED = re.compile(r"(\{\{(?:content|idx|bos_token|eos_token|token:|date:|text:))[^{}]*")
 _WRITTEN = {"token": "{{token:<|user|>}}", "date": "{{date:%d %b %Y}}", "text": "{{text:{{name}}}}"}
+# What chat servers hand to a template, Jinja's own words, and the variables of the generated files.
+_TAKEN = re.compile(
+    "messages|tools|documents|add_generation_prompt|bos_token|eos_token|preserve_thinking|raise_exception|strftime_now|"
+    "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
+    "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
+    "replied|scan|piece|rest|without_thoughts"
+)
 _PLACEHOLDERS = ("content", "idx", "bos_token", "eos_token", "token:TEXT", "date:FORMAT", "text:{{NAME}}")
 
 
@@ -76,6 +84,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
             problems += rule(source)
         problems += _check_slots(source)
         problems += _check_plain_texts(source)
+        problems += _check_switch(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -251,6 +260,14 @@ def _wrong_date(form: str) -> str | None:
     if not any(directive != "%" for directive in directives):
         return f"the date format {quote(form)} has no part of a date, such as in {{{{date:%d %b %Y}}}}"
     return None
+
+
+def _check_switch(source: Source) -> Iterator[Problem]:
+    for found in _find(source, "templates", _ANY, "thinking", "switch"):
+        if _is_text(found) and (iskeyword(found.value) or _TAKEN.fullmatch(found.value)):
+            yield found.on_value(
+                f"{quote(found.value)} has a meaning of its own in chat templates; name another variable"
+            )
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

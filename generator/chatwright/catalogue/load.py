@@ -25,13 +25,13 @@ def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) 
         UsageError: a folder does not exist.
     """
     problems: list[Problem] = []
-    files: dict[str, Path] = {}
-    for folder in folders:
+    files: dict[str, tuple[int, Path]] = {}
+    for layer, folder in enumerate(folders):
         found, misplaced = _spec_files(folder)
-        files.update(found)
+        files.update({source: (layer, file) for source, file in found.items()})
         problems += misplaced
-    sources: list[Source] = []
-    for source, file in sorted(files.items()):
+    sources: list[Source] = []  # the lower layers first: where two are in each other's way, the upper one is at fault
+    for source, (_, file) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
         document = read_yaml(file, shown_path(file))
         data = read_data(document)
         problems += document.problems
@@ -45,9 +45,14 @@ def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) 
     return Catalogue(
         tuple(
             build_spec(item.data, path=item.document.path, source=item.source, locate=item.document.locate)
-            for item in sources
+            for item in sorted(sources, key=lambda item: item.source)
         )
     )
+
+
+def spec_sources(folder: Path) -> list[str]:
+    """The sources of the specs in a folder, or of the one spec that stands for it: ``<publisher>/<family>.yaml``."""
+    return sorted(_spec_files(folder)[0])
 
 
 def _spec_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:

@@ -11,7 +11,7 @@ from ..errors import Location
 PartKind = Literal["text", "field", "token", "bos", "eos", "date", "break"]
 SystemPlacement = Literal["turn", "first_user"]
 EmptySystem = Literal["default", "omit", "keep"]
-HistoryPolicy = Literal["keep", "drop"]
+HistoryPolicy = Literal["keep", "drop", "switched"]
 Trim = Literal["none", "newlines", "leading_newlines", "both"]
 
 
@@ -56,7 +56,8 @@ class Thinking:
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
     mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
-    thoughts of earlier turns, and ``history_trim`` how the remaining text is trimmed. ``empty`` is put in front of a
+    thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, and ``history_trim`` how the
+    remaining text is trimmed. ``empty`` is put in front of a
     trained reply without a thought; ``empty_trained`` says whether it is learned (``switched``: only with thinking on,
     and with thinking off no trained reply keeps its thought).
     """
@@ -67,6 +68,7 @@ class Thinking:
     when_on: str
     when_off: str
     history: HistoryPolicy
+    span: Literal["between", "to_last_end"]
     history_trim: Trim
     empty: str
     empty_trained: Literal["switched", "always"]

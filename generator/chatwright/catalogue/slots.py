@@ -24,10 +24,10 @@ def parse_slot(value: str | Iterable[str]) -> Slot:
     if isinstance(value, str):
         return _merge(_parse_text(value))
     parts: list[Part] = []
-    for index, text in enumerate(value):
-        if index:
+    for piece in filter(None, (_merge(_parse_text(text)) for text in value)):
+        if parts:
             parts.append(Part("break"))
-        parts.extend(_merge(_parse_text(text)))
+        parts.extend(piece)
     return tuple(parts)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..catalogue.evidence import dump_evidence
@@ -22,32 +22,36 @@ from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
+from .known import FILE, Case, judge, load_known, outdated, shrink
 from .scenarios import scenarios
-from .vectors import TOOL_CASES, dump_vectors, vector_path
+from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
 
+FRAMEWORKS = ("llamafactory", "swift")
+
 # The frameworks come first: what their built-ins write is the truth for the engines.
-CHECKS = (
-    check_llamafactory,
-    check_tool_formats,
-    check_swift,
-    check_swift_3,
-    check_reference,
-    check_transformers,
-    check_sglang,
-    check_minijinja,
-    check_token_ids,
-    check_ollama,
-    check_lmdeploy,
-)
+CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
+    "llamafactory": check_llamafactory,
+    "tool formats": check_tool_formats,
+    "swift": check_swift,
+    "swift-3": check_swift_3,
+    "reference renderer": check_reference,
+    "transformers": check_transformers,
+    "sglang": check_sglang,
+    "minijinja": check_minijinja,
+    "token-ids": check_token_ids,
+    "ollama": check_ollama,
+    "lmdeploy": check_lmdeploy,
+}
 
 
 def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress: Progress) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
-    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3. An engine that cannot be had is
-    reported as skipped, and its evidence stays as it was.
+    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3. An engine whose package is
+    missing is reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
+    What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
         ChatwrightError: this is not a checkout.
@@ -63,12 +67,35 @@ def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress
         generate(catalogue, work / "generated")
         bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3)
         reports = []
-        for check in CHECKS:
-            progress(check.__doc__.splitlines()[0] if check.__doc__ else check.__name__)
-            reports.append(check(bench))
+        for engine, check in CHECKS.items():
+            progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)
+            try:
+                reports.append(check(bench))
+            except ImportError as error:
+                reports.append(Report(engine, skipped=str(error)))
+        complete = not any(report.skipped for report in reports if report.engine in FRAMEWORKS)
+        _judge(reports, complete, record)
         reports.append(_vectors(bench, root / "tests" / "vectors", record))
-        _write_evidence(reports, root / "tests" / "evidence")
+        if complete:
+            _write_evidence(reports, root / "tests" / "evidence")
     return reports
+
+
+def _judge(reports: list[Report], complete: bool, record: bool) -> None:
+    """Add to each report what is wrong with its results; with ``record``, forget what is no longer known."""
+    known = load_known()
+    settled: dict[str, set[Case]] = {}
+    for report in reports:
+        for engine, found in report.results.items():
+            report.wrong += judge(known, engine, found)
+            settled[engine] = outdated(known, engine, found, complete=complete)
+            if not record:
+                report.wrong += [
+                    f"{engine}: {template}, {scenario}: known not to be exact, but is; run `make record`"
+                    for template, scenario in sorted(settled[engine])
+                ]
+    if record:
+        shrink(FILE, settled)
 
 
 def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
@@ -77,6 +104,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     due = {vector_path(folder, truth.framework, truth.name): dump_vectors(truth, base) for truth in bench.recorded}
     for name, digests in bench.written_tools.items():
         due[vector_path(folder, "tool_formats", name)] = json.dumps(digests[:TOOL_CASES], indent=0) + "\n"
+    if bench.models:
+        due[vector_path(folder, "models", "llamafactory")] = dump_models(bench.models)
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():

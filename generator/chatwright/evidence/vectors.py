@@ -77,6 +77,11 @@ def dump_vectors(truth: Truth, base: frozenset[str]) -> str:
     return json.dumps({**head, "scenarios": scenarios}, ensure_ascii=False, indent=1) + "\n"
 
 
+def dump_models(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of the file that holds LLaMA-Factory's own registrations of models: ids by hub, template, modality."""
+    return json.dumps(models, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
 def agrees(entry: Mapping[str, Any], runs: Sequence[Run]) -> bool:
     """Whether runs are what a recorded entry says."""
     given = [list(run) for run in normal(runs)]

@@ -77,12 +77,18 @@ def read_conversation(messages: Sequence[Message], tools: Sequence[Mapping[str, 
     Raises:
         Unsupported: the turns do not alternate, a system message is not the first, or a message cannot be read.
     """
+    try:
+        return _read(list(messages), tools or ())
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Unsupported(f"a message is not an OpenAI message ({type(error).__name__}: {error})") from error
+
+
+def _read(messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> Conversation:
     system: Content | None = None
-    rest = list(messages)
-    if rest and rest[0]["role"] in ("system", "developer"):
-        system = _content(rest.pop(0).get("content"))
+    if messages and messages[0]["role"] in ("system", "developer"):
+        system = _content(messages.pop(0).get("content"))
     turns: list[Turn] = []
-    for message in rest:
+    for message in messages:
         turn = _turn(message)
         if turn.role == "observation" and turns and turns[-1].role == "observation":
             turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
@@ -91,7 +97,7 @@ def read_conversation(messages: Sequence[Message], tools: Sequence[Mapping[str, 
         if turn.role not in expected:
             raise Unsupported("the roles user and assistant must take turns, the user first")
         turns.append(turn)
-    return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools or ()))
+    return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools))
 
 
 def _turn(message: Message) -> Turn:
@@ -118,7 +124,7 @@ def _content(content: Any) -> Content:
     parts: list[Text | Media] = []
     for part in content:
         if part["type"] == "text":
-            parts.append(Text(part["text"]))
+            parts.append(Text("" + part["text"]))
         elif kind := _MEDIA.get(part["type"]):
             parts.append(Media(kind))  # type: ignore[arg-type]
         else:
@@ -128,7 +134,7 @@ def _content(content: Any) -> Content:
 
 def _call(call: Mapping[str, Any]) -> Call:
     function = _function(call)
-    arguments = function.get("arguments", {})
+    arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
@@ -136,7 +142,7 @@ def _call(call: Mapping[str, Any]) -> Call:
             raise Unsupported(f"the arguments of a call to {function['name']!r} are not JSON") from error
     if not isinstance(arguments, Mapping):
         raise Unsupported(f"the arguments of a call to {function['name']!r} are not an object")
-    return Call(function["name"], arguments)
+    return Call("" + function["name"], arguments)
 
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:

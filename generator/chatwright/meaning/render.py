@@ -75,8 +75,10 @@ def render(
     return renderer.pieces()
 
 
-def remove_thoughts(text: str, words: tuple[str, str]) -> str:
-    """The text without its thoughts, which stand between the two words."""
+def remove_thoughts(text: str, words: tuple[str, str], span: Literal["between", "to_last_end"] = "between") -> str:
+    """The text without its thoughts: what stands between the two words, or everything up to the last end word."""
+    if span == "to_last_end":
+        return text.split(words[1].strip())[-1]
     return re.sub(f"{re.escape(words[0])}.*?{re.escape(words[1])}", "", text, flags=re.DOTALL)
 
 
@@ -103,7 +105,6 @@ class _Renderer:
         self.preserve_thinking = preserve_thinking
         settings = template.thinking
         self.thinking = thinking if thinking is not None else settings is not None and settings.default
-        self.last_user = max((i for i, turn in enumerate(conversation.turns) if turn.role == "user"), default=-1)
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -182,7 +183,7 @@ class _Renderer:
             if turn.thought is not None:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
             if self._drops_thoughts(index, settings):
-                text = trim(remove_thoughts(text, settings.words), settings.history_trim)
+                text = trim(remove_thoughts(text, settings.words, settings.span), settings.history_trim)
             if learned and not any(word.strip() in text for word in settings.words):
                 self._break()
                 self._text(settings.empty, "assistant", trained=settings.empty_trained == "always" or self.thinking)
@@ -203,11 +204,9 @@ class _Renderer:
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought
         earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT
-        if settings.history == "keep" or not earlier or self.kind is Kind.TRAINING:
+        if not earlier or self.kind is Kind.TRAINING or (self.kind is Kind.PROMPT and self.preserve_thinking):
             return False
-        if self.kind is Kind.PROMPT and self.preserve_thinking:
-            return False
-        return settings.history == "drop" or index < self.last_user
+        return settings.history == "drop" or (settings.history == "switched" and self.thinking)
 
     # -- text ----------------------------------------------------------------------------------------------------
 

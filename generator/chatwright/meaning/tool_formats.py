@@ -3,8 +3,8 @@
 A definition is a list of parts for the description of the tools (``tools``) and one for the calls of a turn
 (``calls``). A part is literal ``text``, a ``date`` in a strftime format, or ``each``: a Jinja fragment rendered once
 per tool or per call, with ``join`` between them. The fragment sees ``function`` (name, description, parameters) and
-``tool`` (the function in its OpenAI wrapping), or ``call`` (name, arguments) and ``arguments_json``; it stays within
-the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only;
+``tool`` (the function in its OpenAI wrapping), or ``call``, ``arguments_object`` and ``arguments_json``; it stays
+within the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only;
 ``parallel: false`` refuses more.
 
 The reference renderer runs the Jinja that :func:`tools_jinja` and :func:`calls_jinja` compose, and the portable Jinja
@@ -83,11 +83,12 @@ def calls_jinja(definition: ToolFormat) -> str:
     """
     unwrap = (
         "{%- set call = item.function if item.function is defined else item -%}"
-        "{%- set arguments_json = call.arguments if call.arguments is string else call.arguments|tojson -%}"
+        "{%- set arguments_object = call.arguments or {} -%}"
+        "{%- set arguments_json = arguments_object if arguments_object is string else arguments_object|tojson -%}"
     )
-    if any("call.arguments" in part.get("each", "") for part in (*definition.calls, *(definition.single or ()))):
+    if needs_objects(definition):
         refusal = jinja.literal(f"the tool format {definition.name} needs the arguments of a call as an object")
-        unwrap += f"{{%- if call.arguments is string -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
+        unwrap += f"{{%- if arguments_object is string -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
     many = _compose(definition.calls, "calls", unwrap)
     if not definition.parallel:
         refusal = jinja.literal(f"the tool format {definition.name} writes one call per turn")
@@ -96,6 +97,12 @@ def calls_jinja(definition: ToolFormat) -> str:
         return many
     one = _compose(definition.single, "calls", unwrap)
     return f"{{%- if calls|length == 1 -%}}{one}{{%- else -%}}{many}{{%- endif -%}}"
+
+
+def needs_objects(definition: ToolFormat) -> bool:
+    """Whether the format looks inside the arguments of a call, which Jinja cannot do where they are JSON text."""
+    parts = (*definition.calls, *(definition.single or ()))
+    return any("arguments_object" in part.get("each", "") for part in parts)
 
 
 def _compose(parts: Sequence[Part], items: str, prepare: str) -> str:
@@ -133,5 +140,5 @@ def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
 def _run(source: str, today: date, **variables: Any) -> str:
     try:
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
-    except jinja.TemplateError as error:
-        raise Unsupported(f"the tool format cannot write this: {error.message}") from error
+    except (jinja.TemplateError, TypeError) as error:
+        raise Unsupported(f"the tool format cannot write this: {error}") from error

@@ -47,16 +47,17 @@ def rows(pieces: Sequence[Piece]) -> Iterator[Row]:
         yield current
 
 
-def slot_text(slot: Slot | None) -> str | None:
-    """A slot as one line in the language of specs; ``|`` stands where tokenization breaks."""
-    if slot is None:
-        return None
-    shown = {"bos": "{{bos_token}}", "eos": "{{eos_token}}", "break": " | "}
+def slot_text(slot: Slot) -> str | list[str]:
+    """A slot in the language of specs: one text, or a list of texts between which tokenization breaks."""
+    written = {"bos": "{{bos_token}}", "eos": "{{eos_token}}"}
     named = {"field": "{{%s}}", "token": "{{token:%s}}", "date": "{{date:%s}}"}
-    return "".join(
-        shown.get(part.kind) or (named[part.kind] % part.value if part.kind in named else visible(part.value))
-        for part in slot
-    )
+    texts = [""]
+    for part in slot:
+        if part.kind == "break":
+            texts.append("")
+        else:
+            texts[-1] += written.get(part.kind) or (named[part.kind] % part.value if part.kind in named else part.value)
+    return texts[0] if len(texts) == 1 else texts
 
 
 def _escape(character: str) -> str:

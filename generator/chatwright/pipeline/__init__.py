@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from .generate import Difference, Rendering, check, generate, render
 from .select import load_public_catalogue, select
-from .writer import Changes
+from .writer import Changes, write_tree
 
-__all__ = ["Changes", "Difference", "Rendering", "check", "generate", "load_public_catalogue", "render", "select"]
+__all__ = [
+    "Changes",
+    "Difference",
+    "Rendering",
+    "check",
+    "generate",
+    "load_public_catalogue",
+    "render",
+    "select",
+    "write_tree",
+]

@@ -17,7 +17,7 @@ def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, A
     return {
         "templates": {name: template_entry(template, deployments) for name, template in catalogue.templates.items()},
         "models": [
-            _model(spec, group, checkpoint, catalogue)
+            _model(spec, group, checkpoint, catalogue, deployments)
             for spec in catalogue.specs
             for group in spec.models
             for checkpoint in group.checkpoints
@@ -47,16 +47,24 @@ def _reasons(template: Template, deployments: Deployments) -> Iterator[tuple[str
             yield target, deployment.reason
 
 
-def _model(spec: Spec, group: ModelGroup, checkpoint: Checkpoint, catalogue: Catalogue) -> dict[str, Any]:
+def _model(
+    spec: Spec, group: ModelGroup, checkpoint: Checkpoint, catalogue: Catalogue, deployments: Deployments
+) -> dict[str, Any]:
     model_type = catalogue.model_types.get(group.model_type or "")
     return {
         "name": checkpoint.title,
         "family": spec.name,
         "template": group.template,
-        "templates": {framework: group.template_for(framework) for framework in FRAMEWORKS},
+        "templates": {framework: _used(group, framework, catalogue, deployments) for framework in FRAMEWORKS},
         **{hub: checkpoint.ids.get(hub) for hub in HUBS},
         "path": checkpoint.path,
         "model_type": group.model_type,
         "multimodal": group.multimodal,
         "architectures": list(model_type.architectures) if model_type else [],
     }
+
+
+def _used(group: ModelGroup, framework: str, catalogue: Catalogue, deployments: Deployments) -> str | None:
+    """The catalogue's template that a framework uses for a group; None where it has none registered for it."""
+    name = group.template_for(framework)
+    return name if registered_names(catalogue.templates[name], deployments)[framework] else None

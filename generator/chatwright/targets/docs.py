@@ -204,6 +204,7 @@ def _links(addresses: Mapping[str, str]) -> str:
     return ", ".join(link(title, address) for title, address in addresses.items())
 
 
-def _natural(title: str) -> tuple[tuple[str, int], ...]:
-    """A key that sorts 7B before 72B."""
-    return tuple((text.casefold(), int(number or 0)) for text, number in re.findall(r"([^0-9]*)([0-9]*)", title))
+def _natural(title: str) -> tuple[tuple[str, int, str], ...]:
+    """A key that sorts 7B before 72B, however many digits a number has."""
+    found = ((text.casefold(), number.lstrip("0")) for text, number in re.findall(r"([^0-9]*)([0-9]*)", title))
+    return tuple((text, len(number), number) for text, number in found)

@@ -28,17 +28,17 @@ def begins_with_bos(slot: Slot, bos: str | None) -> bool:
     return without_bos(slot, bos) != slot
 
 
-def stop_texts(template: Template) -> tuple[str, ...]:
+def stop_texts(spec: Spec, template: Template) -> tuple[str, ...]:
     """Every text at which generation stops: the stop words, and the end of turn where none of them covers it.
 
-    A text that stands inside the words around a thought is left out: the model must write it and go on. An end of turn
-    that is the tokenizer's own EOS is no text; engines stop there by themselves.
+    A text that stands inside the words around a thought is left out: the model must write it and go on. Where the end
+    of turn is the tokenizer's own EOS, its text is known only if the spec tells it; engines stop there by themselves.
     """
     stops = list(template.stop_words)
     end = next((part for part in template.end if part.kind != "break"), None)
-    if end is not None and end.kind in ("text", "token"):
-        text = end.value.rstrip()
-        if text and not any(end.value.startswith(stop) for stop in stops):
-            stops.append(text)
+    if end is not None and end.kind in ("text", "token", "eos"):
+        written = end.value if end.kind != "eos" else token_text(spec, "eos_token") or ""
+        if written.strip() and not any(written.startswith(stop) for stop in stops):
+            stops.append(written.rstrip())
     words = template.thinking.words if template.thinking else ()
     return tuple(stop for stop in stops if not any(stop in word for word in words))

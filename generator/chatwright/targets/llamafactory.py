@@ -8,11 +8,12 @@ user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Spec, Template
-from ..catalogue.slots import join_slots, split_content
+from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
@@ -22,6 +23,7 @@ FOLDER = "llamafactory"
 PACKAGE = f"{FOLDER}/chatwright_llamafactory"
 _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "OPENMIND"}
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
+_PLACEHOLDER = re.compile(r"\{\{[a-zA-Z_]\w*\}\}")  # data/formatter.py, EmptyFormatter
 _THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # data/template.py, register_template
 
 
@@ -66,7 +68,8 @@ def template_arguments(template: Template) -> dict[str, Any]:
     slots, own = template.slots, template.targets.get("llamafactory", {})
     tools = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("llamafactory")
     if tools is None:
-        raise Unsupported(f"LLaMA-Factory has no tool format {template.tool_format!r}, and no template without one")
+        named = template.tool_format or "no tool format"
+        raise Unsupported(f"the template names {named}, and every template of LLaMA-Factory has a tool format it knows")
     tail = split_content(slots.body)[1]
     ends_with_stop_word = bool(template.stop_words) and _starts_with(tail, template.stop_words[0])
     arguments: dict[str, Any] = {
@@ -135,14 +138,19 @@ def _refuse(template: Template) -> None:
         raise Unsupported(f"LLaMA-Factory does not trim {', '.join(trimmed)} content")
     if template.result_separator != _RESULT_SEPARATOR:
         raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
-    if template.system_placement == "first_user" and len(elements(slots.system)) != 1:
+    fused = template.system_placement == "first_user"
+    if "idx" in fields(slots.observation) or ("idx" in fields(slots.user) and fused):
+        raise Unsupported("LLaMA-Factory numbers the rounds in user turns of their own only")
+    if any(part.kind == "text" and _PLACEHOLDER.search(part.value) for part in slots.prefix):
+        raise Unsupported("LLaMA-Factory refuses a prefix that looks like a placeholder")
+    if fused and len(elements(slots.system)) != 1:
         raise Unsupported("LLaMA-Factory fuses only a single piece of text into the first user turn")
     if thinking:
         empty = "".join(thinking.words)
         own_way = (thinking.when_on, thinking.when_off, thinking.empty) == ("", empty, empty) and thinking.default
         if not own_way or (thinking.history, thinking.history_trim) != ("drop", "leading_newlines"):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
-        if thinking.empty_trained != "switched" or template.system_placement == "first_user":
+        if thinking.span != "between" or thinking.empty_trained != "switched" or fused:
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
 
 

@@ -59,10 +59,10 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
     meta = _meta_instruction(template, prefix, system, eosys, eos)
     head, tail = split_content(slots.body)
     assistant, end = _text(slots.opener, eos) + _text(head, eos), _text(tail, eos)
-    generation = _text(slots.generation, eos)
+    generation = _text(slots.generation, eos) + (template.thinking.when_on if template.thinking else "")
     if assistant != generation:
         raise Unsupported(f"a reply in the history begins with {assistant!r}, the next one with {generation!r}")
-    tool, eotool = (_text(part, eos) for part in split_content(slots.observation))
+    tool, eotool = _tool(template, eos)
     eoa = end.rstrip()
     return {
         "model_name": "base",
@@ -77,7 +77,7 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
         "tool": tool,
         "eotool": eotool,
         "capability": "chat",
-        "stop_words": list(stop_texts(template)) or None,
+        "stop_words": list(stop_texts(spec, template)) or None,
     }
 
 
@@ -90,7 +90,7 @@ def _refuse_what_has_no_field(template: Template) -> None:
     if thinking := template.thinking:
         if thinking.when_on != thinking.when_off:
             raise Unsupported("the end of the prompt depends on thinking, and the file has one text for it")
-        if thinking.history == "keep":
+        if thinking.history != "drop":
             raise Unsupported("thoughts stay in the history, and LMDeploy reads the content of a message only")
     trimmed = [role for role in ("system", "user", "assistant") if template.trim[role] != "none"]
     if thinking and thinking.history_trim != "none":
@@ -112,6 +112,13 @@ def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, 
         f"a conversation without system message begins with {begin!r}; LMDeploy would write an empty system turn, "
         f"{system + eosys!r}, since null for meta_instruction means the empty text"
     )
+
+
+def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
+    """What stands around a tool message; LMDeploy makes a turn of each result, so only formats that do so have it."""
+    tool, eotool = (_text(part, eos) for part in split_content(template.slots.observation))
+    separate = template.result_separator == eotool + tool and template.trim["observation"] == "none"
+    return (tool, eotool) if separate else (None, None)
 
 
 def _text(slot: Slot, eos: str | None) -> str:

@@ -58,7 +58,7 @@ def modelfile(spec: Spec, template: Template) -> str:
     if template.thinking is None and not harmony:
         lines += ["# Hands replies on as they are, and keeps a chat template inside the GGUF from replacing TEMPLATE."]
         lines += ["PARSER passthrough", ""]
-    lines += [f"PARAMETER stop {quote(stop)}" for stop in stop_texts(template)]
+    lines += [f"PARAMETER stop {quote(stop)}" for stop in stop_texts(spec, template)]
     lines += [f"PARAMETER {name} {_number(value)}" for name, value in spec.serving.get("ollama", {}).items()]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -256,7 +256,8 @@ class _Writer:
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
         slot, no_slot = slots.system, slots.no_system or ()
-        if not slots.prefix and not fused:
+        begins = not slots.prefix and not (fused and split_content(slots.user)[0])
+        if begins:
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
         given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
         default = template.default_system
@@ -316,6 +317,8 @@ class _Writer:
         head, tail = split_content(slots.body)
         self.put(self._fill(head))
         content = template.trim["assistant"]
+        if thinking and thinking.history == "switched":
+            raise Unsupported("whether the thoughts and the white space of earlier turns stay depends on thinking")
         if thinking and thinking.history == "drop":
             in_history = max(content, thinking.history_trim, key=_TRIMS.index)
             if in_history == content:
@@ -363,7 +366,7 @@ class _Writer:
             if part.kind in ("text", "token"):
                 output.append(part.value)
             elif part.kind == "field":
-                output.append(content if part.value == "content" else self._round(slot))
+                output.append(content if part.value == "content" else _Do("len $rounds"))
             elif part.kind == "date":
                 if part.value != _DATE:
                     raise Unsupported(f"Ollama writes today's date as {_DATE} only, the format wants {part.value}")
@@ -381,10 +384,6 @@ class _Writer:
                 f"it, and the spec does not tell its text (serving.tokens.{name}_token)"
             )
         return text
-
-    def _round(self, slot: Slot) -> str | _Do:
-        head, tail = split_content(self.template.slots.user)
-        return _Do("len $rounds") if slot in (head, tail) else "0"
 
     # -- trimming ------------------------------------------------------------------------------------------------------
 

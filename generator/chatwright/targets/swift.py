@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template, Thinking
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template
 from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import tool_format
@@ -119,7 +119,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
         arguments["stop_words"] = stop_words
     if (agent := _agent_template(template)) is not None:
         arguments["agent_template"] = agent
-    arguments.update(_thinking(template.thinking))
+    arguments.update(_thinking(template))
     return arguments
 
 
@@ -215,18 +215,27 @@ def _agent_template(template: Template) -> str | None:
     return name
 
 
-def _thinking(thinking: Thinking | None) -> dict[str, Any]:
+def _thinking(template: Template) -> dict[str, Any]:
+    thinking, slots = template.thinking, template.slots
     if thinking is None:
         return {}
-    drops = thinking.history == "drop"
-    if drops and (thinking.history_trim != "both" or thinking.words[1].strip() != _THOUGHT_END):
+    if thinking.history == "keep":
+        raise Unsupported("ms-swift drops the thoughts of earlier turns at least when thinking is on")
+    if thinking.span != "to_last_end" or thinking.history_trim != "both" or thinking.words[1].strip() != _THOUGHT_END:
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     if thinking.empty != thinking.when_off or thinking.empty_trained != "always":
         raise Unsupported("ms-swift opens a learned reply without a thought as it ends the prompt with thinking off")
+    drops = thinking.history == "drop"
     default = drops and not thinking.when_off  # template/base.py, Template.__init__
     if thinking.default != default:
         raise Unsupported(f"ms-swift has thinking {'on' if default else 'off'} by default for such a template")
-    values = {"is_thinking": drops, "thinking_prefix": thinking.when_on, "non_thinking_prefix": thinking.when_off}
+    # A class that shortens the generation prompt does so only if nothing follows: the rest stands in front of the mark.
+    rest = "".join(part.value for part in slots.opener).removeprefix("".join(part.value for part in slots.generation))
+    values = {
+        "is_thinking": drops,
+        "thinking_prefix": thinking.when_on.removeprefix(rest),
+        "non_thinking_prefix": thinking.when_off.removeprefix(rest),
+    }
     return {key: value for key, value in values.items() if value}
 
 

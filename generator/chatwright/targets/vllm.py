@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..catalogue.model import Slot, Template, Trim
 from ..catalogue.slots import split_content
+from ..errors import Unsupported
 from ..meaning.jinja import literal
 from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
 from .protocol import Context, Output
@@ -180,20 +181,26 @@ class _Writer:
         assert thinking is not None
         default = "true" if thinking.default else "false"
         self.put(f"set thinks = {thinking.switch} if {thinking.switch} is defined else {default}")
-        if thinking.history == "drop" or thinking.empty_trained == "switched":
+        if thinking.span == "between" and (thinking.history != "keep" or thinking.empty_trained == "switched"):
+            start, end = thinking.words
+            if start in end or any(start.startswith(end[i:]) for i in range(1, len(end))):
+                raise Unsupported(f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart")
             self._remover(thinking.words)
 
     def _history(self) -> None:
         thinking = self.template.thinking
         assert thinking is not None
         dropped = []
-        if thinking.history == "drop":
-            dropped.append("(not replied and not preserve_thinking)")
+        if thinking.history != "keep":
+            when = "thinks and " if thinking.history == "switched" else ""
+            dropped.append(f"({when}not replied and not preserve_thinking)")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
-            self.put(f"set text = {self._trimmed('without_thoughts(text)', thinking.history_trim)}")
+            rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
+            kept = "without_thoughts(text)" if thinking.span == "between" else rest
+            self.put(f"set text = {self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 
     def _remover(self, words: tuple[str, str]) -> None:

@@ -26,15 +26,15 @@ class Workbench:
     deployments: Mapping[str, Mapping[str, Deployment]]
     tokenizer_root: Path | None = None
     swift_3: Path | None = None
-    truths: dict[str, Truth] = field(
-        default_factory=dict
-    )  # by template; LLaMA-Factory's where both frameworks have one
+    truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
     written_tools: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_tool_formats
+    models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, of those we register
 
     def add_truth(self, template: str, truth: Truth) -> None:
-        """Keep what a framework's built-in writes for a template."""
-        self.truths.setdefault(template, truth)
+        """Keep what a framework's built-in writes for a template; LLaMA-Factory's word counts where both have one."""
+        if truth.framework == "llamafactory" or self.catalogue.templates[template].registered["llamafactory"] is None:
+            self.truths[template] = truth
         self.recorded.append(truth)
 
     def body(self, target: str, template: str) -> str | None:
@@ -55,11 +55,15 @@ class Workbench:
 
 @dataclass
 class Report:
-    """What one engine's check found; ``skipped`` says why it could not be had, ``wrong`` lists every failure."""
+    """What one engine's check found; ``skipped`` says why it could not be had, ``wrong`` lists every failure.
+
+    ``results`` holds what must be exact or known, by the name under which it may be known (see :mod:`..known`).
+    """
 
     engine: str
     lines: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    results: dict[str, dict[str, Results]] = field(default_factory=dict)
     evidence: EngineEvidence | None = None
     skipped: str | None = None
 
@@ -114,16 +118,6 @@ def difference(got: str, expected: str) -> str:
         min(len(got), len(expected)),
     )
     return f"at character {start}: {got[start : start + 20]!r} instead of {expected[start : start + 20]!r}"
-
-
-def not_exact(found: Mapping[str, Mapping[str, Result]]) -> list[str]:
-    """Every result that is neither exact nor without an upstream truth, in words."""
-    return [
-        f"{name}, {scenario}: {result.status}: {result.reason}"
-        for name, results in found.items()
-        for scenario, result in results.items()
-        if result.status not in ("exact", "no upstream truth")
-    ]
 
 
 def tally(what: str, found: Mapping[str, Mapping[str, Result]]) -> str:

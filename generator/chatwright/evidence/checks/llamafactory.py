@@ -17,7 +17,7 @@ from ..fuzz import tools_and_calls
 from ..scenarios import scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal, tool_digest
 from . import llamafactory_registration as registration
-from .bench import Refusal, Report, Results, Workbench, attempt, not_exact, tally
+from .bench import Refusal, Report, Results, Workbench, attempt, tally
 
 
 def check_llamafactory(bench: Workbench) -> Report:
@@ -43,7 +43,8 @@ def check_llamafactory(bench: Workbench) -> Report:
         found[template.name] = _results(truth, equal)
     report.wrong += _models_wrong(our_models, built_in_models, {name for name in ours if name in built_ins})
     report.wrong += registration.beside_the_built_ins(bench.root)
-    report.wrong += not_exact(found)
+    report.results["llamafactory"] = found
+    bench.models = {name: built_in_models[name] for name in our_models if name in built_in_models}
     report.lines.append(f"{len(found)} templates and {len(our_models)} models equal to the built-ins in every field")
     report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
     version = importlib.metadata.version("llamafactory")

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+from ...catalogue.evidence import Result
 from ...catalogue.model import Template
-from ...errors import Unsupported
-from ...meaning.render import Kind, render
+from ...meaning.render import Kind, Piece, render
 from ..scenarios import Scenario, scenarios
 from ..vectors import TODAY, Run, piece_runs
-from .bench import Report, Workbench
+from .bench import Refusal, Report, Results, Workbench, attempt, difference
 
 
 def check_reference(bench: Workbench) -> Report:
     """The reference renderer against the frameworks: text and mask of every kind of text."""
     report = Report("reference renderer")
     counts: dict[str, list[int]] = {}
+    found: dict[Kind, dict[str, Results]] = {kind: {} for kind in Kind}
     for name, truth in bench.truths.items():
         template = bench.catalogue.templates[name]
         count = counts.setdefault(truth.framework, [0, 0])
-        for scenario in scenarios().values():
-            for kind in Kind:
+        for kind in Kind:
+            results = found[kind].setdefault(name, {})
+            for scenario in scenarios().values():
                 runs = truth.texts[scenario.name][kind]
                 if isinstance(runs, str):
+                    results[scenario.name] = Result("no upstream truth", runs)
                     continue
-                ours = reference_runs(template, scenario, kind, truth.eos)
+                ours = attempt(reference_runs, template, scenario, kind, truth.eos)
                 count[0] += ours == runs
                 count[1] += 1
-                if ours != runs and truth.framework == "llamafactory":
-                    report.wrong.append(f"{name}, {scenario.name}, {kind.value}: the renderer differs")
+                results[scenario.name] = _result(ours, runs)
+    report.results = {f"reference renderer, {kind.value}": results for kind, results in found.items()}
     for framework, (equal, total) in counts.items():
         report.lines.append(f"{equal} of {total} texts with their masks equal to {framework}'s")
     return report
 
 
-def reference_runs(template: Template, scenario: Scenario, kind: Kind, eos: str) -> tuple[Run, ...] | None:
-    """The reference renderer's text of a scenario as runs, None where it refuses."""
-    messages = scenario.asked if kind is Kind.PROMPT else scenario.messages
-    try:
-        pieces = render(
-            template,
-            messages,
-            scenario.tools,
-            kind=kind,
-            thinking=scenario.thinking,
-            preserve_thinking=scenario.preserve_thinking,
-            today=TODAY,
-        )
-    except Unsupported:
-        return None
-    return piece_runs(pieces, eos)
+def _result(ours: tuple[Run, ...] | Refusal, theirs: tuple[Run, ...]) -> Result:
+    if ours == theirs:
+        return Result("exact")
+    if isinstance(ours, Refusal):
+        return Result("unsupported", str(ours))
+    got, expected = ("".join(text for text, _ in runs) for runs in (ours, theirs))
+    return Result("differs", "the mask differs" if got == expected else difference(got, expected))
+
+
+def reference_runs(template: Template, scenario: Scenario, kind: Kind, eos: str) -> tuple[Run, ...]:
+    """The reference renderer's text of a scenario as runs.
+
+    Raises:
+        Unsupported: the template cannot express it.
+    """
+    return piece_runs(reference_pieces(template, scenario, kind), eos)
+
+
+def reference_pieces(template: Template, scenario: Scenario, kind: Kind) -> tuple[Piece, ...]:
+    """What the reference renderer makes of a scenario.
+
+    Raises:
+        Unsupported: the template cannot express it.
+    """
+    return render(
+        template,
+        scenario.asked if kind is Kind.PROMPT else scenario.messages,
+        scenario.tools,
+        kind=kind,
+        thinking=scenario.thinking,
+        preserve_thinking=scenario.preserve_thinking,
+        today=TODAY,
+    )

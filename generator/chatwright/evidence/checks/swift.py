@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+
 from ...catalogue.evidence import Result
 from ..engines.swift import SwiftError
 from . import swift_registration
@@ -10,11 +12,12 @@ from .bench import Report, Results, Workbench, tally
 
 def check_swift(bench: Workbench) -> Report:
     """The generated registration against ms-swift's built-ins: fields, texts, masks and stop words."""
+    importlib.metadata.version("ms-swift")  # ImportError where there is none
     report = Report("swift")
     try:
         findings = swift_registration.check(bench.catalogue, bench.root / "generated")
     except SwiftError as error:
-        report.skipped = str(error)
+        report.wrong.append(str(error))
         return report
     found: dict[str, Results] = {}
     for name, truth in findings.truths.items():
@@ -28,6 +31,7 @@ def check_swift(bench: Workbench) -> Report:
                 found[name][scenario] = Result("differs", wrong) if wrong else Result("exact")
     report.lines = [*findings.lines, tally("texts, masks and stop words, ours and the built-in's", found)]
     report.wrong = findings.wrong
+    report.results["swift"] = found
     report.evidence = bench.evidence("swift", findings.version, "engine", "swift", found)
     return report
 
@@ -38,6 +42,7 @@ def check_swift_3(bench: Workbench) -> Report:
     if bench.swift_3 is None:
         report.skipped = "the folder of an unpacked ms-swift 3 is not given"
         return report
+    importlib.metadata.version("ms-swift")  # ImportError where there is none
     findings = swift_registration.check_3(bench.catalogue, bench.root / "generated", bench.swift_3)
     report.lines, report.wrong = findings.lines, findings.wrong
     return report

@@ -12,10 +12,13 @@ from ..scenarios import Scenario
 Render = Callable[[dict[str, Any]], str]
 
 
-def variables(scenario: Scenario, *, bos: str | None, eos: str | None) -> dict[str, Any]:
+def variables(
+    scenario: Scenario, *, bos: str | None, eos: str | None, switch: str = "enable_thinking"
+) -> dict[str, Any]:
     """What a chat server hands to the template for the prompt of a scenario.
 
-    ``apply_chat_template`` passes the special tokens that the tokenizer has, and no others.
+    ``switch`` is the variable that the template reads for thinking. ``apply_chat_template`` passes the special tokens
+    that the tokenizer has, and no others.
     """
     given: dict[str, Any] = {
         "messages": [dict(message) for message in scenario.asked],
@@ -25,7 +28,7 @@ def variables(scenario: Scenario, *, bos: str | None, eos: str | None) -> dict[s
     }
     given.update({key: token for key, token in (("bos_token", bos), ("eos_token", eos)) if token is not None})
     if scenario.thinking is not None:
-        given["enable_thinking"] = scenario.thinking
+        given[switch] = scenario.thinking
     if scenario.preserve_thinking:
         given["preserve_thinking"] = True
     return given

@@ -1,0 +1,77 @@
+"""Fidelity: evidence counts for the very file that the engine read, and for no other."""
+
+from __future__ import annotations
+
+from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
+from chatwright.pipeline import render
+from chatwright.pipeline.fidelity import fidelity
+from chatwright.targets.protocol import Deployment
+from tests.support import catalogue
+
+
+def evidence(**results: Result) -> dict[str, EngineEvidence]:
+    """Evidence of one engine about the template ``demo``, whose file had the hash ``read``."""
+    said = {"demo": TemplateEvidence("read", results)}
+    return {"engine": EngineEvidence("engine", "1.0", "engine", "target", said)}
+
+
+def test_the_file_that_was_read_has_the_status_of_its_evidence() -> None:
+    known = evidence(one=Result("exact"), two=Result("exact"), three=Result("unsupported", "no tools"))
+    assert fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}}) == {
+        "demo": {
+            "engine": {
+                "status": "exact",
+                "grade": "engine",
+                "version": "1.0",
+                "counts": {"exact": 2, "unsupported": 1},
+                "not exact": {"unsupported": {"three": "no tools"}},
+            }
+        }
+    }
+
+
+def test_one_difference_makes_the_file_differ() -> None:
+    known = evidence(one=Result("exact"), two=Result("differs", "a space"))
+    entry = fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}})["demo"]["engine"]
+    assert entry["status"] == "differs"
+    assert entry["not exact"] == {"differs": {"two": "a space"}}
+
+
+def test_nothing_exact_is_no_upstream_truth() -> None:
+    known = evidence(one=Result("no upstream truth", "no framework carries it"), two=Result("unsupported", "no tools"))
+    entry = fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}})["demo"]["engine"]
+    assert entry["status"] == "no upstream truth"
+
+
+def test_another_file_is_unverified() -> None:
+    entry = fidelity(evidence(one=Result("exact")), {"target": {"demo": Deployment("demo.txt", "changed")}})["demo"]
+    assert entry["engine"]["status"] == "unverified"
+    assert "counts" not in entry["engine"]
+
+
+def test_a_file_that_no_engine_read_is_unverified() -> None:
+    found = fidelity(evidence(one=Result("exact")), {"target": {"new": Deployment("new.txt", "read")}})
+    assert found["new"]["engine"]["status"] == "unverified"
+
+
+def test_no_file_is_unsupported_with_its_reason() -> None:
+    known = evidence(one=Result("exact"))
+    found = fidelity(known, {"target": {"demo": Deployment(None, reason="cannot say it")}})
+    assert found == {"demo": {"engine": {"status": "unsupported", "reason": "cannot say it"}}}
+
+
+def test_a_template_that_the_target_does_not_deploy_has_no_entry() -> None:
+    known = evidence(one=Result("exact"))
+    deployed = Deployment("demo.txt", "read")
+    assert fidelity(known, {"other": {"demo": deployed}}) == {"demo": {}}
+    assert fidelity(known, {"target": {}, "other": {"demo": deployed}}) == {"demo": {}}
+    assert fidelity(known, {}) == {}
+
+
+def test_the_hash_is_that_of_the_generated_file() -> None:
+    deployment = render(catalogue()).deployments["vllm"]["qwen3"]
+    assert deployment.sha256
+    for artefact, status in ((deployment.sha256, "exact"), ("0" * 64, "unverified")):
+        said = {"qwen3": TemplateEvidence(artefact, {"plain": Result("exact")})}
+        known = {"engine": EngineEvidence("engine", "1.0", "engine", "vllm", said)}
+        assert render(catalogue(), known).fidelity["qwen3"]["engine"]["status"] == status
