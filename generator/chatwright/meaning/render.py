@@ -82,6 +82,12 @@ def remove_thoughts(text: str, words: tuple[str, str], span: Literal["between", 
     return re.sub(f"{re.escape(words[0])}.*?{re.escape(words[1])}", "", text, flags=re.DOTALL)
 
 
+def has_thought(text: str, settings: Thinking) -> bool:
+    """Whether a reply brings its own thought: it holds one of the words or, with the other span, begins with one."""
+    start, end = (word.strip() for word in settings.words)
+    return text.startswith(start) if settings.span == "to_last_end" else start in text or end in text
+
+
 def trim(text: str, how: Trim) -> str:
     """Trim the text of a turn."""
     if how == "newlines":
@@ -184,7 +190,7 @@ class _Renderer:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
             if self._drops_thoughts(index, settings):
                 text = trim(remove_thoughts(text, settings.words, settings.span), settings.history_trim)
-            if learned and not any(word.strip() in text for word in settings.words):
+            if learned and not has_thought(text, settings):
                 self._break()
                 self._text(settings.empty, "assistant", trained=settings.empty_trained == "always" or self.thinking)
         slot = template.slots.last if is_last else template.slots.body

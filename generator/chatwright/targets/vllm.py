@@ -152,7 +152,10 @@ class _Writer:
             self.put("endif")
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
-            absent = " and ".join(f"{literal(word.strip())} not in text" for word in thinking.words)
+            start, end = (word.strip() for word in thinking.words)
+            absent = f"{literal(start)} not in text and {literal(end)} not in text"
+            if thinking.span == "to_last_end":
+                absent = f"text[:{len(start)}] != {literal(start)}"
             self.put(f"if {absent} and (replied or (preserve_thinking and not add_generation_prompt))")
             self.print(literal(thinking.empty))
             self.put("endif")
