@@ -31,7 +31,10 @@ def check_llamafactory(bench: Workbench) -> Report:
     found: dict[str, Results] = {}
     for template in bench.catalogue.templates.values():
         name = template.registered["llamafactory"]
-        if name is None or name not in ours:
+        if name is None:
+            continue
+        if name not in ours:
+            report.wrong.append(f"template {name}: {bench.deployments['llamafactory'][template.name].reason}")
             continue
         if name not in built_ins:
             report.lines.append(f"{name}: registered, no built-in to compare with")

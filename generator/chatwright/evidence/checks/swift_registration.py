@@ -55,6 +55,11 @@ def check(catalogue: Catalogue, generated: Path) -> Findings:
             for template in catalogue.templates.values()
             if template.registered["swift"] in ours.registries["templates"]
         }
+        findings.wrong += [
+            f"template {template.name} is meant for ms-swift and is not registered there"
+            for template in catalogue.templates.values()
+            if template.registered["swift"] and template.name not in templates
+        ]
         _check_templates(findings, theirs, ours, templates)
         _check_model_types(findings, theirs, ours)
         _check_adapter(findings, theirs)
