@@ -80,6 +80,9 @@ def check_3(catalogue: Catalogue, generated: Path, swift_3: Path) -> Findings:
         copied(generated) as register_all,
     ):
         findings = Findings(old.version)
+        if not old.version.startswith("3."):
+            findings.wrong.append(f"{swift_3} holds no ms-swift 3: version {old.version} answered")
+        findings.lines.append(f"ms-swift {old.version} beside {new.version}")
         for swift in (new, old):
             swift.empty()
             findings.wrong += swift.load(register_all)

@@ -182,7 +182,7 @@ def start(
     Raises:
         SwiftError: ms-swift cannot be imported there.
     """
-    search = os.pathsep.join(map(str, (*python_path, _SOURCE)))
+    search = os.pathsep.join(str(path.resolve()) for path in (*python_path, _SOURCE))  # the worker runs elsewhere
     process = subprocess.Popen(
         [interpreter, "-m", "chatwright.evidence.engines.swift_worker", *([today.isoformat()] if today else [])],
         env={**os.environ, "PYTHONPATH": search, "LOG_LEVEL": "WARNING"},
