@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatwright.catalogue.model import Part
-from chatwright.catalogue.slots import fields, join_slots, parse_slot, plain_text, split_content
+from chatwright.catalogue.slots import fields, join_slots, parse_slot, split_content
 
 CONTENT = Part("field", "content")
 
@@ -38,7 +38,5 @@ def test_taking_apart_and_joining() -> None:
     assert (before, after) == ((Part("text", "a"),), (Part("text", "b"), Part("eos")))
     assert join_slots(before, (Part("text", "x"),), (CONTENT,)) == (Part("text", "ax"), CONTENT)
     assert fields(parse_slot("{{idx}}{{content}}")) == ["idx", "content"]
-    assert plain_text(parse_slot(["a", "{{token:b}}"])) == "ab"
-    assert plain_text(slot) is None
     with pytest.raises(ValueError):
         split_content(before)

@@ -57,9 +57,9 @@ class Thinking:
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
     mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
     thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, and ``history_trim`` how the
-    remaining text is trimmed. ``empty`` is put in front of a
-    trained reply without a thought; ``empty_trained`` says whether it is learned (``switched``: only with thinking on,
-    and with thinking off no trained reply keeps its thought).
+    remaining text is trimmed. ``empty`` is put in front of a trained reply without a thought; ``empty_trained`` says
+    whether it is learned (``switched``: only with thinking on, and with thinking off no trained reply keeps its
+    thought).
     """
 
     words: tuple[str, str]

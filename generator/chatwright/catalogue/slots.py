@@ -80,10 +80,3 @@ def split_content(slot: Slot) -> tuple[Slot, Slot]:
     """
     index = slot.index(Part("field", "content"))
     return slot[:index], slot[index + 1 :]
-
-
-def plain_text(slot: Slot) -> str | None:
-    """The slot's text where it is nothing but literal text (tokens and breaks included), else None."""
-    if any(part.kind not in ("text", "token", "break") for part in slot):
-        return None
-    return "".join(part.value for part in slot)

@@ -48,7 +48,9 @@ def check_llamafactory(bench: Workbench) -> Report:
     report.wrong += registration.beside_the_built_ins(bench.root)
     report.results["llamafactory"] = found
     bench.models = {name: built_in_models[name] for name in our_models if name in built_in_models}
-    report.lines.append(f"{len(found)} templates and {len(our_models)} models equal to the built-ins in every field")
+    report.lines.append(
+        f"{len(found)} templates and {len(our_models)} models compared in every field, {len(report.wrong)} wrong"
+    )
     report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
     version = importlib.metadata.version("llamafactory")
     report.evidence = bench.evidence("llamafactory", version, "engine", "llamafactory", found)
@@ -96,7 +98,7 @@ def check_tool_formats(bench: Workbench) -> Report:
     cases = list(tools_and_calls(1000))
     for definition in tool_formats().values():
         theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"])
-        refused = 0
+        refused, before = 0, len(report.wrong)
         digests = bench.written_tools.setdefault(definition.name, [])
         with frozen.day(TODAY):
             for tools, calls in cases:
@@ -109,7 +111,10 @@ def check_tool_formats(bench: Workbench) -> Report:
                 if ours != due_calls and not both_refuse:
                     report.wrong.append(f"{definition.name}: the calls {calls} differ")
                 digests.append(tool_digest(due_tools, None if isinstance(due_calls, Refusal) else due_calls))
-        report.lines.append(f"{definition.name}: {len(cases)} random cases equal ({refused} refused by both)")
+        differ = len(report.wrong) - before
+        report.lines.append(
+            f"{definition.name}: {len(cases)} random cases, {differ} differ ({refused} refused by both)"
+        )
     return report
 
 

@@ -159,8 +159,8 @@ def _check_templates(findings: Findings, theirs: Swift, ours: Swift, templates: 
         findings.differing[template.name] = wrong
     count = len(findings.truths)
     findings.lines.append(
-        f"{count} templates, {equal_fields} of them equal to the built-in's in every field as written and all in what "
-        f"the fields mean; {texts} texts compared with masks and stop words"
+        f"{count} templates, {equal_fields} of them equal to the built-in's in every field as written, all compared in "
+        f"what the fields mean; {texts} texts compared with masks and stop words"
     )
 
 
@@ -204,7 +204,7 @@ def _check_model_types(findings: Findings, theirs: Swift, ours: Swift) -> None:
         held += sum(group_counts(meta).values())
         total += sum(group_counts(built_in).values())
     count = len(ours.registries["model_types"])
-    findings.lines.append(f"{count} model types equal in every field, with {held} of their {total} groups")
+    findings.lines.append(f"{count} model types compared in every field, with {held} of their {total} groups")
 
 
 def group_counts(meta: Mapping[str, Any]) -> Counter[str]:
