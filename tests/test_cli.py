@@ -12,12 +12,16 @@ from typing import NamedTuple
 
 import pytest
 
+import chatwright.catalogue.evidence
 import chatwright.pipeline
 from chatwright import __version__
+from chatwright.catalogue.evidence import load_evidence
 from chatwright.cli import main
+from chatwright.evidence.checks.bench import Refusal, attempt
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.visible import visible
-from tests.support import ROOT, catalogue, scenarios
+from chatwright.resources import evidence_path
+from tests.support import ROOT, catalogue, is_told, scenarios
 
 SPEC = """\
 name: acme
@@ -93,22 +97,23 @@ def test_all_problems_with_their_place_and_what_to_run_next(run: Runner, own: Pa
 # -- generate --------------------------------------------------------------------------------------------------------
 
 
-def test_generate_check_and_diff(run: Runner, tmp_path: Path) -> None:
+def test_generate_check_and_diff(run: Runner, own: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    answer = run("generate", "--check", "--out", out)
+    where = ("--specs", own, "--only-mine", "--out", out)
+    answer = run("generate", "--check", *where)
     assert answer.code == 1
     assert f"{out}/catalog.json: missing" in answer.err
-    assert answer.err.endswith(f"run: chatwright generate --out {out}\n")
+    assert answer.err.endswith(f"run: chatwright generate {' '.join(map(str, where))}\n")
     assert not out.exists()
-    assert run("generate", "--out", out).code == 0
-    assert run("generate", "--check", "--out", out) == (0, f"{out}: up to date\n", "")
+    assert run("generate", *where).code == 0
+    assert run("generate", "--check", *where) == (0, f"{out}: up to date\n", "")
     (out / "fidelity.json").write_text("x\n")
-    answer = run("generate", "--diff", "--out", out)
+    answer = run("generate", "--diff", *where)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.startswith("--- a/fidelity.json\n+++ b/fidelity.json\n")
-    assert run("generate", "--check", "--diff", "--out", out).code == 1
+    assert run("generate", "--check", "--diff", *where).code == 1
     assert (out / "fidelity.json").read_text() == "x\n"
-    assert run("generate", "--out", out).out == f"{out}: 1 written, 0 removed\n"
+    assert run("generate", *where).out == f"{out}: 1 written, 0 removed\n"
 
 
 def test_own_specs_on_top_of_the_public_ones(run: Runner, own: Path, tmp_path: Path) -> None:
@@ -159,15 +164,24 @@ def test_list(run: Runner) -> None:
     assert run("list", "no such thing") == (1, "", "nothing matches 'no such thing'\n")
 
 
-@pytest.mark.parametrize("name", sorted(catalogue().templates))
-def test_show_renders_what_the_template_means(run: Runner, name: str) -> None:
-    answer = run("show", name, "--scenario", "plain", "--scenario", "tool_result", "--json")
-    assert answer.code == 0
-    shown = json.loads(answer.out)
-    assert shown["registered"] == dict(catalogue().templates[name].registered)
-    pieces = shown["scenarios"]["plain"]["prompt"]["pieces"]
-    expected = render(catalogue().templates[name], scenarios()["plain"].asked, kind=Kind.PROMPT)
-    assert "".join(piece["text"] for piece in pieces) == to_text(expected)
+def test_show_renders_what_every_template_means(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = load_evidence(evidence_path())
+    monkeypatch.setattr(chatwright.pipeline, "load_public_catalogue", catalogue)
+    monkeypatch.setattr(chatwright.catalogue.evidence, "load_evidence", lambda folder: recorded)
+    wrong = []
+    for name, template in catalogue().templates.items():
+        answer = run("show", name, "--scenario", "plain", "--scenario", "tool_result", "--json")
+        assert answer.code == 0, f"{name}: {answer.err}"
+        shown = json.loads(answer.out)
+        prompt = shown["scenarios"]["plain"]["prompt"]
+        expected = attempt(render, template, scenarios()["plain"].asked)
+        if isinstance(expected, Refusal):
+            right = prompt == {"unsupported": str(expected)}
+        else:
+            right = "".join(piece["text"] for piece in prompt["pieces"]) == to_text(expected)
+        if not (right and is_told(template, shown)):
+            wrong.append(name)
+    assert wrong == []
 
 
 def test_show_makes_every_character_visible(run: Runner) -> None:
@@ -182,6 +196,42 @@ def test_show_makes_every_character_visible(run: Runner) -> None:
     scenario = scenarios()["plain"]
     pieces = render(catalogue().templates["llama4"], scenario.messages, kind=Kind.TRAINING)
     assert "".join(line[14:] for line in shown) == visible(to_text(pieces)).join(["<bos>", ""])
+
+
+def test_overrides(run: Runner, own: Path) -> None:
+    file = own / "acme" / "acme.yaml"
+    file.write_text(SPEC + "    targets: {swift: {template: qwen}}\n", encoding="utf-8")
+    data = json.loads(run("overrides", "--json", "--specs", own).out)
+    public = json.loads(run("overrides", "--json").out)
+    kind = "group swift.template"
+    [mine] = [item for item in data["overrides"][kind] if item not in public["overrides"][kind]]
+    assert mine == {"place": f"{file}:8", "owner": "llama3", "value": "qwen"}
+    assert sum(map(len, public["overrides"].values())) == sum(len(spec.overrides) for spec in catalogue().specs)
+    shown = run("overrides", "--specs", own, "--kind", kind)
+    assert shown.out.startswith(f"{kind}: {len(data['overrides'][kind])}\n")
+    assert f"{file}:8" in shown.out
+    everything = run("overrides").out
+    assert [
+        name for name, items in public["overrides"].items() if f"\n{name}: {len(items)}\n" not in f"\n{everything}"
+    ] == []
+    assert f"{len(public['derived'])} of the {len(public['derived']) + len(public['not_derived'])} " in everything
+    assert "did you mean 'group swift.template'" in run("overrides", "--kind", "group swift.templat").err
+
+
+def test_ceilings_are_lowered(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "overrides.yaml"
+    monkeypatch.setattr("chatwright.resources.ceilings_path", lambda: file)
+    assert run("overrides", "--lower").code == 0
+    start = file.read_text(encoding="utf-8")
+    assert start == (ROOT / "tests" / "catalogue" / "overrides.yaml").read_text(encoding="utf-8")
+    kind, count = start.splitlines()[-1].split(": ")
+    file.write_text(start.replace(f"{kind}: {count}", f"{kind}: {int(count) + 2}"), encoding="utf-8")
+    assert run("overrides", "--lower").out == f"{kind}: {int(count) + 2} to {count}\n"
+    assert file.read_text(encoding="utf-8") == start
+    file.write_text(start.replace(f"{kind}: {count}", f"{kind}: 0"), encoding="utf-8")
+    assert "nothing to lower" in run("overrides", "--lower").out
+    assert f"{kind}: 0\n" in file.read_text(encoding="utf-8")  # a count that has risen is a person's to write
+    assert run("overrides", "--lower", "--json").code == 2
 
 
 def test_show_knows_the_nearest_name(run: Runner) -> None:
@@ -236,13 +286,22 @@ def test_a_reader_that_stops_reading() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 @pytest.mark.parametrize(
-    "arguments", [["show", "yi", "--scenario", "unicode"], ["list"], ["generate", "--diff", "--out", "x"]]
+    "arguments",
+    [
+        ["show", "yi", "--scenario", "unicode"],
+        ["list"],
+        ["generate", "--diff", "--out", "x", "--specs", "mine", "--only-mine"],
+    ],
 )
-def test_a_terminal_without_unicode(tmp_path: Path, arguments: list[str], encoding: str) -> None:
+def test_a_terminal_without_unicode(own: Path, arguments: list[str], encoding: str) -> None:
+    file = own / "acme" / "acme.yaml"
+    file.write_text(SPEC.replace("title: Acme", "title: Ácmé 模型"), encoding="utf-8")
     settings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
-    answer = python("-m", "chatwright", *arguments, cwd=tmp_path, **settings)
+    answer = python("-m", "chatwright", *arguments, cwd=own.parent, **settings)
     assert (answer.returncode, answer.stderr) == (0, b"")
-    assert b"\\u23ce" in answer.stdout if encoding == "latin-1" and arguments[0] == "show" else answer.stdout
+    shown = answer.stdout.decode("utf-8" if encoding == "ascii" else encoding)  # ASCII is taken for no choice at all
+    character = {"show": "⏎", "generate": "模"}.get(arguments[0], "")
+    assert (f"\\u{ord(character):04x}" if character and encoding == "latin-1" else character) in shown
 
 
 HELP = """

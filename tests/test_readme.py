@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support import ROOT
+from chatwright.catalogue.built_ins import built_ins
+from tests.support import ROOT, catalogue
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -34,6 +35,18 @@ def test_every_module_and_target_of_make_is_told() -> None:
     package = ROOT / "generator" / "chatwright"
     told = [path.stem if path.is_dir() else path.name for path in package.iterdir() if not path.name.startswith("_")]
     assert [name for name in told if f"`{name}`" not in README and f"`{name}/`" not in README] == []
+
+
+def test_the_figures_are_the_catalogues(tmp_path: Path) -> None:
+    told = re.search(r"The catalogue holds (.*?) \(`chatwright list`\)", README)
+    assert told is not None
+    assert run("chatwright list", tmp_path).splitlines()[-1] == told[1]
+    types = sum(len(spec.model_types) for spec in catalogue().specs)
+    groups = sum(bool(group.model_type) for spec in catalogue().specs for group in spec.models)
+    known = {name: len(record.templates) for name, record in built_ins().items()}
+    models = len(built_ins()["llamafactory"].models["name"])
+    assert f"all {known['llamafactory']} templates and {models} models of LLaMA-Factory" in README
+    assert f"all {known['swift']} templates, {types} model types and {groups} model groups of ms-swift" in README
 
 
 def run(command: str, folder: Path) -> str:

@@ -19,7 +19,7 @@ from . import __version__
 from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
 
 if TYPE_CHECKING:
-    from .catalogue.model import Catalogue, Template
+    from .catalogue.model import Catalogue, Override, Template
     from .evidence.scenarios import Scenario
     from .meaning.render import Kind, Piece
     from .pipeline import Rendering
@@ -161,16 +161,115 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
         _echo_scenario(template, scenario, scenarios()[scenario])
 
 
+@cli.command()
+@click.option("--kind", metavar="KIND", help="Only the overrides of this kind, such as 'group swift.template'.")
+@click.option(
+    "--lower", is_flag=True, help="In a checkout: let the recorded ceilings fall to what stands in the specs."
+)
+@_specs
+@_json
+def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json: bool) -> None:
+    """List every `targets:` override of the specs by kind, with its place and value."""
+    from dataclasses import asdict
+
+    from .pipeline import ledger
+
+    if lower and (kind or folders or as_json):
+        raise UsageError("--lower is for all kinds of the public catalogue, and stands alone")
+    catalogue = _load(folders)
+    if lower:
+        _lower_ceilings(catalogue)
+        return
+    found = ledger.overrides(catalogue)
+    if kind is not None and kind not in found:
+        raise UsageError(f"no spec holds an override of the kind {kind!r}{_suggestion(kind, found)}")
+    shown = found if kind is None else {kind: found[kind]}
+    derived, others = ledger.derived(catalogue)
+    openers = ledger.foreign_openers(catalogue)
+    if as_json:
+        data: dict[str, Any] = {
+            "overrides": {name: [_override(item) for item in items] for name, items in shown.items()}
+        }
+        if kind is None:
+            foreign = [asdict(opener) for opener in openers]
+            data |= {"foreign_openers": foreign, "derived": derived, "not_derived": others}
+        click.echo(json.dumps(data, indent=2))
+        return
+    for name, items in shown.items():
+        click.secho(f"{name}: {len(items)}", bold=True)
+        entries = map(_override, items)
+        _echo_table([(f"  {item['place']}", item["owner"], json.dumps(item["value"])) for item in entries])
+    if kind is None:
+        click.secho(f"openers in the slot of another role: {len(openers)}", bold=True)
+        for opener in openers:
+            click.echo(f"  {opener.template}: the {opener.role}'s opener in {opener.slot}")
+        click.echo(f"{_count(sum(map(len, found.values())), 'override')} of {_count(len(found), 'kind')}")
+        click.echo(
+            f"{len(derived)} of the {len(derived) + len(others)} templates of ms-swift whose Python class changes no "
+            "text are derived from slots, without an override that says a text"
+        )
+
+
+@cli.command()
+@click.argument("framework", type=click.Choice(["llamafactory", "swift"]))
+@click.option(
+    "--path",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Read the version unpacked in this folder (pip install --no-deps --target DIR).",
+)
+@click.option("--write", "writes", is_flag=True, help="In a checkout: bring the specs up to date.")
+@_json
+def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None:
+    """Compare the catalogue with what an installed framework registers: what lacks, differs, or is gone upstream.
+
+    Exit code 1 if there is anything to do.
+    """
+    from .catalogue.built_ins import built_ins
+    from .evidence.sync import compare, registry, report
+    from .resources import checkout_root, specs_path
+
+    if writes and checkout_root() is None:
+        raise UsageError("--write edits the specs of a checkout of the repository, and this is none")
+    before = built_ins().get(framework)
+    with _Progress() as progress:
+        progress(f"reading {registry.FRAMEWORKS[framework]}")
+        ours, theirs = registry.read_both(framework, _load(()), [path] if path else [])
+        differences = compare.compare(ours, theirs, before)
+        done: list[str] = []
+        if writes and differences:
+            from .evidence.sync.write import write
+
+            done = write(differences, theirs, specs_path(), before=before)
+            ours, theirs = registry.read_both(framework, _load(()), [path] if path else [])
+            differences = compare.compare(ours, theirs, before)
+    extra = compare.extras(ours, theirs, before)
+    if as_json:
+        data = report.as_json(differences, extra, theirs)
+        click.echo(json.dumps({**data, "written": done} if writes else data, ensure_ascii=False, indent=2))
+    else:
+        for line in (*done, *report.lines(differences, extra, theirs)):
+            click.echo(line)
+    if differences:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command(hidden=True)
 @click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
 @click.option("--swift-3", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="An unpacked ms-swift 3.")
+@click.option(
+    "--older",
+    metavar="DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder with llamafactory/ and swift/: unpacked older versions.",
+)
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
-def conformance(tokenizers: Path | None, swift_3: Path | None, record: bool) -> None:
+def conformance(tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from .evidence.conformance import run
 
     with _Progress() as progress:
-        reports = run(tokenizers=tokenizers, swift_3=swift_3, record=record, progress=progress)
+        reports = run(tokenizers=tokenizers, swift_3=swift_3, older=older, record=record, progress=progress)
     for report in reports:
         click.secho(report.engine, bold=True)
         for line in report.lines:
@@ -262,7 +361,9 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
 
 def _family(spec: Any, search: str) -> dict[str, Any] | None:
     """What ``list`` says about a family: all of it where the family matches, else what matches in it."""
-    templates = [{"name": item.name, "registered": dict(item.registered)} for item in spec.templates]
+    from .pipeline.index import names_of
+
+    templates = [{"name": item.name, "registered": names_of(item)} for item in spec.templates]
     checkpoints = [
         {"name": checkpoint.title, "template": group.template, **checkpoint.ids}
         for group in spec.models
@@ -338,13 +439,47 @@ def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def _lower_ceilings(catalogue: Catalogue) -> None:
+    """Let the recorded ceilings fall to what stands in the specs; without a file, today's counts are the start."""
+    from .pipeline import ledger
+    from .resources import ceilings_path
+
+    file = ceilings_path()
+    if file is None:
+        raise ChatwrightError("the ceilings stand in a checkout of the repository, and this is none")
+    counts = ledger.counts(catalogue)
+    before = ledger.load_ceilings(file) if file.exists() else {}
+    after = ledger.lowered(before, counts) if file.exists() else counts
+    file.write_text(ledger.dump_ceilings(after), encoding="utf-8")
+    changed = [kind for kind in sorted({*before, *after}) if before.get(kind) != after.get(kind)]
+    for kind in changed:
+        click.echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")
+    if not changed:
+        click.echo(f"{_shown(file)}: nothing to lower")
+
+
+def _override(item: Override) -> dict[str, Any]:
+    place = f"{item.location.path}:{item.location.line}"
+    return {"place": place, "owner": item.owner, "value": _plain(item.value)}
+
+
+def _plain(value: Any) -> Any:
+    """A frozen value of a spec as plain data."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
 # -- printing --------------------------------------------------------------------------------------------------------
 
 
 def _echo_summary(data: Mapping[str, Any]) -> None:
     click.secho(data["template"], bold=True, nl=False)
     click.echo(f"  family {data['family']}")
-    rows = [(f"  {framework}", name or "-") for framework, name in data["registered"].items()]
+    rows = [
+        (f"  {framework}", f"{name or '-'}{' (not built in: added here)' if framework in data['added'] else ''}")
+        for framework, name in data["registered"].items()
+    ]
     rows += [(f"  {target}", path or f"- {data['reasons'].get(target, '')}") for target, path in data["files"].items()]
     rows.append(("  stop words", " ".join(map(_visible, data["stop_words"])) or "-"))
     rows.append(("  default system", "-" if data["default_system"] is None else _visible(data["default_system"])))

@@ -33,3 +33,15 @@ def evidence_path() -> Path:
     """What the engines said, recorded by ``make conformance``."""
     root = checkout_root()
     return root / "tests" / "evidence" if root else _INSTALLED / "evidence"
+
+
+def ceilings_path() -> Path | None:
+    """How many overrides there may be; only a checkout says so."""
+    root = checkout_root()
+    return root / "tests" / "catalogue" / "overrides.yaml" if root else None
+
+
+def built_ins_path() -> Path:
+    """What the frameworks register themselves, recorded by ``make record``."""
+    root = checkout_root()
+    return root / "tests" / "vectors" / "built_ins" if root else _INSTALLED / "built_ins"

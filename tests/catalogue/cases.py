@@ -9,6 +9,7 @@ from typing import Any
 
 from chatwright.catalogue import Catalogue, load_catalogue
 from chatwright.catalogue.model import Slots
+from chatwright.catalogue.slots import write_text
 
 CASES = Path(__file__).parent.parent / "cases"
 TOOL_FORMATS = ("default", "glm4", "llama3", "mistral", "qwen")
@@ -45,7 +46,10 @@ def summary(catalogue: Catalogue) -> dict[str, Any]:
         "publishers": {spec.source: spec.publisher for spec in catalogue.specs},
         "serving": {spec.source: {key: dict(value) for key, value in spec.serving.items()} for spec in catalogue.specs},
         "registered": {template.name: dict(template.registered) for template in templates},
-        "default_system": {template.name: template.default_system for template in templates},
+        "default_system": {
+            template.name: None if template.default_system is None else write_text(template.default_system)
+            for template in templates
+        },
         "stop_words": {template.name: list(template.stop_words) for template in templates},
         "checkpoints": [item.title for spec in catalogue.specs for group in spec.models for item in group.checkpoints],
         **{

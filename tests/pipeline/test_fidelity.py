@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
-from chatwright.pipeline import render
-from chatwright.pipeline.fidelity import fidelity
+from chatwright.pipeline import render, select
+from chatwright.pipeline.fidelity import fidelity, fidelity_text
 from chatwright.targets.protocol import Deployment
 from tests.support import catalogue
 
@@ -24,7 +26,7 @@ def test_the_file_that_was_read_has_the_status_of_its_evidence() -> None:
                 "grade": "engine",
                 "version": "1.0",
                 "counts": {"exact": 2, "unsupported": 1},
-                "not exact": {"unsupported": {"three": "no tools"}},
+                "not exact": {"unsupported": {"no tools": ["three"]}},
             }
         }
     }
@@ -34,13 +36,30 @@ def test_one_difference_makes_the_file_differ() -> None:
     known = evidence(one=Result("exact"), two=Result("differs", "a space"))
     entry = fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}})["demo"]["engine"]
     assert entry["status"] == "differs"
-    assert entry["not exact"] == {"differs": {"two": "a space"}}
+    assert entry["not exact"] == {"differs": {"a space": ["two"]}}
 
 
 def test_nothing_exact_is_no_upstream_truth() -> None:
     known = evidence(one=Result("no upstream truth", "no framework carries it"), two=Result("unsupported", "no tools"))
     entry = fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}})["demo"]["engine"]
     assert entry["status"] == "no upstream truth"
+
+
+def test_the_file_says_each_engine_once() -> None:
+    known = evidence(one=Result("exact"), two=Result("differs", "a space"))
+    text = fidelity_text(known, fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}}))
+    assert json.loads(text) == {
+        "engines": {"engine": {"version": "1.0", "grade": "engine", "target": "target"}},
+        "templates": {
+            "demo": {
+                "engine": {
+                    "status": "differs",
+                    "counts": {"exact": 1, "differs": 1},
+                    "not exact": {"differs": {"a space": ["two"]}},
+                }
+            }
+        },
+    }
 
 
 def test_another_file_is_unverified() -> None:
@@ -69,9 +88,10 @@ def test_a_template_that_the_target_does_not_deploy_has_no_entry() -> None:
 
 
 def test_the_hash_is_that_of_the_generated_file() -> None:
-    deployment = render(catalogue()).deployments["vllm"]["qwen3"]
+    part = select(catalogue(), {"qwen/qwen3.yaml"})
+    deployment = render(part).deployments["vllm"]["qwen3"]
     assert deployment.sha256
     for artefact, status in ((deployment.sha256, "exact"), ("0" * 64, "unverified")):
         said = {"qwen3": TemplateEvidence(artefact, {"plain": Result("exact")})}
         known = {"engine": EngineEvidence("engine", "1.0", "engine", "vllm", said)}
-        assert render(catalogue(), known).fidelity["qwen3"]["engine"]["status"] == status
+        assert render(part, known).fidelity["qwen3"]["engine"]["status"] == status

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from chatwright.catalogue.model import Catalogue
+from chatwright.catalogue.build import HUBS
+from chatwright.catalogue.model import Catalogue, Checkpoint
+from chatwright.pipeline import select
+from chatwright.pipeline.index import catalog_index
 from chatwright.targets import docs
-from chatwright.targets.protocol import Context, Deployment
-from tests.support import catalogue
+from chatwright.targets.protocol import Context, Deployment, added_templates
+from tests.support import FRAMEWORKS, catalogue, vectors
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 
@@ -31,6 +34,7 @@ def pages() -> dict[str, str]:
     return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {"qwen3": said})).files}
 
 
+@cache
 def tables(text: str) -> list[list[list[Token]]]:
     """Every table as rows of cells, a cell being its inline token."""
     found: list[list[list[Token]]] = []
@@ -55,13 +59,20 @@ def links(cell: Token) -> list[str]:
     return [str(child.attrs["href"]) for child in cell.children or () if child.type == "link_open"]
 
 
+def repositories(checkpoint: Checkpoint) -> list[str]:
+    """The repositories of a checkpoint, be its ids its own or those under which a framework lists it."""
+    ids = [checkpoint.ids[hub] for hub in HUBS if hub in checkpoint.ids]
+    listed = [own[hub] for own in checkpoint.targets.values() for hub in HUBS if own.get(hub)]
+    return [id.split(":")[0] for id in ids or listed]
+
+
 @pytest.mark.parametrize("page", ["docs/supported-models.md", "docs/supported-models.zh.md"])
 def test_every_checkpoint_has_its_row(page: str) -> None:
     families = [table for table in tables(pages()[page]) if len(table[0]) == 9]
     rows = [row for table in families for row in table[1:]]
     assert all(len(row) == 9 for row in rows)
     expected = sorted(
-        (checkpoint.title, sorted(checkpoint.ids.values()))
+        (checkpoint.title, sorted(repositories(checkpoint)))
         for spec in catalogue().specs
         for group in spec.models
         for checkpoint in group.checkpoints
@@ -70,6 +81,35 @@ def test_every_checkpoint_has_its_row(page: str) -> None:
         (plain(row[0]), sorted(link.split("/", 3)[3].removeprefix("models/") for link in links(row[1]))) for row in rows
     )
     assert got == expected
+
+
+def test_an_id_with_a_folder_leads_to_the_repository() -> None:
+    """The hubs have a page for ``owner/name`` only; the folder is what a framework downloads of it."""
+    rows = {plain(row[0]): links(row[1]) for table in tables(pages()["docs/supported-models.md"]) for row in table}
+    assert rows["InternVL2-Pretrain-Models:InternVL2-1B-Pretrain"] == [
+        "https://huggingface.co/OpenGVLab/InternVL2-Pretrain-Models",
+        "https://modelscope.cn/models/OpenGVLab/InternVL2-Pretrain-Models",
+    ]
+    assert [
+        link for addresses in rows.values() for link in addresses if ":" in link.split("://")[1] or "%" in link
+    ] == []
+
+
+def test_a_model_that_a_framework_lists_twice_has_two_rows_with_links() -> None:
+    """ms-swift 4.6.0 lists GLM-Edge-4B-Chat for the model types ``glm_edge`` and ``glm_edge_v``."""
+    [table] = [
+        table
+        for table in tables(pages()["docs/supported-models.md"])
+        if any(plain(row[0]) == "glm-edge-4b-chat" for row in table)
+    ]
+    rows = [row for row in table if plain(row[0]) == "glm-edge-4b-chat"]
+    assert sorted(plain(row[4]) for row in rows) == ["glm_edge", "glm_edge_v"]
+    assert {tuple(links(row[1])) for row in rows} == {
+        (
+            "https://huggingface.co/zai-org/glm-edge-4b-chat",
+            "https://modelscope.cn/models/ZhipuAI/glm-edge-4b-chat",
+        )
+    }
 
 
 def test_both_languages_say_the_same() -> None:
@@ -141,11 +181,54 @@ def test_hostile_addresses_stay_inside_their_link(text: str) -> None:
 
 
 def test_hostile_specs_reach_every_page() -> None:
-    spec = catalogue().specs[0]
-    spec = replace(spec, title="|*<b>`\n", publisher="]](x)")
-    other = tuple(spec for spec in catalogue().specs[1:])
+    first = catalogue().specs[0]
+    other = (spec for spec in select(catalogue(), {first.source}).specs if spec is not first)
+    spec = replace(first, title="|*<b>`\n", publisher="]](x)")
     refused = {"vllm": {spec.templates[0].name: Deployment(None, reason="a | b\n# <i>")}}
     for file in docs.generate(Context(Catalogue((spec, *other)), refused, {})).files:
         assert all(token.type not in ("html_block", "fence", "code_block") for token in PARSER.parse(file.body))
         reasons = [plain(row[2]) for table in tables(file.body) if len(table[0]) == 3 for row in table[1:]]
         assert reasons == ["a | b⏎# <i>"]
+
+
+def test_what_no_framework_has_itself_is_marked() -> None:
+    """A name that stands in no recorded registry is marked in both tables; the built-ins' names are not."""
+    spec = next(spec for spec in catalogue().specs if spec.name == "llama3")
+    template = next(template for template in spec.templates if template.name == "llama3")
+    extra = replace(template, registered={"llamafactory": "llama3", "swift": "acme_own"})
+    group = next(group for group in spec.models if group.template == "llama3" and group.model_type)
+    known = replace(group.checkpoints[0], name="Llama-3-8B-Instruct", targets={})
+    new = replace(known, name="Acme-8B-Instruct", ids={"huggingface": "acme/Acme-8B-Instruct"})
+    group = replace(group, checkpoints=(known, new), targets={})
+    ours = Catalogue((replace(spec, templates=(extra,), models=(group,)),))
+    deployments = {framework: {"llama3": Deployment("x.py")} for framework in ("llamafactory", "swift")}
+    english, chinese = (file.body for file in docs.generate(Context(ours, deployments, {})).files)
+    for page in (english, chinese):
+        models, templates = tables(page)
+        assert {plain(row[0]): [plain(cell) for cell in row[2:4]] for row in models[1:]} == {
+            "Llama-3-8B-Instruct": ["llama3", "acme_own †"],
+            "Acme-8B-Instruct": ["llama3 †", "acme_own †"],
+        }
+        assert [plain(cell) for cell in templates[1][2:4]] == ["llama3", "acme_own †"]
+    assert "Added to LLaMA-Factory: templates 0, models 1. Added to ms-swift: templates 1, models 1." in english
+    assert "为 ms-swift 添加：模板 1 个，模型 1 个。" in chinese
+    index = catalog_index(ours, deployments)
+    assert index["added"] == {
+        "llamafactory": {"templates": 0, "models": 1},
+        "swift": {"templates": 1, "models": 1},
+    }
+    assert index["templates"]["llama3"]["added"] == ["swift"]
+    assert [model["added"] for model in index["models"]] == [[], ["llamafactory", "swift"]]
+
+
+def test_nothing_is_marked_that_a_framework_has() -> None:
+    """What conformance has compared with a built-in is one, by the same name."""
+    deployments = {framework: {name: Deployment("x.py") for name in catalogue().templates} for framework in FRAMEWORKS}
+    compared = {framework: {data["template"] for data in vectors(framework).values()} for framework in FRAMEWORKS}
+    wrong = [
+        (framework, name)
+        for template in catalogue().templates.values()
+        for framework, name in template.registered.items()
+        if name and (framework in added_templates(template, deployments)) == (name in compared[framework])
+    ]
+    assert wrong == []

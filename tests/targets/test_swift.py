@@ -15,7 +15,7 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Location, Unsupported
-from chatwright.evidence.checks.swift_registration import template_differences
+from chatwright.evidence.sync.compare import template_differences
 from chatwright.evidence.vectors import TODAY
 from chatwright.pipeline.formatting import formatted_body
 from chatwright.targets import swift
@@ -43,6 +43,17 @@ def files(specs: Catalogue) -> dict[str, GeneratedFile]:
 def evaluated(value: Any) -> Any:
     """A value of the generated Python as it is on the day of the recording."""
     return eval(repr(value), {"today": TODAY.strftime})
+
+
+def registered(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a template once ms-swift has it (4.6.0, template/template_meta.py, ``__post_init__``).
+
+    A system text in the prompt makes two prompts: one with it, and one without the elements that hold it.
+    """
+    prompt = fields["prompt"]
+    if not any("{{SYSTEM}}" in element for element in prompt):
+        return dict(fields)
+    return {**fields, "system_prompt": prompt, "prompt": [item for item in prompt if "{{SYSTEM}}" not in item]}
 
 
 def template(**changes: Any) -> Template:
@@ -77,7 +88,7 @@ def test_arguments_are_the_built_ins_fields(name: str) -> None:
     there = vectors("swift")[name]["fields"]
     arguments = evaluated(swift.template_arguments(catalogue().templates[name]))
     ours = {"template_type": catalogue().templates[name].registered["swift"], **DEFAULTS, **arguments}
-    assert template_differences(ours, there) == []
+    assert template_differences("swift", registered(ours), there) == []
 
 
 def test_system_text_in_the_first_user_turn_moves_the_head_of_the_turn() -> None:
@@ -100,6 +111,68 @@ def test_system_text_in_the_first_user_turn_moves_the_head_of_the_turn() -> None
 def test_a_round_number_and_a_token_by_its_text() -> None:
     slots = {"user": "{{token:<u>}}Round {{idx}}: {{content}}", "assistant": {"body": "{{content}}\n"}}
     assert swift.template_arguments(template(slots=slots))["prompt"] == ["<u>Round {{ROUND0}}: {{QUERY}}"]
+    slots["user"] = "{{round}}: {{content}}"
+    assert swift.template_arguments(template(slots=slots))["prompt"] == ["{{ROUND1}}: {{QUERY}}"]
+
+
+def test_tokens_by_id_and_by_the_tokenizers_attribute() -> None:
+    """``TemplateMeta._token_attr_to_id`` asks the tokenizer for a name in a list, and keeps a number."""
+    slots = {
+        "prefix": "{{id:195}}",
+        "user": "{{attribute:user_token}}{{content}}{{attribute:assistant_token}}",
+        "assistant": {"body": "{{content}}{{id:2}}\n"},
+    }
+    arguments = swift.template_arguments(template(slots=slots, stop_words=[]))
+    assert arguments["prefix"] == [[195]]
+    assert arguments["prompt"] == [["user_token_id"], "{{QUERY}}", ["assistant_token_id"]]
+    assert arguments["chat_sep"] == [[2], "\n"]
+
+
+LAST_USER = {
+    "slots": {
+        "prefix": "<b>",
+        "system": "{{content}}\n\n",
+        "no_system": "{{text:{{SYSTEM}}}}\n\n",
+        "user": "[I] {{content}}[/I]",
+        "assistant": {"body": "{{content}}</b>"},
+    },
+    "system_placement": "last_user",
+    "empty_system": "keep",
+    "stop_words": ["</b>"],
+}
+
+
+def test_system_text_in_the_last_user_turn_stands_in_the_prompt() -> None:
+    """As ms-swift's own ``mistral_nemo`` writes it: the element with the system text stands alone."""
+    assert swift.template_arguments(template(**LAST_USER)) == {
+        "prefix": ["<b>[I] "],
+        "system_prefix": None,
+        "prompt": ["{{SYSTEM}}\n\n", "{{QUERY}}[/I]"],
+        "chat_sep": ["</b>[I] "],
+        "suffix": ["</b>"],
+    }
+
+
+def test_a_format_without_a_place_for_the_system_text_and_with_one_turn() -> None:
+    arguments = swift.template_arguments(template(system_placement="none", single_turn=True))
+    assert arguments["system_prefix"] is None
+    assert arguments["chat_sep"] is None
+
+
+@pytest.mark.parametrize(("how", "prefix"), [("instead", []), ("before", ["<b>"])])
+def test_what_the_tokenizer_puts_in_front(how: str, prefix: list[str]) -> None:
+    """With ``auto_add_bos`` ms-swift lets the tokenizer begin the text; "instead" leaves the prefix slot to it."""
+    slots = {"prefix": "<b>", "system": "<s>{{content}}", "assistant": {"body": "{{content}}</a>"}}
+    arguments = swift.template_arguments(template(slots=slots, targets={"swift": {"auto_add_bos": how}}))
+    assert arguments["auto_add_bos"] is True
+    assert arguments["prefix"] == prefix
+    assert arguments["system_prefix"] == ["".join([*prefix, "<s>{{SYSTEM}}"])]
+
+
+def test_todays_date_is_that_of_the_day_it_is_used() -> None:
+    value = swift.template_arguments(template(default_system="It is {{date:%d %b %Y}}."))["default_system"]
+    assert repr(value) == "'It is ' + today('%d %b %Y') + '.'"
+    assert evaluated(value) == f"It is {TODAY:%d %b %Y}."
 
 
 THINKING = {"default": False, "history_trim": "both", "span": "to_last_end", "empty_trained": "always"}
@@ -107,7 +180,11 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("does not trim", {"trim": {"user": "both"}}),
     ("one opener", {"slots": {"assistant": {"opener": "<a>", "generation": "<g>", "body": "{{content}}"}}}),
     ("no system turn for an empty", {"empty_system": "keep"}),
-    ("never its default", {"empty_system": "default", "default_system": "Be nice."}),
+    ("one opener for the replies", {"slots": {"assistant": {"after_observation": "<o>", "body": "{{content}}"}}}),
+    ("every reply without one", {"thinking": {**THINKING, "empty_after": "user"}}),
+    ("own code writes a seed", {"undescribed": "a seed"}),
+    ("literal {{SYSTEM}}", {**LAST_USER, "slots": {**LAST_USER["slots"], "no_system": ""}}),
+    ("cannot fill {{round}}", {"slots": {"user": "{{round}}{{content}}"}, "system_placement": "first_user"}),
     ("ends a turn that calls tools", {"slots": {"function": "{{content}}</f>"}}),
     ("between the opener and the reply", {"slots": {"assistant": {"body": " {{content}}"}}}),
     ("literal {{QUERY}}", {"slots": {"user": "{{QUERY}}{{content}}"}}),
@@ -118,7 +195,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("writes tool results in another way", {"tool_format": "qwen", "slots": {"observation": "<o>{{content}}</o>"}}),
     ("does not write the tool format", {"tool_format": "qwen", "targets": {"swift": {"agent_template": "llama3"}}}),
-    ("drops the thoughts of earlier turns", {"thinking": {**THINKING, "history": "keep"}}),
     ("up to </think>", {"thinking": {**THINKING, "span": "between"}}),
     ("empty default system text", {"empty_system": "omit", "default_system": ""}),
     ("trims what remains", {"thinking": {**THINKING, "history_trim": "none"}}),
@@ -132,6 +208,40 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 def test_refuses_what_ms_swift_cannot_say(reason: str, changes: Mapping[str, Any]) -> None:
     with pytest.raises(Unsupported, match=reason):
         swift.template_arguments(template(**changes))
+
+
+@pytest.mark.parametrize(
+    ("history", "is_thinking", "preserve"),
+    [("drop", True, None), ("switched", False, None), ("keep", True, True), ("remove", True, False)],
+)
+def test_thoughts_of_earlier_turns(history: str, is_thinking: bool, preserve: bool | None) -> None:
+    """``Template._get_preserve_thinking`` (4.6.0, template/base.py) asks ``preserve_thinking`` first."""
+    arguments = swift.template_arguments(
+        template(thinking={**THINKING, "history": history, "when_dropped": "</think>\n"})
+    )
+    found = {key: arguments.get(key) for key in ("is_thinking", "preserve_thinking", "history_thinking_prefix")}
+    expected = {"is_thinking": is_thinking or None, "preserve_thinking": preserve}
+    assert found == {**expected, "history_thinking_prefix": "</think>\n"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sees", "told"),
+    [
+        ({}, False, []),
+        ({}, True, ["text only: the spec names no class for the images, videos or sounds of these models"]),
+        ({"targets": {"swift": {"template_class": "a.B"}}}, True, []),
+        (
+            {"empty_system": "default", "default_system": "Be nice."},
+            False,
+            ["an empty system message stands for none, and does not get the default system text"],
+        ),
+        ({"empty_system": "default"}, False, []),
+        ({"default_system": "Be nice."}, False, []),
+    ],
+)
+def test_what_is_not_to_the_letter_is_noted(changes: dict[str, Any], sees: bool, told: list[str]) -> None:
+    assert swift.template_arguments(template(**changes))
+    assert list(swift.notes(template(**changes), sees=sees)) == told
 
 
 # -- the files --------------------------------------------------------------------------------------------------------
@@ -152,6 +262,9 @@ def test_every_template_is_registered_or_refused_with_a_reason() -> None:
     deployments = swift.generate(Context(catalogue(), {}, {})).deployments
     assert deployments.keys() == {name for name, item in catalogue().templates.items() if item.registered["swift"]}
     assert all(deployment.path or deployment.reason for deployment in deployments.values())
+    noted = {catalogue().templates[name].registered["swift"] for name, made in deployments.items() if made.notes}
+    assert noted
+    assert noted.isdisjoint(data["template"] for data in vectors("swift").values()), "a built-in has nothing to note"
 
 
 def calls_of(source: str) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
@@ -175,10 +288,73 @@ def test_the_modules_say_what_the_target_derived() -> None:
         if file.sources:
             calls = calls_of(formatted_body(file))
             written.update({args[0]: values for method, args, values in calls if method == "template"})
-    for item in catalogue().templates.values():
-        if (name := item.registered["swift"]) in written:
-            assert written[name] == evaluated(swift.template_arguments(item))
-    assert written.keys() == {item["fields"]["template_type"] for item in vectors("swift").values()}
+    made = {name for name, found in swift.generate(Context(catalogue(), {}, {})).deployments.items() if found.path}
+    assert written == {
+        item.registered["swift"]: evaluated(swift.template_arguments(item))
+        for item in catalogue().templates.values()
+        if item.name in made
+    }
+    assert written.keys() >= {item["fields"]["template_type"] for item in vectors("swift").values()}
+
+
+def test_models_and_their_templates() -> None:
+    """The default of a model type is the one template of its groups; ids, a path and a revision stand by place."""
+    data = {
+        "name": "demo",
+        "title": "Demo",
+        "publisher": "Acme",
+        "templates": {name: {"empty_system": "omit", "registered": {"swift": f"{name}_type"}} for name in ("a", "b")},
+        "model_types": {"mixed": {}, "named": {"targets": {"swift": {"template": "b_type"}}}, "none": {}, "one": {}},
+        "models": [
+            {
+                "template": "a",
+                "model_type": "one",
+                "checkpoints": [
+                    {"huggingface": "h/1"},
+                    {"modelscope": "m/1"},
+                    {"huggingface": "h/2", "modelscope": "m/2", "targets": {"swift": {"revision": "v1"}}},
+                    {"huggingface": "h/3", "modelscope": "m/3", "targets": {"swift": {"modelscope": None}}},
+                    {"huggingface": "h/4", "targets": {"swift": {"huggingface": None}}},
+                    {"targets": {"swift": {"huggingface": "h/5"}}},
+                    {"path": "/5"},
+                ],
+            },
+            {"template": "a", "model_type": "mixed", "checkpoints": [{"huggingface": "h/6"}]},
+            {
+                "template": "a",
+                "model_type": "mixed",
+                "checkpoints": [{"huggingface": "h/7"}],
+                "targets": {"swift": {"template": "b"}},
+            },
+            {"template": "a", "model_type": "named", "checkpoints": [{"huggingface": "h/8"}]},
+            {"model_type": "none", "checkpoints": [{"huggingface": "h/9"}]},
+        ],
+    }
+    spec = build_spec(data, path="demo.yaml", source="acme/demo.yaml", locate=lambda _: Location("demo.yaml"))
+    calls = list(calls_of(formatted_body(files(Catalogue((spec,)))["swift/chatwright_swift/acme_demo.py"])))
+    types = {args[0]: values.get("template") for method, args, values in calls if method == "model_type"}
+    assert types == {"one": "a_type", "mixed": None, "named": "b_type", "none": None}
+    groups = [
+        (args[0], values.get("template"), values["models"]) for method, args, values in calls if method == "group"
+    ]
+    assert groups == [
+        (
+            "one",
+            None,
+            [
+                (None, "h/1"),
+                ("m/1", None),
+                ("m/2", "h/2", None, "v1"),
+                (None, "h/3"),
+                (None, "h/5"),
+                (None, None, "/5"),
+            ],
+        ),
+        ("mixed", "a_type", [(None, "h/6")]),
+        ("mixed", "b_type", [(None, "h/7")]),
+        ("named", "a_type", [(None, "h/8")]),
+        ("none", None, [(None, "h/9")]),
+    ]
 
 
 def test_hostile_strings_come_out_as_they_went_in() -> None:

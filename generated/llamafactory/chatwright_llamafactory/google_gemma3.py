@@ -34,6 +34,28 @@ TEMPLATES = {
 MODEL_GROUPS = [
     dict(
         models={
+            "Gemma-3-1B": {
+                DownloadSource.DEFAULT: "google/gemma-3-1b-pt",
+                DownloadSource.MODELSCOPE: "LLM-Research/gemma-3-1b-pt",
+            },
+            "Gemma-3-1B-Instruct": {
+                DownloadSource.DEFAULT: "google/gemma-3-1b-it",
+                DownloadSource.MODELSCOPE: "LLM-Research/gemma-3-1b-it",
+            },
+            "Gemma-3-270M": {
+                DownloadSource.DEFAULT: "google/gemma-3-270m",
+                DownloadSource.MODELSCOPE: "LLM-Research/gemma-3-270m",
+            },
+            "Gemma-3-270M-Instruct": {
+                DownloadSource.DEFAULT: "google/gemma-3-270m-it",
+                DownloadSource.MODELSCOPE: "LLM-Research/gemma-3-270m-it",
+            },
+        },
+        template="gemma2",
+        multimodal=False,
+    ),
+    dict(
+        models={
             "MedGemma-27B-Instruct": {
                 DownloadSource.DEFAULT: "google/medgemma-27b-text-it",
                 DownloadSource.MODELSCOPE: "google/medgemma-27b-text-it",

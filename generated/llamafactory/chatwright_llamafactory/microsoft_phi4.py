@@ -29,9 +29,51 @@ TEMPLATES = {
         replace_jinja_template=False,
         template_class=Template,
     ),
+    "phi4_mini": dict(
+        format_user=StringFormatter(slots=["<|user|>{{content}}<|end|><|assistant|>"]),
+        format_assistant=StringFormatter(slots=["{{content}}<|end|>"]),
+        format_system=StringFormatter(slots=["<|system|>{{content}}<|end|>"]),
+        format_function=FunctionFormatter(slots=["{{content}}<|end|>"], tool_format="default"),
+        format_observation=StringFormatter(slots=["<|user|>{{content}}<|end|><|assistant|>"]),
+        format_tools=StringFormatter(slots=["<|tool|>{{content}}<|/tool|>"]),
+        format_prefix=EmptyFormatter(slots=[]),
+        default_system="",
+        stop_words=["<|end|>"],
+        thought_words=("<think>\n", "\n</think>\n\n"),
+        efficient_eos=False,
+        replace_eos=True,
+        replace_jinja_template=False,
+        template_class=Template,
+    ),
+    "phi4_multimodal": dict(
+        format_user=StringFormatter(slots=["<|user|>\n{{content}}<|end|>\n<|assistant|>\n"]),
+        format_assistant=StringFormatter(slots=["{{content}}<|end|>\n"]),
+        format_system=StringFormatter(slots=["<|system|>\n{{content}}<|end|>\n"]),
+        format_function=FunctionFormatter(slots=["{{content}}<|end|>\n"], tool_format="default"),
+        format_observation=StringFormatter(slots=["<|user|>\n{{content}}<|end|>\n<|assistant|>\n"]),
+        format_tools=ToolFormatter(tool_format="default"),
+        format_prefix=EmptyFormatter(slots=[]),
+        default_system="",
+        stop_words=["<|end|>"],
+        thought_words=("<think>\n", "\n</think>\n\n"),
+        efficient_eos=False,
+        replace_eos=True,
+        replace_jinja_template=False,
+        template_class=Template,
+    ),
 }
 
 MODEL_GROUPS = [
+    dict(
+        models={
+            "Phi-4-3.8B-instruct": {
+                DownloadSource.DEFAULT: "microsoft/Phi-4-mini-instruct",
+                DownloadSource.MODELSCOPE: "LLM-Research/Phi-4-mini-instruct",
+            },
+        },
+        template="phi4_mini",
+        multimodal=False,
+    ),
     dict(
         models={
             "Phi-4-14B-Instruct": {

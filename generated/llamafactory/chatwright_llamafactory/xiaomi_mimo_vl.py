@@ -2,25 +2,84 @@
 # Do not edit: change the spec and run `make generate`, or `chatwright generate` outside the repository.
 """MiMo-VL (Xiaomi): templates and models for LLaMA-Factory."""
 
+from llamafactory.data.formatter import EmptyFormatter, FunctionFormatter, StringFormatter, ToolFormatter
+from llamafactory.data.mm_plugin import get_mm_plugin
+from llamafactory.data.template import ReasoningTemplate
 from llamafactory.extras.constants import DownloadSource
 
 SPEC = "xiaomi/mimo_vl.yaml"
 
-TEMPLATES = {}
+TEMPLATES = {
+    "mimo_vl": dict(
+        format_user=StringFormatter(slots=["<|im_start|>user\n{{content}}<|im_end|>\n<|im_start|>assistant\n"]),
+        format_assistant=StringFormatter(slots=["{{content}}<|im_end|>\n"]),
+        format_system=StringFormatter(slots=["<|im_start|>system\n{{content}}<|im_end|>\n"]),
+        format_function=FunctionFormatter(slots=["{{content}}<|im_end|>\n"], tool_format="qwen"),
+        format_observation=StringFormatter(
+            slots=[
+                "<|im_start|>user\n<tool_response>\n{{content}}\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
+            ]
+        ),
+        format_tools=ToolFormatter(tool_format="qwen"),
+        format_prefix=EmptyFormatter(slots=[]),
+        default_system="You are MiMo, an AI assistant developed by Xiaomi.",
+        stop_words=["<|im_end|>"],
+        thought_words=("<think>\n", "\n</think>\n\n"),
+        efficient_eos=False,
+        replace_eos=True,
+        replace_jinja_template=False,
+        template_class=ReasoningTemplate,
+        mm_plugin=get_mm_plugin(
+            **{
+                "name": "qwen2_vl",
+                "image_token": "<|image_pad|>",
+                "video_token": "<|video_pad|>",
+                "vision_bos_token": "<|vision_start|>",
+                "vision_eos_token": "<|vision_end|>",
+            }
+        ),
+    ),
+}
 
 MODEL_GROUPS = [
     dict(
         models={
-            "MiMo-7B-VL-Instruct": {
-                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-VL-7B-SFT",
-                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-VL-7B-SFT",
-            },
             "MiMo-VL-7B-SFT-2508": {
                 DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-VL-7B-SFT-2508",
                 DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-VL-7B-SFT-2508",
             },
         },
         template="qwen2_vl",
+        multimodal=True,
+    ),
+    dict(
+        models={
+            "MiMo-VL-7B-RL-2508": {
+                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-VL-7B-RL-2508",
+                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-VL-7B-RL-2508",
+            },
+        },
+        template="mimo_vl",
+        multimodal=True,
+    ),
+    dict(
+        models={
+            "MiMo-7B-VL-Instruct": {
+                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-VL-7B-SFT",
+                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-VL-7B-SFT",
+            },
+        },
+        template="qwen2_vl",
+        multimodal=True,
+    ),
+    dict(
+        models={
+            "MiMo-7B-VL-RL": {
+                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-VL-7B-RL",
+                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-VL-7B-RL",
+            },
+        },
+        template="mimo_vl",
         multimodal=True,
     ),
 ]

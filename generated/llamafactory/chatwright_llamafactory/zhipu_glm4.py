@@ -3,7 +3,7 @@
 """GLM-4 (Zhipu AI): templates and models for LLaMA-Factory."""
 
 from llamafactory.data.formatter import EmptyFormatter, FunctionFormatter, StringFormatter, ToolFormatter
-from llamafactory.data.template import Template
+from llamafactory.data.template import ReasoningTemplate, Template
 from llamafactory.extras.constants import DownloadSource
 
 SPEC = "zhipu/glm4.yaml"
@@ -24,6 +24,22 @@ TEMPLATES = {
         replace_eos=False,
         replace_jinja_template=False,
         template_class=Template,
+    ),
+    "glmz1": dict(
+        format_user=StringFormatter(slots=["<|user|>\n{{content}}<|assistant|>"]),
+        format_assistant=StringFormatter(slots=["\n{{content}}"]),
+        format_system=StringFormatter(slots=["<|system|>\n{{content}}"]),
+        format_function=FunctionFormatter(slots=["{{content}}"], tool_format="glm4"),
+        format_observation=StringFormatter(slots=["<|observation|>\n{{content}}<|assistant|>"]),
+        format_tools=ToolFormatter(tool_format="glm4"),
+        format_prefix=EmptyFormatter(slots=["[gMASK]<sop>"]),
+        default_system="",
+        stop_words=["<|user|>", "<|observation|>"],
+        thought_words=("<think>\n", "\n</think>\n\n"),
+        efficient_eos=True,
+        replace_eos=False,
+        replace_jinja_template=False,
+        template_class=ReasoningTemplate,
     ),
 }
 
@@ -63,6 +79,20 @@ MODEL_GROUPS = [
             },
         },
         template="glm4",
+        multimodal=False,
+    ),
+    dict(
+        models={
+            "GLM-Z1-0414-9B-Chat": {
+                DownloadSource.DEFAULT: "zai-org/GLM-Z1-9B-0414",
+                DownloadSource.MODELSCOPE: "ZhipuAI/GLM-Z1-9B-0414",
+            },
+            "GLM-Z1-0414-32B-Chat": {
+                DownloadSource.DEFAULT: "zai-org/GLM-Z1-32B-0414",
+                DownloadSource.MODELSCOPE: "ZhipuAI/GLM-Z1-32B-0414",
+            },
+        },
+        template="glmz1",
         multimodal=False,
     ),
 ]

@@ -6,6 +6,24 @@ from .registry import Registry
 
 
 def register(registry: Registry) -> None:
+    registry.template(
+        "marco_o1",
+        prefix=[],
+        system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
+        prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
+        chat_sep=["<|im_end|>\n"],
+        suffix=["<|im_end|>\n"],
+        default_system="\n你是一个经过良好训练的AI助手，你的名字是Marco-o1.由阿里国际数字商业集团的AI Business创造.\n        \n## 重要！！！！！\n当你回答问题时，你的思考应该在<Thought>内完成，<Output>内输出你的结果。\n<Thought>应该尽可能是英文，但是有2个特例，一个是对原文中的引用，另一个是数学应该使用markdown格式，<Output>内的输出需要遵循用户输入的语言。\n        ",
+        stop_words=["<|endoftext|>"],
+        agent_template="hermes",
+    )
+    registry.group(
+        "qwen2",
+        template="marco_o1",
+        models=[
+            ("AIDC-AI/Marco-o1", "AIDC-AI/Marco-o1"),
+        ],
+    )
     registry.group(
         "qwen3_moe",
         template="qwen3_nothinking",

@@ -16,11 +16,27 @@ def register(registry: Registry) -> None:
         default_system="You are an AI assistant whose name is InternLM (书生·浦语).\n- InternLM (书生·浦语) is a conversational language model that is developed by Shanghai AI Laboratory (上海人工智能实验室). It is designed to be helpful, honest, and harmless.\n- InternLM (书生·浦语) can understand and communicate fluently in the language chosen by the user such as English and 中文.",
         auto_add_bos=True,
     )
+    registry.template(
+        "internlm2_reward",
+        prefix=[],
+        system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
+        prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
+        chat_sep=["<|im_end|>\n"],
+        suffix=["<|im_end|>\n<|reward|>"],
+        auto_add_bos=True,
+    )
     registry.model_type(
         "internlm2",
         template="internlm2",
         model_arch="internlm2",
         architectures=["InternLM2ForCausalLM"],
+        requires=["transformers>=4.38"],
+    )
+    registry.model_type(
+        "internlm2_reward",
+        loader="swift.model.register.RewardModelLoader",
+        template="internlm2_reward",
+        architectures=["InternLM2ForRewardModel"],
         requires=["transformers>=4.38"],
     )
     registry.model_type(
@@ -72,5 +88,13 @@ def register(registry: Registry) -> None:
         "internlm3",
         models=[
             ("Shanghai_AI_Laboratory/internlm3-8b-instruct", "internlm/internlm3-8b-instruct"),
+        ],
+    )
+    registry.group(
+        "internlm2_reward",
+        models=[
+            ("Shanghai_AI_Laboratory/internlm2-1_8b-reward", "internlm/internlm2-1_8b-reward"),
+            ("Shanghai_AI_Laboratory/internlm2-7b-reward", "internlm/internlm2-7b-reward"),
+            ("Shanghai_AI_Laboratory/internlm2-20b-reward", "internlm/internlm2-20b-reward"),
         ],
     )

@@ -15,12 +15,52 @@ def register(registry: Registry) -> None:
         suffix=["<|im_end|>"],
         auto_add_bos=True,
     )
+    registry.template(
+        "phi4_mini",
+        prefix=[],
+        system_prefix=["<|system|>{{SYSTEM}}<|end|>"],
+        prompt=["<|user|>{{QUERY}}<|end|><|assistant|>"],
+        chat_sep=["<|end|>"],
+        suffix=["<|end|>"],
+    )
+    registry.template(
+        "phi4_multimodal",
+        prefix=[],
+        system_prefix=["<|system|>\n{{SYSTEM}}<|end|>\n"],
+        prompt=["<|user|>\n{{QUERY}}<|end|>\n<|assistant|>\n"],
+        chat_sep=["<|end|>\n"],
+        suffix=["<|end|>"],
+        template_cls="swift.template.templates.microsoft.Phi4MMTemplate",
+        auto_add_bos=True,
+    )
     registry.model_type(
         "phi4",
         template="phi4",
         model_arch="phi3",
         architectures=["Phi3ForCausalLM"],
         requires=["transformers>=4.36"],
+    )
+    registry.model_type(
+        "phi4_multimodal",
+        loader="swift.model.models.microsoft.Phi4MultimodalLoader",
+        template="phi4_multimodal",
+        model_arch="phi4_multimodal",
+        architectures=["Phi4MMForCausalLM"],
+        is_multimodal=True,
+        requires=["transformers>=4.36,<4.49", "backoff", "soundfile"],
+        tags=["vision", "audio"],
+    )
+    registry.group(
+        "phi4_multimodal",
+        models=[
+            ("LLM-Research/Phi-4-multimodal-instruct", "microsoft/Phi-4-multimodal-instruct"),
+        ],
+    )
+    registry.group(
+        "phi3",
+        models=[
+            ("LLM-Research/Phi-4-mini-instruct", "microsoft/Phi-4-mini-instruct"),
+        ],
     )
     registry.group(
         "phi4",

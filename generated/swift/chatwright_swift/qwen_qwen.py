@@ -62,6 +62,18 @@ def register(registry: Registry) -> None:
         is_thinking=True,
         thinking_prefix="<think>\n",
     )
+    registry.template(
+        "qwen2_5_math_prm",
+        prefix=[],
+        system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
+        prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
+        chat_sep=["<|im_end|>\n"],
+        suffix=["<|im_end|>\n"],
+        default_system="Please reason step by step, and put your final answer within \\boxed{}.",
+        template_cls="swift.template.templates.qwen.QwenPRMTemplate",
+        stop_words=["<|endoftext|>"],
+        agent_template="hermes",
+    )
     registry.model_type(
         "qwen",
         loader="swift.model.models.qwen.QwenLoader",
@@ -73,6 +85,14 @@ def register(registry: Registry) -> None:
         "qwen2",
         model_arch="llama",
         architectures=["Qwen2ForCausalLM"],
+        requires=["transformers>=4.37"],
+    )
+    registry.model_type(
+        "qwen2_5_prm",
+        loader="swift.model.register.RewardModelLoader",
+        template="qwen2_5_math_prm",
+        architectures=["Qwen2ForProcessRewardModel"],
+        task_type="prm",
         requires=["transformers>=4.37"],
     )
     registry.model_type(
@@ -343,5 +363,13 @@ def register(registry: Registry) -> None:
         models=[
             ("Qwen/QwQ-32B", "Qwen/QwQ-32B"),
             ("Qwen/QwQ-32B-AWQ", "Qwen/QwQ-32B-AWQ"),
+        ],
+    )
+    registry.group(
+        "qwen2_5_prm",
+        models=[
+            ("Qwen/Qwen2.5-Math-PRM-7B", "Qwen/Qwen2.5-Math-PRM-7B"),
+            ("Qwen/Qwen2.5-Math-7B-PRM800K", "Qwen/Qwen2.5-Math-7B-PRM800K"),
+            ("Qwen/Qwen2.5-Math-PRM-72B", "Qwen/Qwen2.5-Math-PRM-72B"),
         ],
     )

@@ -7,6 +7,13 @@ from .registry import Registry
 
 def register(registry: Registry) -> None:
     registry.model_type(
+        "gemma_reward",
+        template="gemma",
+        model_arch="llama",
+        architectures=["Gemma2ForSequenceClassification"],
+        requires=["transformers>=4.42"],
+    )
+    registry.model_type(
         "llama3_2_reward",
         template="llama3_2",
         model_arch="llama",
@@ -18,5 +25,12 @@ def register(registry: Registry) -> None:
         models=[
             ("AI-ModelScope/Skywork-Reward-Llama-3.1-8B", "Skywork/Skywork-Reward-Llama-3.1-8B"),
             ("AI-ModelScope/Skywork-Reward-Llama-3.1-8B-v0.2", "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2"),
+        ],
+    )
+    registry.group(
+        "gemma_reward",
+        models=[
+            ("AI-ModelScope/Skywork-Reward-Gemma-2-27B", "Skywork/Skywork-Reward-Gemma-2-27B"),
+            ("AI-ModelScope/Skywork-Reward-Gemma-2-27B-v0.2", "Skywork/Skywork-Reward-Gemma-2-27B-v0.2"),
         ],
     )

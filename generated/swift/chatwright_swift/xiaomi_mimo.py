@@ -6,6 +6,17 @@ from .registry import Registry
 
 
 def register(registry: Registry) -> None:
+    registry.template(
+        "mimo_rl",
+        prefix=[],
+        system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
+        prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
+        chat_sep=["<|im_end|>\n"],
+        suffix=["<|im_end|>\n"],
+        default_system="You are MiMo, an AI assistant developed by Xiaomi.",
+        stop_words=["<|endoftext|>"],
+        agent_template="hermes",
+    )
     registry.model_type(
         "mimo",
         model_arch="llama",
@@ -20,5 +31,12 @@ def register(registry: Registry) -> None:
             ("XiaomiMiMo/MiMo-7B-SFT", "XiaomiMiMo/MiMo-7B-SFT"),
             ("XiaomiMiMo/MiMo-7B-RL-Zero", "XiaomiMiMo/MiMo-7B-RL-Zero"),
             ("XiaomiMiMo/MiMo-7B-RL", "XiaomiMiMo/MiMo-7B-RL"),
+        ],
+    )
+    registry.group(
+        "mimo",
+        template="mimo_rl",
+        models=[
+            ("XiaomiMiMo/MiMo-7B-RL-0530", "XiaomiMiMo/MiMo-7B-RL-0530"),
         ],
     )

@@ -31,6 +31,20 @@ def register(registry: Registry) -> None:
         agent_template="glm4",
         thinking_prefix="<think>",
     )
+    registry.template(
+        "glm4_z1_rumination",
+        prefix=["[gMASK]<sop>"],
+        system_prefix=["[gMASK]<sop><|system|>\n{{SYSTEM}}"],
+        prompt=["<|user|>\n{{QUERY}}<|assistant|>\n"],
+        chat_sep=[],
+        suffix=["<|user|>"],
+        default_system='你是一个专业的深度研究助手，通过提供的工具与模拟浏览器交互，来帮助用户完成深度信息调研和报告撰写任务。今年是 2025 年。\n\n<核心要求>\n- 首先分解用户请求，得到包含多个子要求的列表\n- 制定初始研究计划\n- 进行多轮迭代搜索和页面浏览（at least 10 function calls）：\n    * 根据已获得的信息调整研究计划和关键词\n    * 打开页面阅读，从发现的内容中识别新的关键概念/名词\n    * 从搜索结果中提取新的关键词继续搜索\n    * 访问并仔细阅读相关页面，识别新的关键概念/名词\n\n<重要配置>\n- 采用语言\n    * 搜索关键词：英文\n    * 思考：英文\n\n<可调用的工具列表>\n[{"name": "search", "description": "Execute a search query and return search results. Use this function when you need to find information about a specific topic.", "parameters": {"type": "object", "properties": {"query": {"type": "string", "description": "Search query string, use English words unless it is a proper name in Chinese"}}, "required": ["query"], "additionalProperties": false}}, {"name": "click", "description": "Click a link in the search results and navigate to the corresponding page. Use this function when you need to view detailed content of a specific search result.", "parameters": {"type": "object", "properties": {"link_id": {"type": "integer", "description": "The link ID to click (from the sequence number in search results)"}}, "required": ["link_id"], "additionalProperties": false}}, {"name": "open", "description": "Open a specific website. Get content from any website with its URL.", "parameters": {"type": "object", "properties": {"url": {"type": "string", "description": "The target website URL or domain"}}, "required": ["url"], "additionalProperties": false}}, {"name": "finish", "description": "Finish the task. Use this function when you have found the information you need.", "parameters": {"type": "object", "properties": {}, "additionalProperties": false}}]',
+        template_cls="swift.template.templates.glm.GLM4Template",
+        auto_add_bos=True,
+        stop_words=["<|endoftext|>", "<|observation|>"],
+        agent_template="glm4",
+        is_thinking=True,
+    )
     registry.model_type(
         "chatglm4",
         loader="swift.model.models.glm.ChatGLM4Loader",
@@ -67,5 +81,12 @@ def register(registry: Registry) -> None:
             ("ZhipuAI/GLM-4-32B-Base-0414", "zai-org/GLM-4-32B-Base-0414"),
             ("ZhipuAI/GLM-Z1-9B-0414", "zai-org/GLM-Z1-9B-0414"),
             ("ZhipuAI/GLM-Z1-32B-0414", "zai-org/GLM-Z1-32B-0414"),
+        ],
+    )
+    registry.group(
+        "glm4",
+        template="glm4_z1_rumination",
+        models=[
+            ("ZhipuAI/GLM-Z1-Rumination-32B-0414", "zai-org/GLM-Z1-Rumination-32B-0414"),
         ],
     )

@@ -6,13 +6,13 @@ The data has passed the schema, so every key is known and every value has its ty
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import Location
-from .model import Checkpoint, MMPlugin, ModelGroup, ModelType, Slots, Spec, Template, Thinking
+from .model import Checkpoint, MMPlugin, ModelGroup, ModelType, Override, Slots, Spec, Template, Thinking
 from .schema import load_schema
 from .slots import parse_slot
 
@@ -48,6 +48,7 @@ def build_spec(data: Mapping[str, Any], *, path: str, source: str, locate: Locat
             for index, value in enumerate(data.get("models", ()))
         ),
         serving=_frozen(data.get("serving", {})),
+        overrides=tuple(_overrides(data, locate)),
     )
 
 
@@ -74,6 +75,29 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _overrides(data: Mapping[str, Any], locate: Locate) -> Iterator[Override]:
+    """Every entry below a ``targets:`` key as it is written: what a template inherits stands where it was written."""
+    for what, owner, path, owned in _owners(data):
+        for framework, settings in owned.get("targets", {}).items():
+            for key, value in settings.items():
+                place = locate((*path, "targets", framework, key))
+                yield Override(place, f"{what} {framework}.{key}", owner, _frozen(value))
+
+
+def _owners(data: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str | int, ...], Mapping[str, Any]]]:
+    """What may have overrides: what it is, its name, its path of keys, and its data."""
+    for what, section in (("template", "templates"), ("model type", "model_types")):
+        for name, value in data.get(section, {}).items():
+            yield what, name, (section, name), value
+    for index, group in enumerate(data.get("models", ())):
+        path = ("models", index)
+        yield "group", group.get("template") or group.get("model_type", ""), path, group
+        for number, checkpoint in enumerate(group["checkpoints"]):
+            known_as = ("name", *HUBS, "path")
+            name = next((checkpoint[key] for key in known_as if key in checkpoint), "")
+            yield "checkpoint", name, (*path, "checkpoints", number), checkpoint
+
+
 def _template(
     name: str, family: str, location: Location, data: Mapping[str, Any], mm_plugin: MMPlugin | None
 ) -> Template:
@@ -84,7 +108,7 @@ def _template(
         location=location,
         registered=_frozen({framework: registered.get(framework, name) for framework in FRAMEWORKS}),
         slots=_slots(data.get("slots", {})),
-        default_system=data.get("default_system"),
+        default_system=parse_slot(data["default_system"]) if "default_system" in data else None,
         empty_system=data.get("empty_system", _default("template", "empty_system")),
         system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
@@ -93,6 +117,8 @@ def _template(
         stop_words=tuple(data.get("stop_words", ())),
         thinking=_thinking(data.get("thinking")),
         mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
+        single_turn=data.get("single_turn", False),
+        undescribed=data.get("undescribed"),
         evidence=_frozen(data.get("evidence", {})),
         targets=_frozen(data.get("targets", {})),
     )
@@ -109,6 +135,9 @@ def _slots(data: Mapping[str, Any]) -> Slots:
         no_system=parse_slot(data["no_system"]) if "no_system" in data else None,
         user=user,
         opener=opener,
+        opener_after_observation=(
+            parse_slot(assistant["after_observation"]) if "after_observation" in assistant else opener
+        ),
         generation=parse_slot(assistant["generation"]) if "generation" in assistant else opener,
         body=body,
         last=parse_slot(assistant["last"]) if "last" in assistant else body,
@@ -134,7 +163,9 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         history=get("history"),
         span=get("span"),
         history_trim=get("history_trim"),
+        when_dropped=get("when_dropped"),
         empty=data.get("empty", "".join(words)),
+        empty_after=get("empty_after"),
         empty_trained=get("empty_trained"),
     )
 
@@ -167,7 +198,7 @@ def _model_type(name: str, family: str, location: Location, data: Mapping[str, A
 def _group(data: Mapping[str, Any], locate: Callable[..., Location]) -> ModelGroup:
     return ModelGroup(
         location=locate(),
-        template=data["template"],
+        template=data.get("template"),
         model_type=data.get("model_type"),
         multimodal=data.get("multimodal", False),
         requires=_optional_tuple(data.get("requires")),

@@ -27,17 +27,28 @@ from .yaml_reader import Document, KeyPath, breadcrumb, quote
 DATE_DIRECTIVES = "aAbBdjmyY%"  # of strftime: those that belong to a date and mean the same on every system
 
 _ANY = object()  # any key of a mapping, or any item of a list
+_DATED = (("default_system",),)  # texts in which only today's date can stand
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
-_UNCLOSED = re.compile(r"(\{\{(?:content|idx|bos_token|eos_token|token:|date:|text:))[^{}]*")
-_WRITTEN = {"token": "{{token:<|user|>}}", "date": "{{date:%d %b %Y}}", "text": "{{text:{{name}}}}"}
+_UNCLOSED = re.compile(r"(\{\{(?:content|idx|round|bos_token|eos_token|token:|id:|attribute:|date:|text:))[^{}]*")
+_WRITTEN = {
+    "token": "{{token:<|user|>}}",
+    "id": "{{id:195}}",
+    "attribute": "{{attribute:user_token}}",
+    "date": "{{date:%d %b %Y}}",
+    "text": "{{text:{{name}}}}",
+}
 # What chat servers hand to a template, Jinja's own words, and the variables of the generated files.
 _TAKEN = re.compile(
     "messages|tools|documents|add_generation_prompt|bos_token|eos_token|preserve_thinking|raise_exception|strftime_now|"
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
-    "replied|scan|piece|rest|without_thoughts"
+    "replied|scan|piece|rest|without_thoughts|asked"
 )
-_PLACEHOLDERS = ("content", "idx", "bos_token", "eos_token", "token:TEXT", "date:FORMAT", "text:{{NAME}}")
+_PLACEHOLDERS = (
+    *("content", "idx", "round", "bos_token", "eos_token"),
+    *("token:TEXT", "id:NUMBER", "attribute:NAME", "date:FORMAT"),
+    "text:{{NAME}}",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
             problems += rule(source)
         problems += _check_slots(source)
         problems += _check_plain_texts(source)
+        problems += _check_dated_texts(source)
         problems += _check_switch(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
@@ -154,7 +166,11 @@ def _check_sorted(source: Source) -> Iterator[Problem]:
 
 def _check_checkpoints(source: Source) -> Iterator[Problem]:
     for found in _find(source, "models", _ANY, "checkpoints", _ANY):
-        if found.value and isinstance(found.value, dict) and not {*HUBS, "path"}.intersection(found.value):
+        if not isinstance(found.value, dict) or not found.value or {*HUBS, "path"}.intersection(found.value):
+            continue
+        targets = found.value.get("targets")
+        own = targets.values() if isinstance(targets, dict) else ()
+        if not any(value.get(hub) for value in own if isinstance(value, dict) for hub in HUBS):
             hubs = ", ".join(HUBS)
             yield found.on_key(f"this checkpoint can be had nowhere; give its id on a hub ({hubs}) or its 'path'")
 
@@ -174,15 +190,15 @@ _FIXED_SLOTS: tuple[tuple[str, ...], ...] = (
     ("no_system",),
     ("assistant", "opener"),
     ("assistant", "generation"),
+    ("assistant", "after_observation"),
 )
 _NUMBERED = (("user",), ("observation",))
 _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
     *(("slots", kind) for kind in ("image", "video", "audio")),
-    ("default_system",),
     ("result_separator",),
     ("stop_words", _ANY),
     ("thinking", "words", _ANY),
-    *(("thinking", key) for key in ("when_on", "when_off", "empty")),
+    *(("thinking", key) for key in ("when_on", "when_off", "when_dropped", "empty")),
 )
 
 
@@ -203,8 +219,10 @@ def _check_slot(found: Found, slot: tuple[str, ...], texts: list[Found]) -> Iter
             contents += part == Part("field", "content")
             if part == Part("field", "content") and slot in _FIXED_SLOTS:
                 yield text.on_value(f"{{{{content}}}} cannot stand in {name}, which has no content; {_home(slot)}")
-            elif part == Part("field", "idx") and slot not in _NUMBERED:
-                yield text.on_value(f"{{{{idx}}}} cannot stand in {name}; only user and observation turns are numbered")
+            elif part.kind == "field" and part.value != "content" and slot not in _NUMBERED:
+                yield text.on_value(
+                    f"{{{{{part.value}}}}} cannot stand in {name}; only user and observation turns are numbered"
+                )
             elif part.kind == "date" and (wrong := _wrong_date(part.value)):
                 yield text.on_value(wrong)
         for unknown in _unknown_placeholders(text.value):
@@ -279,6 +297,16 @@ def _check_plain_texts(source: Source) -> Iterator[Problem]:
                     yield found.on_value(f"{what} is filled in only in the slots of turns; write the text itself here")
 
 
+def _check_dated_texts(source: Source) -> Iterator[Problem]:
+    for field in _DATED:
+        for found in _find(source, "templates", _ANY, *field):
+            for part in parse_slot(found.value) if _is_text(found) else ():
+                if part.kind == "date" and (wrong := _wrong_date(part.value)):
+                    yield found.on_value(wrong)
+                elif part.kind not in ("text", "date"):
+                    yield found.on_value("only today's date is filled in here; write the text itself")
+
+
 # -- all specs -----------------------------------------------------------------------------------------------------
 
 
@@ -342,7 +370,11 @@ def _check_references(sources: list[Source], tool_formats: Collection[str] | Non
         template_types = {found.value for found in _registered(sources, "swift") if _is_text(found)}
         model_types = {str(found.path[-1]) for source in sources for found in _find(source, "model_types", _ANY)}
         yield from unknown("template", templates, "models", _ANY, "template")
-        yield from unknown("template", templates, "models", _ANY, "targets", "swift", "template")
+        for framework in FRAMEWORKS:
+            yield from unknown("template", templates, "models", _ANY, "targets", framework, "template")
+            yield from unknown(
+                "template", templates, "models", _ANY, "checkpoints", _ANY, "targets", framework, "template"
+            )
         yield from unknown("model type", model_types, "models", _ANY, "model_type")
         yield from unknown("swift template", template_types, "model_types", _ANY, "targets", "swift", "template")
     if tool_formats is not None:

@@ -1,8 +1,9 @@
 """Recorded evidence: what the engines said about each generated file, read from ``tests/evidence/*.json``.
 
 A file holds one engine: its version, the grade of the evidence (``engine``: the real thing ran; ``emulated@version``:
-its documented rule was applied), the target whose files it read, and per template the hash of the file's body and what
-became of each scenario. Evidence about a file that has changed since counts for nothing.
+its documented rule was applied), the target whose files it read, the scenarios that were tried, and per template the
+hash of the file's body and what became of the scenarios: by status and reason those that are not exact; the others
+are. Evidence about a file that has changed since counts for nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .json_writer import json_text
+
 STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
+_HEAD = ("engine", "version", "grade", "target")
 
 
 @dataclass(frozen=True)
@@ -52,27 +56,38 @@ def load_evidence(folder: Path) -> dict[str, EngineEvidence]:
 
 
 def dump_evidence(evidence: EngineEvidence) -> str:
-    """The evidence as the text of its file: sorted, one template a block."""
+    """The evidence as the text of its file: sorted, a line per template and status.
+
+    Raises:
+        ValueError: a template was not tried on the same scenarios as the others.
+    """
+    scenarios: list[str] | None = None
     templates: dict[str, Any] = {}
     for name, template in sorted(evidence.templates.items()):
-        by_status: dict[str, Any] = {"artefact": template.artefact}
-        for status in STATUSES:
-            found = {scenario: result for scenario, result in template.results.items() if result.status == status}
-            if found and status == "exact":
-                by_status[status] = list(found)
-            elif found:
-                by_status[status] = {scenario: result.reason for scenario, result in found.items()}
-        templates[name] = by_status
-    head = {key: getattr(evidence, key) for key in ("engine", "version", "grade", "target")}
-    return json.dumps({**head, "templates": templates}, ensure_ascii=False, indent=1) + "\n"
+        scenarios = scenarios or list(template.results)
+        if set(scenarios) != set(template.results):
+            raise ValueError(f"{evidence.engine}: {name} was not tried on the scenarios of the others")
+        templates[name] = {"artefact": template.artefact, **by_reason(template.results)}
+    head = {key: getattr(evidence, key) for key in _HEAD}
+    return json_text({**head, "scenarios": scenarios or [], "templates": templates}, depth=3)
+
+
+def by_reason(results: Mapping[str, Result]) -> dict[str, dict[str, list[str]]]:
+    """The scenarios that are not exact, by status and reason."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for status in STATUSES[1:]:
+        for scenario, result in results.items():
+            if result.status == status:
+                found.setdefault(status, {}).setdefault(result.reason or "", []).append(scenario)
+    return found
 
 
 def _read(data: Mapping[str, Any]) -> EngineEvidence:
     templates = {}
     for name, template in data["templates"].items():
-        results = {scenario: Result("exact") for scenario in template.get("exact", ())}
+        results = dict.fromkeys(data["scenarios"], Result("exact"))
         for status in STATUSES[1:]:
-            results.update({key: Result(status, reason) for key, reason in template.get(status, {}).items()})
+            for reason, scenarios in template.get(status, {}).items():
+                results.update(dict.fromkeys(scenarios, Result(status, reason or None)))
         templates[name] = TemplateEvidence(template["artefact"], results)
-    head = {key: data[key] for key in ("engine", "version", "grade", "target")}
-    return EngineEvidence(**head, templates=templates)
+    return EngineEvidence(**{key: data[key] for key in _HEAD}, templates=templates)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from ..errors import Location
 
-PartKind = Literal["text", "field", "token", "bos", "eos", "date", "break"]
-SystemPlacement = Literal["turn", "first_user"]
+PartKind = Literal["text", "field", "token", "id", "attribute", "bos", "eos", "date", "break"]
+SystemPlacement = Literal["turn", "first_user", "last_user", "none"]
 EmptySystem = Literal["default", "omit", "keep"]
-HistoryPolicy = Literal["keep", "drop", "switched"]
+HistoryPolicy = Literal["keep", "drop", "switched", "remove"]
 Trim = Literal["none", "newlines", "leading_newlines", "both"]
 
 
@@ -19,9 +20,10 @@ Trim = Literal["none", "newlines", "leading_newlines", "both"]
 class Part:
     """One part of a slot.
 
-    ``text``: literal text. ``field``: a placeholder filled per turn (``content``, ``idx``). ``token``: text encoded as
-    one token. ``bos``/``eos``: the tokenizer's own token, nothing where it has none. ``date``: today's date in the
-    strftime format ``value``, at the time of use. ``break``: what stands before and after it is tokenized apart.
+    ``text``: literal text. ``field``: a placeholder filled per turn (``content``, ``idx``, ``round``). ``token``: text
+    encoded as one token. ``id``: the token with that id. ``attribute``: the token in the tokenizer's attribute of that
+    name. ``bos``/``eos``: the tokenizer's own token, nothing where it has none. ``date``: today's date in the strftime
+    format ``value``, at the time of use. ``break``: what stands before and after it is tokenized apart.
     """
 
     kind: PartKind
@@ -40,6 +42,7 @@ class Slots:
     no_system: Slot | None  # stands where there is no system message
     user: Slot
     opener: Slot  # head of an assistant turn
+    opener_after_observation: Slot  # the same behind tool results; the opener unless the spec says otherwise
     generation: Slot  # the generation prompt; the opener unless the spec says otherwise
     body: Slot  # an assistant turn after its opener
     last: Slot  # the same for the last turn of a conversation
@@ -56,10 +59,11 @@ class Thinking:
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
     mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
-    thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, and ``history_trim`` how the
-    remaining text is trimmed. ``empty`` is put in front of a trained reply without a thought; ``empty_trained`` says
-    whether it is learned (``switched``: only with thinking on, and with thinking off no trained reply keeps its
-    thought).
+    thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
+    remaining text is trimmed, and ``when_dropped`` what is then put in front of it. ``empty`` is put in front of a
+    trained reply without a thought, after a message of any role or of the user only (``empty_after``);
+    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no trained
+    reply keeps its thought).
     """
 
     words: tuple[str, str]
@@ -70,7 +74,9 @@ class Thinking:
     history: HistoryPolicy
     span: Literal["between", "to_last_end"]
     history_trim: Trim
+    when_dropped: str
     empty: str
+    empty_after: Literal["any", "user"]
     empty_trained: Literal["switched", "always"]
 
 
@@ -94,7 +100,7 @@ class Template:
     location: Location
     registered: Mapping[str, str | None]  # framework -> the name it is registered under there, or None
     slots: Slots
-    default_system: str | None
+    default_system: Slot | None
     empty_system: EmptySystem
     system_placement: SystemPlacement
     trim: Mapping[str, Trim]  # role -> how its content is trimmed
@@ -103,6 +109,8 @@ class Template:
     stop_words: tuple[str, ...]
     thinking: Thinking | None
     mm_plugin: MMPlugin | None
+    single_turn: bool  # of a longer conversation only the last round is written
+    undescribed: str | None  # what the slots do not say of the text, in words; None: nothing
     evidence: Mapping[str, str]
     targets: Mapping[str, Mapping[str, Any]]
 
@@ -150,7 +158,8 @@ class Checkpoint:
     @property
     def title(self) -> str:
         """The name shown to people: the registered name, else the last part of an id or of the local path."""
-        return self.name or next(iter(self.ids.values()), self.path or "").rsplit("/", 1)[-1]
+        ids = [*self.ids.values(), self.path, *(value for own in self.targets.values() for value in own.values())]
+        return self.name or next(str(value) for value in ids if value).rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ class ModelGroup:
     """Checkpoints that share a template, a model type and requirements. The tuples are None where left out."""
 
     location: Location
-    template: str
+    template: str | None  # None: no framework has a conversation format for these models
     model_type: str | None
     multimodal: bool
     requires: tuple[str, ...] | None
@@ -167,10 +176,25 @@ class ModelGroup:
     checkpoints: tuple[Checkpoint, ...]
     targets: Mapping[str, Mapping[str, Any]]
 
-    def template_for(self, framework: str) -> str:
-        """The catalogue's name of the template that a framework uses for these checkpoints."""
-        name: str = self.targets.get(framework, {}).get("template", self.template)
+    def template_for(self, framework: str, checkpoint: Checkpoint | None = None) -> str | None:
+        """The catalogue's name of the template that a framework uses for these checkpoints, or for one of them."""
+        own = {} if checkpoint is None else checkpoint.targets.get(framework, {})
+        name: str | None = {"template": self.template, **self.targets.get(framework, {}), **own}["template"]
         return name
+
+
+@dataclass(frozen=True)
+class Override:
+    """One entry below a ``targets:`` key, as it is written.
+
+    ``kind`` names what it stands in and what it overrides (``model type swift.loader``), ``owner`` whose it is (of a
+    group: the template's name).
+    """
+
+    location: Location
+    kind: str
+    owner: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -186,6 +210,7 @@ class Spec:
     model_types: tuple[ModelType, ...]
     models: tuple[ModelGroup, ...]
     serving: Mapping[str, Mapping[str, Any]]
+    overrides: tuple[Override, ...]
 
 
 @dataclass(frozen=True)
@@ -194,13 +219,13 @@ class Catalogue:
 
     specs: tuple[Spec, ...]
 
-    @property
+    @cached_property
     def templates(self) -> dict[str, Template]:
         """Template name -> template, sorted by name."""
         found = {template.name: template for spec in self.specs for template in spec.templates}
         return dict(sorted(found.items()))
 
-    @property
+    @cached_property
     def model_types(self) -> dict[str, ModelType]:
         """Model type name -> model type, sorted by name."""
         found = {model_type.name: model_type for spec in self.specs for model_type in spec.model_types}

@@ -32,7 +32,9 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "must be letters, digits, '_', '.' and '-', and start with a letter or digit",
     r"^[A-Za-z0-9_.-]+$": "must be letters, digits, '_', '.' and '-'",
     r"^[A-Za-z0-9][A-Za-z0-9_./-]*$": "must be letters, digits, '_', '.', '/', '-', and start with a letter or digit",
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$": "must look like owner/name, without a hub's address",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?$": (
+        "must look like owner/name, without a hub's address"
+    ),
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$": "must be an import path such as package.module.Class",
     r"^[a-z_][a-z0-9_]*$": "must be a variable name of lower-case letters, digits and '_'",
     r"^[0-9a-f]{64}$": "must be a SHA-256: 64 digits 0-9 and a-f",

@@ -1,9 +1,10 @@
 """The slot language: text with placeholders, and nothing else.
 
-``{{content}}`` the text of the turn, ``{{idx}}`` the number of the round from 0, ``{{bos_token}}`` and
-``{{eos_token}}`` the tokenizer's own tokens, ``{{token:<|user|>}}`` text encoded as exactly one token, and
-``{{date:%d %b %Y}}`` today's date at the time of use. Everything else, braces included, is literal text; a literal
-``{{content}}`` is written ``{{text:{{content}}}}``.
+``{{content}}`` the text of the turn, ``{{idx}}`` the number of the round from 0 and ``{{round}}`` from 1,
+``{{bos_token}}`` and ``{{eos_token}}`` the tokenizer's own tokens, ``{{token:<|user|>}}`` text encoded as exactly one
+token, ``{{id:195}}`` the token with that id, ``{{attribute:user_token}}`` the token that the tokenizer has under that
+name, and ``{{date:%d %b %Y}}`` today's date at the time of use. Everything else, braces included, is literal text; a
+literal ``{{content}}`` is written ``{{text:{{content}}}}``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .model import Part, Slot
+from .model import Part, PartKind, Slot
 
 PLACEHOLDER = re.compile(
-    r"\{\{(?:(?P<name>content|idx|bos_token|eos_token)"
-    r"|token:(?P<token>(?:(?!\{\{).)+?)|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
+    r"\{\{(?:(?P<name>content|idx|round|bos_token|eos_token)"
+    r"|token:(?P<token>(?:(?!\{\{).)+?)|id:(?P<id>[0-9]+)|attribute:(?P<attribute>[a-z][a-z0-9_]*)"
+    r"|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
 )
+
+_BRACED = re.compile(r"\{\{[^{}]*\}\}")  # literal text that looks like a placeholder
+_NAMED: tuple[PartKind, ...] = ("token", "id", "attribute", "date")
 
 
 def parse_slot(value: str | Iterable[str]) -> Slot:
@@ -41,12 +46,10 @@ def _parse_text(text: str) -> list[Part]:
         if name := match["name"]:
             kind = {"bos_token": "bos", "eos_token": "eos"}.get(name)
             parts.append(Part("bos") if kind == "bos" else Part("eos") if kind == "eos" else Part("field", name))
-        elif match["token"]:
-            parts.append(Part("token", match["token"]))
-        elif match["date"]:
-            parts.append(Part("date", match["date"]))
-        else:
+        elif match["text"]:
             parts.append(Part("text", match["text"]))
+        else:
+            parts.extend(Part(kind, match[kind]) for kind in _NAMED if match[kind])
     if position < len(text):
         parts.append(Part("text", text[position:]))
     return parts
@@ -60,6 +63,26 @@ def _merge(parts: Iterable[Part]) -> Slot:
         else:
             merged.append(part)
     return tuple(merged)
+
+
+def write_slot(slot: Slot) -> str | list[str]:
+    """The text, or the list of texts, that :func:`parse_slot` reads as this slot."""
+    texts = [""]
+    for part in slot:
+        if part.kind == "break":
+            texts.append("")
+        elif part.kind == "text":
+            texts[-1] += _BRACED.sub(lambda match: f"{{{{text:{match[0]}}}}}", part.value)
+        elif part.kind in _NAMED:
+            texts[-1] += f"{{{{{part.kind}:{part.value}}}}}"
+        else:
+            texts[-1] += f"{{{{{part.value if part.kind == 'field' else part.kind + '_token'}}}}}"
+    return texts[0] if len(texts) == 1 else texts
+
+
+def write_text(slot: Slot) -> str:
+    """A text in which only today's date is filled in, as an author writes it."""
+    return "".join(f"{{{{date:{part.value}}}}}" if part.kind == "date" else part.value for part in slot)
 
 
 def join_slots(*slots: Slot) -> Slot:

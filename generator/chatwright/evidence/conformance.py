@@ -10,18 +10,24 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from ..catalogue.built_ins import dump_built_ins
 from ..catalogue.evidence import dump_evidence
 from ..errors import ChatwrightError
 from ..pipeline import generate, load_public_catalogue, render
 from ..resources import checkout_root
+from .checks.added import check_added
 from .checks.bench import Report, Workbench
+from .checks.built_ins import check_built_ins
 from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
 from .checks.llamafactory import check_llamafactory, check_tool_formats
+from .checks.pairs import check_pairs
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
+from .checks.sync import check_sync
 from .known import FILE, Case, judge, load_known, outdated, shrink
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
@@ -36,6 +42,10 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "tool formats": check_tool_formats,
     "swift": check_swift,
     "swift-3": check_swift_3,
+    "pairs": check_pairs,
+    "added": check_added,
+    "built-ins": check_built_ins,
+    "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
     "sglang": check_sglang,
@@ -46,11 +56,14 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
 }
 
 
-def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress: Progress) -> list[Report]:
+def run(
+    *, tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool, progress: Progress
+) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
-    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3. An engine whose package is
-    missing is reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
+    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3, ``older`` a folder with an
+    unpacked older version of each framework. An engine whose package is missing is reported as skipped, and its
+    evidence stays as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
@@ -65,7 +78,7 @@ def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress
         work = Path(folder)
         rendering = render(catalogue)
         generate(catalogue, work / "generated")
-        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3)
+        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3, older, record)
         reports = []
         for engine, check in CHECKS.items():
             progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)
@@ -77,7 +90,7 @@ def run(*, tokenizers: Path | None, swift_3: Path | None, record: bool, progress
         _judge(reports, complete, record)
         reports.append(_vectors(bench, root / "tests" / "vectors", record))
         if complete:
-            _write_evidence(reports, root / "tests" / "evidence")
+            _write_evidence(reports, bench, root / "tests" / "evidence")
     return reports
 
 
@@ -106,6 +119,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
         due[vector_path(folder, "tool_formats", name)] = json.dumps(digests[:TOOL_CASES], indent=0) + "\n"
     if bench.models:
         due[vector_path(folder, "models", "llamafactory")] = dump_models(bench.models)
+    for framework, built_ins in bench.built_ins.items():
+        due[vector_path(folder, "built_ins", framework)] = dump_built_ins(built_ins)
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():
@@ -122,9 +137,10 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     return report
 
 
-def _write_evidence(reports: list[Report], folder: Path) -> None:
+def _write_evidence(reports: list[Report], bench: Workbench, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for report in reports:
-        if report.evidence is not None:
-            path = folder / f"{report.evidence.engine}.json"
-            path.write_text(dump_evidence(report.evidence), encoding="utf-8")
+        if (told := report.evidence) is not None:
+            added = bench.evidence(told.engine, told.version, told.grade, told.target, bench.added.get(told.engine, {}))
+            told = replace(told, templates=dict(sorted({**told.templates, **added.templates}.items())))
+            (folder / f"{told.engine}.json").write_text(dump_evidence(told), encoding="utf-8")

@@ -1,8 +1,12 @@
 """Vectors: what the real frameworks write for every template and scenario, recorded in ``tests/vectors``.
 
 ``make record`` writes them, ``make conformance`` compares them with the live frameworks, and ``make test`` holds the
-reference renderer and the generated files against them without any framework. Base scenarios are kept in full, the
-others as SHA-256 of the very same JSON. The day is fixed, since some formats write today's date.
+reference renderer and the generated files against them without any framework. The day is fixed, since some formats
+write today's date.
+
+A file holds one template: the fields of the registered object, and the texts by scenario and kind. Base scenarios are
+kept in full, as a list of texts of which every second one is learned; the others as the first 16 digits of the SHA-256
+of that very list's JSON. A kind that is left out is as the one before it.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ..catalogue.json_writer import json_text
 from ..meaning.render import Kind, Piece
 
 TODAY = date(2025, 3, 4)
@@ -70,24 +75,39 @@ def dump_vectors(truth: Truth, base: frozenset[str]) -> str:
     """The text of the file that holds one template's vectors."""
     scenarios: dict[str, Any] = {}
     for scenario, kinds in truth.texts.items():
-        scenarios[scenario] = {kind.value: _entry(runs, scenario in base) for kind, runs in kinds.items()}
+        written: dict[str, Any] = {}
+        before = None
+        for kind in Kind:
+            entry = _entry(kinds[kind], scenario in base)
+            if entry != before:
+                written[kind.value] = before = entry
+        scenarios[scenario] = written
     head: dict[str, Any]
     head = {"framework": truth.framework, "template": truth.name, "eos": truth.eos, "today": TODAY.isoformat()}
-    head["fields"] = truth.fields
-    return json.dumps({**head, "scenarios": scenarios}, ensure_ascii=False, indent=1) + "\n"
+    return json_text({**head, "fields": truth.fields, "scenarios": scenarios}, depth=3)
+
+
+def load_vectors(text: str) -> dict[str, Any]:
+    """The content of a template's file, with an entry for every kind of text: see :func:`agrees`.
+
+    Raises:
+        KeyError: the first kind of a scenario is left out.
+    """
+    data: dict[str, Any] = json.loads(text)
+    for scenario, written in data["scenarios"].items():
+        entry = written[next(iter(Kind)).value]
+        data["scenarios"][scenario] = {kind.value: (entry := written.get(kind.value, entry)) for kind in Kind}
+    return data
 
 
 def dump_models(models: Mapping[str, Mapping[str, Any]]) -> str:
     """The text of the file that holds LLaMA-Factory's own registrations of models: ids by hub, template, modality."""
-    return json.dumps(models, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    return json_text(dict(sorted(models.items())), depth=1)
 
 
-def agrees(entry: Mapping[str, Any], runs: Sequence[Run]) -> bool:
-    """Whether runs are what a recorded entry says."""
-    given = [list(run) for run in normal(runs)]
-    if "runs" in entry:
-        return bool(entry["runs"] == given)
-    return bool(entry.get("sha256") == _hash(given))
+def agrees(entry: list[str] | str | Mapping[str, str], runs: Sequence[Run]) -> bool:
+    """Whether runs are what a recorded entry says: texts, their digest, or the reason why there is none."""
+    return entry in (texts := _texts(runs), _digest(texts))
 
 
 def tool_digest(tools: str, calls: str | None) -> str:
@@ -100,12 +120,17 @@ def vector_path(folder: Path, framework: str, name: str) -> Path:
     return folder / framework / f"{name}.json"
 
 
-def _entry(runs: tuple[Run, ...] | str, full: bool) -> dict[str, Any]:
+def _entry(runs: tuple[Run, ...] | str, full: bool) -> list[str] | str | dict[str, str]:
     if isinstance(runs, str):
         return {"cannot": runs}
-    listed = [list(run) for run in normal(runs)]
-    return {"runs": listed} if full else {"sha256": _hash(listed)}
+    return _texts(runs) if full else _digest(_texts(runs))
 
 
-def _hash(runs: list[list[Any]]) -> str:
-    return hashlib.sha256(json.dumps(runs, ensure_ascii=False).encode()).hexdigest()
+def _texts(runs: Sequence[Run]) -> list[str]:
+    """The texts of runs; every second one is learned, so an empty one stands in front of a learned beginning."""
+    joined = normal(runs)
+    return [*([""] if joined and joined[0][1] else []), *(text for text, _ in joined)]
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]

@@ -66,6 +66,8 @@ def render(
     Raises:
         Unsupported: the template cannot express the conversation; the message says why.
     """
+    if template.undescribed:
+        raise Unsupported(f"the template's own code writes {template.undescribed}")
     conversation = read_conversation(messages, tools)
     if kind is Kind.PROMPT and len(conversation.turns) % 2 == 0:
         raise Unsupported("a prompt must end with a user or tool message")
@@ -107,6 +109,11 @@ class _Renderer:
         preserve_thinking: bool,
         today: date,
     ) -> None:
+        if template.single_turn:
+            if any(turn.role == "observation" for turn in conversation.turns):
+                raise Unsupported("the format has a single turn, and no place for tool results")
+            rounds = conversation.turns[-1:] if kind is Kind.PROMPT else conversation.turns[-2:]
+            conversation = replace(conversation, turns=rounds)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
         self.preserve_thinking = preserve_thinking
         settings = template.thinking
@@ -117,17 +124,21 @@ class _Renderer:
 
     def pieces(self) -> tuple[Piece, ...]:
         slots, turns = self.template.slots, self.conversation.turns
-        lead = self._head()
+        asked_last = len(turns) - (1 if self.kind is Kind.PROMPT else 2)
+        leads = {"first_user": 0, "last_user": asked_last}.get(self.template.system_placement)
+        lead = self._head(leads)
         for index, turn in enumerate(turns):
             if turn.role == "assistant":
                 self._reply(index, turn)
                 continue
             self._break()
             slot = slots.user if turn.role == "user" else slots.observation
-            self._slot(slot, turn.role, self._asked(turn), index // 2, lead=lead)
-            lead = None
-            asked_last = self.kind is Kind.PROMPT and index == len(turns) - 1
-            self._slot(slots.generation if asked_last else slots.opener, "assistant", joined=True)
+            fused = lead if index == leads and turn.role == "user" else None
+            self._slot(slot, turn.role, self._asked(turn), index // 2, lead=fused)
+            opener = slots.opener if turn.role == "user" else slots.opener_after_observation
+            if self.kind is Kind.PROMPT and index == asked_last and slots.generation != slots.opener:
+                opener = slots.generation
+            self._slot(opener, "assistant", joined=True)
         if self.kind is Kind.PROMPT and (settings := self.template.thinking):
             self._break()
             self._text(settings.when_on if self.thinking else settings.when_off, "assistant")
@@ -137,21 +148,27 @@ class _Renderer:
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
-    def _head(self) -> tuple[Slot, str] | None:
-        """Write the prefix and the system turn; return the slot and text that belong into the first user turn."""
+    def _head(self, leads: int | None) -> tuple[Slot, str] | None:
+        """Write the prefix and the system turn; return the slot and text that belong into the user turn ``leads``."""
         template, slots = self.template, self.template.slots
         self._slot(slots.prefix, "prefix")
         system = self._system()
         described = self._described_tools()
         if system is None and not described:
+            if template.system_placement == "last_user":
+                return slots.no_system or (), ""
             self._slot(slots.no_system or (), "system")
             return None
+        if template.system_placement == "none":
+            raise Unsupported("the format has no place for a system text")
         content = trim(system or "", template.trim["system"]) + described
         if template.system_placement == "turn":
             self._slot(slots.system, "system", content)
             return None
-        if self.conversation.turns and self.conversation.turns[0].role != "user":
-            raise Unsupported("the system text goes into the first user turn, and there is none")
+        assert leads is not None
+        if self.conversation.turns[leads].role != "user":
+            which = "first" if template.system_placement == "first_user" else "last"
+            raise Unsupported(f"the system text goes into the {which} user turn, and tool results stand there")
         return slots.system, content
 
     def _system(self) -> str | None:
@@ -161,7 +178,8 @@ class _Renderer:
         if system == "" and self.template.empty_system == "omit":
             return None
         if system is None or (not system and self.template.empty_system == "default"):
-            return self.template.default_system
+            default = self.template.default_system
+            return None if default is None else "".join(map(self._constant, default))
         return system
 
     def _described_tools(self) -> str:
@@ -188,15 +206,22 @@ class _Renderer:
         if settings:
             if turn.thought is not None:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
-            if self._drops_thoughts(index, settings):
-                text = trim(remove_thoughts(text, settings.words, settings.span), settings.history_trim)
-            if learned and not has_thought(text, settings):
+            dropped = self._drops_thoughts(index, settings)
+            if dropped:
+                rest = remove_thoughts(text, settings.words, settings.span)
+                text = settings.when_dropped + trim(rest, settings.history_trim)
+            after = self.conversation.turns[index - 1].role if index else None
+            due = settings.empty_after == "any" or after == "user"
+            due &= learned or settings.history == "keep"
+            due &= not (dropped and settings.history == "remove")
+            if due and not has_thought(text, settings):
                 self._break()
-                self._text(settings.empty, "assistant", trained=settings.empty_trained == "always" or self.thinking)
+                trained = learned and (settings.empty_trained == "always" or self.thinking)
+                self._text(settings.empty, "assistant", trained=trained)
         slot = template.slots.last if is_last else template.slots.body
         if turn.calls:
             text += format_calls(self._tool_format(), turn.calls)
-            slot = template.slots.function
+            slot = template.slots.function if template.slots.function != template.slots.body else slot
         self._break()
         if learned and not is_last and slot is template.slots.body and template.slots.last != slot:
             head, tail = split_content(slot)
@@ -210,9 +235,11 @@ class _Renderer:
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought
         earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT
-        if not earlier or self.kind is Kind.TRAINING or (self.kind is Kind.PROMPT and self.preserve_thinking):
+        if not earlier or (self.kind is Kind.PROMPT and self.preserve_thinking):
             return False
-        return settings.history == "drop" or (settings.history == "switched" and self.thinking)
+        if self.kind is Kind.TRAINING and settings.history != "remove":
+            return False
+        return settings.history in ("drop", "remove") or (settings.history == "switched" and self.thinking)
 
     # -- text ----------------------------------------------------------------------------------------------------
 
@@ -225,8 +252,8 @@ class _Renderer:
             raise Unsupported(f"template {self.template.name!r} has no slot for {media.kind} content")
         return str(placeholder)
 
-    def _date_text(self, pattern: str) -> str:
-        return self.today.strftime(pattern)
+    def _constant(self, part: Part) -> str:
+        return self.today.strftime(part.value) if part.kind == "date" else part.value
 
     def _break(self) -> None:
         self._joined = False
@@ -250,7 +277,7 @@ class _Renderer:
         """Write a slot; ``lead`` is another slot with its content that goes in front of this one's content."""
         if not joined:
             self._break()
-        values = {"content": content, "idx": str(round_number)}
+        values = {"content": content, "idx": str(round_number), "round": str(round_number + 1)}
         for part in slot:
             if part.kind == "text":
                 self._text(part.value, role, trained=trained)
@@ -259,15 +286,22 @@ class _Renderer:
                     self._slot(lead[0], "system", lead[1], joined=True)
                 self._text(values[part.value], role, trained=trained)
             elif part.kind == "date":
-                self._text(self._date_text(part.value), role, trained=trained)
+                self._text(self._constant(part), role, trained=trained)
+            elif part.kind == "id" or part.kind == "attribute":
+                raise Unsupported("the format has a token whose text only the tokenizer knows")
+            elif part.kind == "break":
+                self._break()
             else:
                 self._break()
-                if part.kind != "break":
-                    self.out.append(Piece(part.value, role, part.kind, trained))
-                    self._break()
+                self.out.append(Piece(part.value, role, part.kind, trained))
+                self._break()
 
     def _learn_end(self, start: int) -> None:
         """Mark the end of the last turn as learned where the pieces from ``start`` on begin with it."""
+        if [part.kind for part in self.template.end] == ["eos"]:
+            if self.out[start : start + 1] and self.out[start].kind == "eos":
+                self.out[start] = replace(self.out[start], trained=True)
+            return
         rest, found = "".join(part.value for part in self.template.end), []
         for index in range(start, len(self.out)):
             piece = self.out[index]

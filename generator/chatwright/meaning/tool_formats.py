@@ -31,7 +31,11 @@ Part = Mapping[str, str]
 
 @dataclass(frozen=True)
 class ToolFormat:
-    """One definition; ``frameworks`` maps a framework to the name it knows this very format by."""
+    """One definition; ``frameworks`` maps a framework to the name it knows this very format by.
+
+    ``slot`` is given where the description is the JSON list of the functions between two texts, ``call_words`` where
+    calls stand between two words.
+    """
 
     name: str
     tools: tuple[Part, ...]
@@ -39,6 +43,8 @@ class ToolFormat:
     single: tuple[Part, ...] | None
     parallel: bool
     frameworks: Mapping[str, str]
+    slot: str | None
+    call_words: tuple[str, str] | None
 
 
 @cache
@@ -52,13 +58,20 @@ def tool_formats() -> Mapping[str, ToolFormat]:
             name = file.name.removesuffix(".yaml")
             found[name] = ToolFormat(
                 name=name,
-                tools=tuple(data["tools"]),
+                tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
                 calls=tuple(data["calls"]),
                 single=tuple(data["single"]) if "single" in data else None,
                 parallel=data.get("parallel", True),
                 frameworks=data["frameworks"],
+                slot=data.get("tools_slot"),
+                call_words=tuple(data["call_words"]) if "call_words" in data else None,
             )
     return found
+
+
+def _in_slot(slot: str) -> tuple[Part, ...]:
+    head, tail = slot.split("{{content}}")
+    return {"text": head + "["}, {"each": "{{ function|tojson }}", "join": ", "}, {"text": "]" + tail}
 
 
 def tool_format(name: str) -> ToolFormat:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..catalogue.evidence import EngineEvidence
+from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..targets import TARGETS
 from ..targets.protocol import Context, Deployment, Deployments, Output
-from .fidelity import fidelity
+from .fidelity import fidelity, fidelity_text
 from .formatting import formatted_body, header
 from .index import catalog_index
 from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
@@ -64,8 +64,8 @@ def render(catalogue: Catalogue, evidence: Evidence | None = None, progress: Pro
             _add(files, made_from, file.path, header(file) + body, ", ".join(file.sources))
         deployments[name] = _with_hashes(output, hashes)
     known = fidelity(evidence or {}, deployments)
-    _add(files, made_from, "catalog.json", _json(catalog_index(catalogue, deployments)), "")
-    _add(files, made_from, "fidelity.json", _json(known), "")
+    _add(files, made_from, "catalog.json", json_text(catalog_index(catalogue, deployments), depth=2), "")
+    _add(files, made_from, "fidelity.json", fidelity_text(evidence or {}, known), "")
     _add(files, made_from, MANIFEST, manifest_text(files), "")
     return Rendering(dict(sorted(files.items())), deployments, known)
 
@@ -113,10 +113,6 @@ def _with_hashes(output: Output, hashes: Mapping[str, str]) -> dict[str, Deploym
         name: deployment if deployment.path is None else replace(deployment, sha256=hashes[deployment.path])
         for name, deployment in sorted(output.deployments.items())
     }
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def _unified(path: str, old: str | None, new: str | None) -> str:

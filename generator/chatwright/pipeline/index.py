@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..catalogue.build import FRAMEWORKS, HUBS
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
-from ..targets.protocol import Deployments, registered_names
+from ..catalogue.slots import write_text
+from ..errors import Unsupported
+from ..targets import llamafactory, swift
+from ..targets.protocol import Deployments, added_models, added_templates, count_added, registered_names
 
+ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
+    "llamafactory": llamafactory.template_arguments,
+    "swift": swift.template_arguments,
+}
 SERVING = ("vllm", "ollama", "lmdeploy")  # the targets whose files serve one template each
 
 
-def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, Any]:
-    """All templates and models; paths are relative to the output folder, null where there is no file."""
+def names_of(template: Template) -> dict[str, str | None]:
+    """The name each framework registers a template under; None where it cannot have it."""
     return {
+        framework: name if name and _can(ARGUMENTS[framework], template) else None
+        for framework, name in template.registered.items()
+    }
+
+
+def _can(arguments: Callable[[Template], Any], template: Template) -> bool:
+    try:
+        arguments(template)
+    except Unsupported:
+        return False
+    return True
+
+
+def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, Any]:
+    """All templates and models; paths are relative to the output folder, null where there is no file.
+
+    ``added`` names the frameworks that have a template or model from us alone, and above all counts them.
+    """
+    return {
+        "added": count_added(catalogue, deployments),
         "templates": {name: template_entry(template, deployments) for name, template in catalogue.templates.items()},
         "models": [
             _model(spec, group, checkpoint, catalogue, deployments)
@@ -31,9 +58,15 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
     return {
         "family": template.family,
         "registered": registered_names(template, deployments),
+        "added": added_templates(template, deployments),
         "files": {target: deployment.path if deployment else None for target, deployment in served.items()},
         "reasons": dict(_reasons(template, deployments)),
-        "default_system": template.default_system,
+        "notes": {
+            target: list(found.notes)
+            for target, by_template in deployments.items()
+            if (found := by_template.get(template.name)) and found.notes
+        },
+        "default_system": None if template.default_system is None else write_text(template.default_system),
         "stop_words": list(template.stop_words),
         "tool_format": template.tool_format,
         "thinking": template.thinking is not None,
@@ -55,16 +88,19 @@ def _model(
         "name": checkpoint.title,
         "family": spec.name,
         "template": group.template,
-        "templates": {framework: _used(group, framework, catalogue, deployments) for framework in FRAMEWORKS},
+        "templates": {
+            framework: _used(group.template_for(framework, checkpoint), framework, catalogue, deployments)
+            for framework in FRAMEWORKS
+        },
         **{hub: checkpoint.ids.get(hub) for hub in HUBS},
         "path": checkpoint.path,
+        "added": added_models(checkpoint, group),
         "model_type": group.model_type,
         "multimodal": group.multimodal,
         "architectures": list(model_type.architectures) if model_type else [],
     }
 
 
-def _used(group: ModelGroup, framework: str, catalogue: Catalogue, deployments: Deployments) -> str | None:
-    """The catalogue's template that a framework uses for a group; None where it has none registered for it."""
-    name = group.template_for(framework)
-    return name if registered_names(catalogue.templates[name], deployments)[framework] else None
+def _used(name: str | None, framework: str, catalogue: Catalogue, deployments: Deployments) -> str | None:
+    """The template of a model, None where the framework has none registered for it."""
+    return name if name and registered_names(catalogue.templates[name], deployments)[framework] else None

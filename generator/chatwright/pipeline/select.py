@@ -42,9 +42,13 @@ def _defined(spec: Spec) -> Iterator[tuple[str, str]]:
 
 def _used(spec: Spec) -> Iterator[tuple[str, str]]:
     for group in spec.models:
-        yield ("template", group.template)
+        if group.template:
+            yield ("template", group.template)
         if group.model_type:
             yield ("model type", group.model_type)
-        for settings in group.targets.values():
-            if "template" in settings:
+        for settings in (
+            *group.targets.values(),
+            *(own for item in group.checkpoints for own in item.targets.values()),
+        ):
+            if settings.get("template"):
                 yield ("template", settings["template"])

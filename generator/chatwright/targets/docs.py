@@ -12,7 +12,16 @@ from urllib.parse import quote
 
 from ..catalogue.model import Checkpoint, ModelGroup, Template
 from ..meaning.visible import visible
-from .protocol import Context, GeneratedFile, Output, registered_names
+from .protocol import (
+    Context,
+    GeneratedFile,
+    Output,
+    added_models,
+    added_templates,
+    count_added,
+    listed_in,
+    registered_names,
+)
 from .rendering import environment
 
 FOLDER = "docs"
@@ -24,11 +33,14 @@ _HUBS = {
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _SERVERS = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
 _TARGETS = {**_FRAMEWORKS, **_SERVERS}
+_ADDED = "†"
 _LABELS = {
     "supported-models.md": {
         "title": "Supported models",
         "intro": "Which models are supported, under which template name, and which files serve them.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
+        "added": f"{_ADDED} is not built into the framework: the generated files add it.",
+        "added_counts": "Added to {framework}: templates {templates}, models {models}.",
         "model": "Model",
         "weights": "Weights",
         "multimodal": "Multimodal",
@@ -46,7 +58,7 @@ _LABELS = {
         "unsupported": "unsupported",
         "no upstream truth": "no upstream truth",
         "unverified": "unverified",
-        "refused": "What cannot be expressed",
+        "refused": "What cannot be expressed, or not to the letter",
         "reason": "Reason",
         "target": "Target",
         "other": "[中文](supported-models.zh.md)",
@@ -55,6 +67,8 @@ _LABELS = {
         "title": "支持的模型",
         "intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
+        "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加。",
+        "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
         "model": "模型",
         "weights": "权重",
         "multimodal": "多模态",
@@ -72,7 +86,7 @@ _LABELS = {
         "unsupported": "不支持",
         "no upstream truth": "上游无对照",
         "unverified": "未验证",
-        "refused": "无法表达的内容",
+        "refused": "无法表达或无法完全一致表达的内容",
         "reason": "原因",
         "target": "目标",
         "other": "[English](supported-models.md)",
@@ -91,10 +105,17 @@ def generate(context: Context) -> Output:
         "templates": len(context.catalogue.templates),
         "models": sum(len(family["models"]) for family in families),
     }
+    added = count_added(context.catalogue, context.deployments)
     files = []
     for name, labels in _LABELS.items():
+        told = [
+            labels["added_counts"].format(framework=_FRAMEWORKS[key], **found)
+            for key, found in added.items()
+            if any(found.values())
+        ]
         body = page.render(
             labels={**labels, "counts": labels["counts"].format(**counts)},
+            added=" ".join([labels["added"], *told]) if told else "",
             frameworks=_FRAMEWORKS,
             families=families,
             templates=list(_templates(context, labels)),
@@ -131,22 +152,25 @@ def _families(context: Context) -> Iterator[dict[str, Any]]:
 
 
 def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[str, Any]:
-    listed = {"llamafactory": checkpoint.name is not None, "swift": group.model_type is not None}
     used = {
-        framework: context.catalogue.templates[group.template_for(framework)]
-        for framework in _FRAMEWORKS
-        if listed[framework]
+        framework: context.catalogue.templates[name]
+        for framework in listed_in(checkpoint, group)
+        if (name := group.template_for(framework, checkpoint))
+    }
+    added = {
+        framework
+        for framework, template in used.items()
+        if framework in added_models(checkpoint, group) or framework in added_templates(template, context.deployments)
     }
     templates = list({template.name: template for template in used.values()}.values())
     names = {
         framework: registered_names(template, context.deployments)[framework] or ""
         for framework, template in used.items()
     }
-    hubs = {title: f"{host}{checkpoint.ids[hub]}" for hub, (title, host) in _HUBS.items() if hub in checkpoint.ids}
     return {
         "name": cell(checkpoint.title),
-        "weights": _links(hubs),
-        "templates": {framework: cell(names.get(framework, "")) for framework in _FRAMEWORKS},
+        "weights": _links(_hubs(checkpoint)),
+        "templates": {framework: _marked(names.get(framework, ""), framework in added) for framework in _FRAMEWORKS},
         "model_type": cell(group.model_type or ""),
         "multimodal": group.multimodal,
         "tools": _which(templates, lambda template: template.tool_format is not None),
@@ -159,6 +183,20 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
     }
 
 
+def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
+    """The checkpoint's repositories by hub; of one without ids of its own, those a framework lists it with.
+
+    What stands behind the colon of an id is a folder inside the repository, which has no page of its own.
+    """
+    listed = [checkpoint.ids] if checkpoint.ids else checkpoint.targets.values()
+    ids = {hub: str(found[hub]) for found in listed for hub in _HUBS if found.get(hub)}
+    return {title: f"{host}{ids[hub].partition(':')[0]}" for hub, (title, host) in _HUBS.items() if hub in ids}
+
+
+def _marked(name: str, added: bool) -> str:
+    return f"{cell(name)} {_ADDED}".lstrip() if added else cell(name)
+
+
 def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tuple[bool, str]:
     """Whether all templates of a model have something; else the names of those that do."""
     found = [template.name for template in templates if has(template)]
@@ -169,10 +207,13 @@ def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tu
 def _templates(context: Context, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for name, template in context.catalogue.templates.items():
         registered = registered_names(template, context.deployments)
+        added = added_templates(template, context.deployments)
         yield {
             "name": cell(name),
             "family": cell(template.family),
-            "registered": {framework: cell(known) if known else "" for framework, known in registered.items()},
+            "registered": {
+                framework: _marked(known or "", framework in added) for framework, known in registered.items()
+            },
             "files": _files(template, context),
             "proof": "; ".join(_proof(context.fidelity.get(name, {}), labels)) or labels["unverified"],
         }
@@ -191,8 +232,9 @@ def _refusals(context: Context) -> Iterator[dict[str, str]]:
     for name in context.catalogue.templates:
         for target, deployments in context.deployments.items():
             deployment = deployments.get(name)
-            if deployment and deployment.path is None and deployment.reason:
-                yield {"template": cell(name), "target": cell(_TARGETS[target]), "reason": cell(deployment.reason)}
+            told = (deployment.reason, *deployment.notes) if deployment else ()
+            for reason in filter(None, told):
+                yield {"template": cell(name), "target": cell(_TARGETS[target]), "reason": cell(reason)}
 
 
 def _files(template: Template, context: Context) -> str:

@@ -12,16 +12,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Spec, Template
+from ..catalogue.built_ins import is_built_in
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Spec, Template
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import tool_format
+from ..meaning.tool_formats import ToolFormat, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
-from .rendering import environment, module_name
+from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "llamafactory"
 PACKAGE = f"{FOLDER}/chatwright_llamafactory"
 _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "OPENMIND"}
+_TOOLS = "default"  # the tool format of a template that names none (data/template.py, register_template)
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
 _PLACEHOLDER = re.compile(r"\{\{[a-zA-Z_]\w*\}\}")  # data/formatter.py, EmptyFormatter
 _THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # data/template.py, register_template
@@ -33,6 +35,7 @@ def generate(context: Context) -> Output:
     deployments: dict[str, Deployment] = {}
     modules: list[str] = []
     render = environment("llamafactory")
+    seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
     for spec in context.catalogue.specs:
         templates: dict[str, Mapping[str, Any]] = {}
         path = f"{PACKAGE}/{module_name(spec)}.py"
@@ -42,7 +45,8 @@ def generate(context: Context) -> Output:
                 continue
             try:
                 templates[name] = template_arguments(template)
-                deployments[template.name] = Deployment(path)
+                told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
+                deployments[template.name] = Deployment(path, notes=told)
             except Unsupported as reason:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         groups = list(_model_groups(spec, context.catalogue))
@@ -66,10 +70,10 @@ def template_arguments(template: Template) -> dict[str, Any]:
     """
     _refuse(template)
     slots, own = template.slots, template.targets.get("llamafactory", {})
-    tools = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("llamafactory")
+    definition = tool_format(template.tool_format or _TOOLS)
+    tools = definition.frameworks.get("llamafactory")
     if tools is None:
-        named = template.tool_format or "no tool format"
-        raise Unsupported(f"the template names {named}, and every template of LLaMA-Factory has a tool format it knows")
+        raise Unsupported(f"LLaMA-Factory does not know the tool format {template.tool_format}")
     tail = split_content(slots.body)[1]
     ends_with_stop_word = bool(template.stop_words) and _starts_with(tail, template.stop_words[0])
     arguments: dict[str, Any] = {
@@ -77,11 +81,16 @@ def template_arguments(template: Template) -> dict[str, Any]:
         "format_assistant": ("StringFormatter", elements(slots.body), None),
         "format_system": ("StringFormatter", elements(slots.system), None),
         "format_function": ("FunctionFormatter", elements(slots.function), tools),
-        "format_observation": ("StringFormatter", elements(join_slots(slots.observation, slots.opener)), None),
-        "format_tools": ("ToolFormatter", None, tools),
-        "format_prefix": ("EmptyFormatter", elements(slots.prefix), None),
-        "default_system": template.default_system or "",
+        "format_observation": (
+            "StringFormatter",
+            elements(join_slots(slots.observation, slots.opener_after_observation)),
+            None,
+        ),
+        "format_tools": tools_formatter(definition),
+        "format_prefix": ("EmptyFormatter", _prefix(template), None),
+        "default_system": "".join(part.value for part in template.default_system or ()),
         "stop_words": list(template.stop_words),
+        **({} if definition.call_words is None else {"tool_call_words": definition.call_words}),
         "thought_words": template.thinking.words if template.thinking else _THOUGHT_WORDS,
         "efficient_eos": own.get("efficient_eos", not tail),
         "replace_eos": own.get("replace_eos", ends_with_stop_word),
@@ -93,6 +102,13 @@ def template_arguments(template: Template) -> dict[str, Any]:
         given = {key: value for key, value in {**tokens, **plugin.options}.items() if value is not None}
         arguments["mm_plugin"] = {"name": plugin.name, **given}
     return arguments
+
+
+def tools_formatter(definition: ToolFormat) -> tuple[str, list[str] | None, str | None]:
+    """The formatter that describes the tools: its class, slots and tool format."""
+    if definition.slot is not None:
+        return "StringFormatter", [definition.slot], None
+    return "ToolFormatter", None, definition.frameworks["llamafactory"]
 
 
 def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
@@ -113,6 +129,8 @@ def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
             glue = False
             if part.kind == "date":
                 raise Unsupported("a LLaMA-Factory slot has no placeholder for today's date")
+            if part.kind in ("id", "attribute"):
+                raise Unsupported("a LLaMA-Factory slot names tokens by their text")
             if part.kind in ("bos", "eos"):
                 out.append({f"{part.kind}_token"})
             elif part.kind == "token":
@@ -120,18 +138,50 @@ def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
     return out
 
 
+def _prefix(template: Template) -> list[str | set[str] | dict[str, str]]:
+    ignored = template.targets.get("llamafactory", {}).get("ignored_prefix")
+    return [*elements(template.slots.prefix), *([{ignored}] if ignored else [])]
+
+
+def notes(template: Template, *, sees: bool) -> Iterator[str]:
+    """Where LLaMA-Factory has the template, but not to the letter; ``sees``: its models take more than text."""
+    if sees and template.mm_plugin is None:
+        yield "text only: the spec names no plugin for the images, videos or sounds of these models"
+    if template.tool_format is None:
+        yield "the template has no tools; LLaMA-Factory writes them in its own default format"
+    if template.default_system and template.empty_system != "default":
+        yield "an empty system message gets the default system text"
+    if template.slots.last != template.slots.body:
+        yield "the last reply of a training text ends like every other, with white space behind the end of its turn"
+
+
+def _adds_white_space(last: Slot, body: Slot) -> bool:
+    """Whether the body is the last turn's with white space behind it."""
+    longer = join_slots(last, (Part("text", "".join(part.value for part in body[-1:] if part.kind == "text")),))
+    return any(
+        body == join_slots(last, (Part("text", longer[-1].value[-count:]),)) and not longer[-1].value[-count:].strip()
+        for count in range(1, len(longer[-1].value) + 1)
+    )
+
+
 def _refuse(template: Template) -> None:
     slots, thinking = template.slots, template.thinking
+    if template.undescribed:
+        raise Unsupported(f"the template's own code writes {template.undescribed}")
+    if template.single_turn:
+        raise Unsupported("LLaMA-Factory writes every turn of a conversation")
+    if template.system_placement in ("last_user", "none"):
+        raise Unsupported("LLaMA-Factory writes the system text in a turn of its own or in the first user turn")
     if slots.generation != slots.opener:
         raise Unsupported("LLaMA-Factory's generation prompt is always the assistant's opener")
-    if slots.last != slots.body:
+    if slots.last != slots.body and not _adds_white_space(slots.last, slots.body):
         raise Unsupported("LLaMA-Factory ends the last turn like every other")
     if slots.no_system is not None:
         raise Unsupported("LLaMA-Factory has no text for conversations without a system message")
-    if template.default_system == "":
+    if template.default_system == ():
         raise Unsupported("LLaMA-Factory takes an empty default system text for none")
-    if template.default_system and template.empty_system != "default":
-        raise Unsupported("LLaMA-Factory takes an empty system message for a missing one")
+    if any(part.kind == "date" for part in template.default_system or ()):
+        raise Unsupported("LLaMA-Factory has no placeholder for today's date")
     if template.empty_system == "keep":
         raise Unsupported("LLaMA-Factory writes no empty system turn")
     if trimmed := [role for role, how in template.trim.items() if how != "none"]:
@@ -139,6 +189,8 @@ def _refuse(template: Template) -> None:
     if template.result_separator != _RESULT_SEPARATOR:
         raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
     fused = template.system_placement == "first_user"
+    if "round" in (*fields(slots.user), *fields(slots.observation)):
+        raise Unsupported("LLaMA-Factory numbers the rounds from 0")
     if "idx" in fields(slots.observation) or ("idx" in fields(slots.user) and fused):
         raise Unsupported("LLaMA-Factory numbers the rounds in user turns of their own only")
     if any(part.kind == "text" and _PLACEHOLDER.search(part.value) for part in slots.prefix):
@@ -146,17 +198,17 @@ def _refuse(template: Template) -> None:
     if fused and len(elements(slots.system)) != 1:
         raise Unsupported("LLaMA-Factory fuses only a single piece of text into the first user turn")
     if thinking:
-        empty = "".join(thinking.words)
-        own_way = (thinking.when_on, thinking.when_off, thinking.empty) == ("", empty, empty) and thinking.default
-        if not own_way or (thinking.history, thinking.history_trim) != ("drop", "leading_newlines"):
-            raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
-        if thinking.span != "between" or thinking.empty_trained != "switched" or fused:
+        way = thinking.when_on, thinking.when_off, thinking.when_dropped, thinking.empty_after, thinking.default
+        history = thinking.history, thinking.history_trim, thinking.span, thinking.empty_trained
+        own_way = way == ("", thinking.empty, "", "any", True)
+        own_way &= history == ("drop", "leading_newlines", "between", "switched")
+        if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
 
 
 def _template_class(template: Template) -> str:
-    if template.thinking:
-        return "ReasoningTemplate"
+    if thinking := template.thinking:
+        return "Glm47ReasoningTemplate" if thinking.empty == thinking.words[1] else "ReasoningTemplate"
     return "Llama2Template" if template.system_placement == "first_user" else "Template"
 
 
@@ -166,12 +218,13 @@ def _starts_with(slot: Slot, word: str) -> bool:
 
 def _model_groups(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     for group in spec.models:
-        listed = [checkpoint for checkpoint in group.checkpoints if checkpoint.name]
-        for multimodal in (False, True):
-            models = {item.name: _ids(item) for item in listed if _multimodal(item, group) is multimodal}
-            if models:
-                template = _registered_template(group, catalogue)
-                yield {"models": models, "template": template, "multimodal": multimodal}
+        kinds: dict[tuple[str | None, bool], dict[str, dict[str, str]]] = {}
+        for item in group.checkpoints:
+            if item.name:
+                kind = _registered_template(item, group, catalogue), _multimodal(item, group)
+                kinds.setdefault(kind, {})[item.name] = _ids(item)
+        for (template, multimodal), models in kinds.items():
+            yield {"models": models, "template": template, "multimodal": multimodal}
 
 
 def _multimodal(checkpoint: Checkpoint, group: ModelGroup) -> bool:
@@ -179,10 +232,11 @@ def _multimodal(checkpoint: Checkpoint, group: ModelGroup) -> bool:
     return own
 
 
-def _registered_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
-    return catalogue.templates[group.template_for("llamafactory")].registered["llamafactory"]
+def _registered_template(checkpoint: Checkpoint, group: ModelGroup, catalogue: Catalogue) -> str | None:
+    name = group.template_for("llamafactory", checkpoint)
+    return None if name is None else catalogue.templates[name].registered["llamafactory"]
 
 
 def _ids(checkpoint: Checkpoint) -> dict[str, str]:
-    own = checkpoint.targets.get("llamafactory", {})
-    return {source: own.get(hub, checkpoint.ids.get(hub)) for hub, source in _SOURCES.items() if hub in checkpoint.ids}
+    ids = {**checkpoint.ids, **checkpoint.targets.get("llamafactory", {})}
+    return {source: ids[hub] for hub, source in _SOURCES.items() if ids.get(hub)}

@@ -90,8 +90,16 @@ def _refuse_what_has_no_field(template: Template) -> None:
     if thinking := template.thinking:
         if thinking.when_on != thinking.when_off:
             raise Unsupported("the end of the prompt depends on thinking, and the file has one text for it")
-        if thinking.history != "drop":
+        if thinking.history not in ("drop", "remove"):
             raise Unsupported("thoughts stay in the history, and LMDeploy reads the content of a message only")
+        if thinking.when_dropped:
+            raise Unsupported("earlier replies begin with a mark that the last one lacks, and LMDeploy has one opener")
+    if template.single_turn:
+        raise Unsupported("the format has a single turn, and LMDeploy writes the whole conversation")
+    if template.system_placement == "last_user":
+        raise Unsupported("the system text goes into the last user message, and LMDeploy writes it first")
+    if template.system_placement == "none":
+        raise Unsupported("the format has no place for a system text, and LMDeploy always has one")
     trimmed = [role for role in ("system", "user", "assistant") if template.trim[role] != "none"]
     if thinking and thinking.history_trim != "none":
         trimmed.append("assistant")
@@ -103,7 +111,7 @@ def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, 
     """The default system text that makes ``system + meta_instruction + eosys`` what begins a prompt without one."""
     default = template.default_system
     if default is not None:
-        return trim(default, template.trim["system"])
+        return trim(_text(default, eos), template.trim["system"])
     begin = prefix + _text(template.slots.no_system or (), eos)
     meta = begin[len(system) : len(begin) - len(eosys)]
     if system + meta + eosys == begin:
@@ -138,4 +146,10 @@ def _text(slot: Slot, eos: str | None) -> str:
     return text
 
 
-_NAMES = {"bos": "BOS elsewhere than at the start,", "date": "today's date", "field": "the number of the round"}
+_NAMES = {
+    "bos": "BOS elsewhere than at the start,",
+    "date": "today's date",
+    "field": "the number of the round",
+    "id": "a token by its id",
+    "attribute": "a token by the tokenizer's name for it",
+}

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from ..catalogue.model import Slot, Spec, Template, Trim
-from ..catalogue.slots import split_content
+from ..catalogue.model import Part, Slot, Spec, Template, Trim
+from ..catalogue.slots import join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
@@ -225,6 +225,7 @@ class _Writer:
 
     def text(self) -> str:
         template, slots = self.template, self.template.slots
+        self._refuse()
         self._trimmers()
         self._seen_system()
         self.put(self._fill(without_bos(slots.prefix, self.bos)))
@@ -245,6 +246,15 @@ class _Writer:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
+    def _refuse(self) -> None:
+        template = self.template
+        if template.thinking and template.thinking.history == "keep" and template.thinking.empty:
+            raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
+        if template.system_placement == "last_user":
+            raise Unsupported("the system text goes into the last user message, and Ollama may cut off earlier ones")
+        if template.single_turn:
+            raise Unsupported("the format has a single turn, and Ollama sends the whole conversation")
+
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
         template = self.template
@@ -255,6 +265,8 @@ class _Writer:
         """The system turn, or, ``fused``, the system text in front of the first user message."""
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
+        if template.system_placement == "none":
+            self.do("if $.System", f"call {go_literal('this template has no place for a system text')}", "end")
         slot, no_slot = slots.system, slots.no_system or ()
         begins = not slots.prefix and not (fused and split_content(slots.user)[0])
         if begins:
@@ -262,7 +274,7 @@ class _Writer:
         given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
         default = template.default_system
         if default is not None:
-            otherwise = self._fill(slot, trim(default, template.trim["system"])) if turn else []
+            otherwise = self._fill(self._with_default(slot, default)) if turn else []
         else:
             otherwise = [] if fused else self._fill(no_slot)
         empty = [] if fused else self._fill(no_slot)
@@ -272,6 +284,15 @@ class _Writer:
         else:
             cases += [("", otherwise)]
         self._choose(cases)
+
+    def _with_default(self, slot: Slot, default: Slot) -> Slot:
+        how = self.template.trim["system"]
+        if all(part.kind == "text" for part in default):
+            default = (Part("text", trim("".join(part.value for part in default), how)),)
+        elif how != "none":
+            raise Unsupported("a default system text with today's date in it cannot be trimmed")
+        head, tail = split_content(slot)
+        return join_slots(head, default, tail)
 
     def _choose(self, cases: Sequence[tuple[str, _Output]]) -> None:
         """Write the output of the first case whose condition holds; an empty condition always does."""
@@ -319,15 +340,15 @@ class _Writer:
         content = template.trim["assistant"]
         if thinking and thinking.history == "switched":
             raise Unsupported("whether the thoughts and the white space of earlier turns stay depends on thinking")
-        if thinking and thinking.history == "drop":
+        if thinking and thinking.history in ("drop", "remove"):
             in_history = max(content, thinking.history_trim, key=_TRIMS.index)
-            if in_history == content:
+            if in_history == content and not thinking.when_dropped:
                 self.put([_Thought("and $last .Thinking", thinking.words), self._trimmed(".Content", content)])
             else:
                 self.do("if $last")
                 self.put([_Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
                 self.do("else")
-                self.put([self._trimmed(".Content", in_history)])
+                self.put([thinking.when_dropped, self._trimmed(".Content", in_history)])
                 self.do("end")
         else:
             self.put([_Thought(".Thinking", thinking.words)] if thinking else [])
@@ -356,7 +377,7 @@ class _Writer:
         self.do("end")
 
     def _counts_rounds(self) -> bool:
-        return any(part.kind == "field" and part.value == "idx" for part in self.template.slots.user)
+        return any(part.kind == "field" and part.value in ("idx", "round") for part in self.template.slots.user)
 
     # -- slots ---------------------------------------------------------------------------------------------------------
 
@@ -366,11 +387,14 @@ class _Writer:
             if part.kind in ("text", "token"):
                 output.append(part.value)
             elif part.kind == "field":
-                output.append(content if part.value == "content" else _Do("len $rounds"))
+                numbers = {"idx": _Do("len $rounds"), "round": _Do('len (printf "%s." $rounds)')}
+                output.append(numbers.get(part.value, content))
             elif part.kind == "date":
                 if part.value != _DATE:
                     raise Unsupported(f"Ollama writes today's date as {_DATE} only, the format wants {part.value}")
                 output.append(_Do("currentDate"))
+            elif part.kind in ("id", "attribute"):
+                raise Unsupported("the format has a token whose text only the tokenizer knows")
             elif part.kind == "eos":
                 output.append(self._token("eos", self.eos))
             elif part.kind == "bos":
@@ -394,7 +418,7 @@ class _Writer:
         """Define what trims the texts: Go has no function for it, so each definition calls itself with less."""
         template = self.template
         used = {template.trim["system"], template.trim["user"], template.trim["assistant"]}
-        if template.thinking and template.thinking.history == "drop":
+        if template.thinking and template.thinking.history in ("drop", "remove"):
             used.add(max(template.trim["assistant"], template.thinking.history_trim, key=_TRIMS.index))
         for how in _TRIMS[1:]:
             if how in used:

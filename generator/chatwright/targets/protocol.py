@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..catalogue.model import Catalogue, Template
+from ..catalogue.built_ins import built_ins, is_built_in
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Template
 
 Comment = Literal["hash", "jinja", "html", "none"]
 
@@ -27,11 +29,15 @@ class GeneratedFile:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The file that serves one template on one engine, or the reason why there is none."""
+    """The file that serves one template on one engine, or the reason why there is none.
+
+    ``notes`` say where a template that a framework does not have itself cannot be had there to the letter.
+    """
 
     path: str | None
     sha256: str | None = None  # of the file's body without its header: what evidence is keyed by
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,43 @@ def registered_names(template: Template, deployments: Deployments) -> dict[str, 
         framework: name if (deployment := made[framework]) and deployment.path else None
         for framework, name in template.registered.items()
     }
+
+
+def added_templates(template: Template, deployments: Deployments) -> list[str]:
+    """The frameworks that get the template from us alone: they have no built-in of the name it is registered under."""
+    return [
+        framework
+        for framework, name in registered_names(template, deployments).items()
+        if name and not is_built_in(framework, name)
+    ]
+
+
+def listed_in(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
+    """The frameworks that a checkpoint is registered in: one lists models by name, the other by model type."""
+    listed = {"llamafactory": checkpoint.name, "swift": group.model_type}
+    return [framework for framework, known_as in listed.items() if known_as is not None]
+
+
+def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
+    """The frameworks that get the checkpoint from us alone: they know none of its names and ids."""
+    return [
+        framework
+        for framework in listed_in(checkpoint, group)
+        if framework in built_ins() and not built_ins()[framework].has(checkpoint)
+    ]
+
+
+def count_added(catalogue: Catalogue, deployments: Deployments) -> dict[str, dict[str, int]]:
+    """How many templates and models each framework gets from us alone; nothing of a framework we know nothing of."""
+    templates = Counter(name for item in catalogue.templates.values() for name in added_templates(item, deployments))
+    models = Counter(
+        framework
+        for spec in catalogue.specs
+        for group in spec.models
+        for checkpoint in group.checkpoints
+        for framework in added_models(checkpoint, group)
+    )
+    return {name: {"templates": templates[name], "models": models[name]} for name in built_ins()}
 
 
 @dataclass(frozen=True)

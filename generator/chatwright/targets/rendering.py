@@ -25,13 +25,32 @@ def file_per_template(
     for spec in catalogue.specs:
         for template in spec.templates:
             try:
+                if template.undescribed:
+                    raise Unsupported(f"the template's own code writes {template.undescribed}")
                 body = write(spec, template)
             except Unsupported as reason:
                 deployments[template.name] = Deployment(None, reason=str(reason))
             else:
                 files.append(GeneratedFile(path.format(template.name), body, comment, (spec.source,)))
-                deployments[template.name] = Deployment(path.format(template.name))
+                deployments[template.name] = Deployment(path.format(template.name), notes=_notes(template))
     return Output(tuple(files), deployments)
+
+
+def _notes(template: Template) -> tuple[str, ...]:
+    if template.targets.get("swift", {}).get("auto_add_bos") == "instead" and not template.slots.prefix:
+        return ("in training the tokenizer puts its own prefix, if it has one, in front; this file writes none",)
+    return ()
+
+
+def multimodal_templates(catalogue: Catalogue, framework: str) -> set[str | None]:
+    """The templates that a framework uses for models which take more than text."""
+    return {
+        group.template_for(framework, checkpoint)
+        for spec in catalogue.specs
+        for group in spec.models
+        if group.multimodal
+        for checkpoint in group.checkpoints
+    }
 
 
 @cache

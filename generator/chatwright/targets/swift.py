@@ -6,10 +6,10 @@ Its conventions, all derived here and never typed in a spec:
   assistant's opener; the reply follows; ``chat_sep`` ends it where another user turn follows, ``suffix`` where nothing
   does. A system text that goes into the first user turn moves the head of the user's turn into ``prefix``,
   ``system_prefix`` and ``chat_sep``.
-- A prompt is a list: strings, and lists that name an attribute of the tokenizer (``["bos_token_id"]``). Adjacent
-  strings are joined before they are tokenized (``Template._simplify_context_list``), so a boundary between two texts
-  cannot be written. One token by its text cannot be written either: the text stands in the string, as in ms-swift's own
-  templates, and is one token where the tokenizer knows it as a special token.
+- A prompt is a list: strings, and lists that name an attribute of the tokenizer (``["bos_token_id"]``) or hold the id
+  of a token. Adjacent strings are joined before they are tokenized (``Template._simplify_context_list``), so a boundary
+  between two texts cannot be written. One token by its text cannot be written either: the text stands in the string, as
+  in ms-swift's own templates, and is one token where the tokenizer knows it as a special token.
 - ``chat_sep`` and ``suffix`` are not searched for placeholders; an empty system text means none.
 - Tools belong to an agent template, which also writes the results' turn. Without one, ms-swift 4 refuses tools.
 - ``is_thinking`` drops the thoughts of earlier turns and trims what remains; ``thinking_prefix`` and
@@ -18,20 +18,27 @@ Its conventions, all derived here and never typed in a spec:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
+from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template
 from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
-from .rendering import environment, module_name
+from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "swift"
 PACKAGE = f"{FOLDER}/chatwright_swift"
 _PLACEHOLDERS = ("{{SYSTEM}}", "{{QUERY}}", "{{ROUND0}}", "{{ROUND1}}", "{{RESPONSE}}")  # template/base.py
-_TOKENIZER_OWN = {"bos": ["bos_token_id"], "eos": ["eos_token_id"]}
+_TOKENS: Mapping[str, Callable[[str], str | int]] = {
+    "bos": lambda _: "bos_token_id",
+    "eos": lambda _: "eos_token_id",
+    "attribute": lambda name: f"{name}_id",
+    "id": int,
+}
+TEXT_OVERRIDES = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")  # those of a template that say a text
 _THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
 _RESULT = "<tool_response>\n{{content}}\n</tool_response>"  # agent_template/hermes.py
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"
@@ -53,6 +60,7 @@ def generate(context: Context) -> Output:
     deployments: dict[str, Deployment] = {}
     modules: list[str] = []
     render = environment("swift")
+    seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
     for spec in context.catalogue.specs:
         path = f"{PACKAGE}/{module_name(spec)}.py"
         templates: dict[str, Mapping[str, Any]] = {}
@@ -62,7 +70,8 @@ def generate(context: Context) -> Output:
                 continue
             try:
                 templates[name] = template_arguments(template)
-                deployments[template.name] = Deployment(path)
+                told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
+                deployments[template.name] = Deployment(path, notes=told)
             except Unsupported as reason:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         model_types = {item.name: _model_type(item, context.catalogue) for item in spec.model_types}
@@ -94,21 +103,27 @@ def template_arguments(template: Template) -> dict[str, Any]:
     slots = template.slots
     _, body_end = split_content(slots.body)
     _, end = split_content(slots.last)
-    head, tail = split_content(slots.user) if template.system_placement == "first_user" else ((), ())
+    fused = template.system_placement in ("first_user", "last_user")
+    head, tail = split_content(slots.user) if fused else ((), ())
     if own.get("system_in_class"):
         head = ()
-    start = parse_slot(own["prefix"]) if "prefix" in own else () if own.get("auto_add_bos") else slots.prefix
-    no_system = () if own.get("system_in_class") else slots.no_system or ()
+    start = () if own.get("auto_add_bos") == "instead" else slots.prefix
+    last = template.system_placement == "last_user"
+    no_system = () if own.get("system_in_class") or last else slots.no_system or ()
     prompt = (Part("field", "content"), *tail) if head else slots.user
     arguments: dict[str, Any] = {
         "prefix": _prompt(join_slots(start, no_system, head)),
         "system_prefix": _system_prefix(template, start, head),
-        "prompt": _prompt(join_slots(prompt, slots.opener), content="{{QUERY}}", idx="{{ROUND0}}"),
-        "chat_sep": _prompt(join_slots(body_end, head)),
+        "prompt": _prompt(join_slots(prompt, slots.opener), content="{{QUERY}}", numbered=True),
+        "chat_sep": None if template.single_turn else _prompt(join_slots(body_end, head)),
         "suffix": _prompt(end),
     }
+    if last:
+        arguments["prompt"] = _prompt(slots.system, content="{{SYSTEM}}") + arguments["prompt"]
+    if "prefix" in own:
+        arguments["prefix"] = _prompt(parse_slot(own["prefix"]))
     if template.default_system is not None:
-        arguments["default_system"] = template.default_system
+        arguments["default_system"] = _text(template.default_system)
     if in_class:
         arguments["template_cls"] = own["template_class"]
     if own.get("auto_add_bos"):
@@ -126,17 +141,23 @@ def template_arguments(template: Template) -> dict[str, Any]:
 def _check(template: Template, in_class: bool) -> None:
     """What no field of ``TemplateMeta`` can say; a template class may do the first two in code."""
     slots = template.slots
+    if template.undescribed and not template.targets.get("swift"):
+        raise Unsupported(f"the template's own code writes {template.undescribed}")
     if not in_class:
+        if template.thinking and template.thinking.empty_after != "any":
+            raise Unsupported("ms-swift puts an empty thought in front of every reply without one")
         if trimmed := [role for role, how in template.trim.items() if how != "none"]:
             raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
         if slots.generation != slots.opener:
             raise Unsupported("ms-swift has one opener for the generation prompt and for history")
-        if template.empty_system == "keep":
+        if template.empty_system == "keep" and template.system_placement != "last_user":
             raise Unsupported("ms-swift writes no system turn for an empty system text")
-    if template.default_system == "":
+    if template.default_system == ():
         raise Unsupported("ms-swift writes no system turn for an empty default system text")
-    if template.empty_system == "default" and template.default_system:
-        raise Unsupported("ms-swift writes no system turn for an empty system text, and never its default instead")
+    if slots.opener_after_observation != slots.opener:
+        raise Unsupported("ms-swift has one opener for the replies to users and to tools")
+    if template.system_placement == "last_user" and slots.no_system not in (None, _literal_system(slots.system)):
+        raise Unsupported("ms-swift writes a literal {{SYSTEM}} where there is no system text")
     if slots.function != slots.body:
         raise Unsupported("ms-swift ends a turn that calls tools as it ends any other")
     heads = split_content(slots.body)[0], split_content(slots.last)[0]
@@ -144,18 +165,31 @@ def _check(template: Template, in_class: bool) -> None:
         raise Unsupported("ms-swift has no text between the opener and the reply that a model learns")
 
 
+def notes(template: Template, *, sees: bool) -> Iterator[str]:
+    """Where ms-swift has the template, but not to the letter; ``sees``: its models take more than text."""
+    if sees and "template_class" not in template.targets.get("swift", {}):
+        yield "text only: the spec names no class for the images, videos or sounds of these models"
+    if template.empty_system == "default" and template.default_system:
+        yield "an empty system message stands for none, and does not get the default system text"
+
+
+def _literal_system(slot: Slot) -> Slot:
+    """What ms-swift writes without a system text where it goes into the last user message."""
+    return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == Part("field", "content") else part for part in slot))
+
+
 def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | None:
     own = template.targets.get("swift", {})
     if "system_prefix" in own:
         return _prompt(parse_slot(own["system_prefix"]), content="{{SYSTEM}}")
-    if own.get("system_in_class"):
+    if own.get("system_in_class") or template.system_placement in ("last_user", "none"):
         return None
     return _prompt(join_slots(start, head, template.slots.system), content="{{SYSTEM}}")
 
 
-def _prompt(slot: Slot, *, content: str | None = None, idx: str | None = None) -> list[Any]:
-    """A slot as ms-swift writes prompts. ``content`` and ``idx`` stand for those placeholders, None: not allowed."""
-    names = {"content": content, "idx": idx}
+def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -> list[Any]:
+    """A slot as ms-swift writes prompts. ``content`` stands for that placeholder, None: not allowed there."""
+    names = {"content": content, "idx": "{{ROUND0}}" if numbered else None, "round": "{{ROUND1}}" if numbered else None}
     elements: list[Any] = []
     run: list[Part | str] = []
 
@@ -171,11 +205,11 @@ def _prompt(slot: Slot, *, content: str | None = None, idx: str | None = None) -
             run.append(text)
 
     for index, part in enumerate(slot):
-        if part.kind in _TOKENIZER_OWN:
+        if part.kind in _TOKENS:
             flush()
-            elements.append(_TOKENIZER_OWN[part.kind])
+            elements.append([_TOKENS[part.kind](part.value)])
         elif part.kind == "break":
-            if run and slot[index + 1].kind not in _TOKENIZER_OWN:
+            if run and slot[index + 1].kind not in _TOKENS:
                 raise Unsupported("ms-swift joins adjacent texts before it tokenizes them")
         elif part.kind == "date":
             run.append(part)
@@ -190,6 +224,12 @@ def _prompt(slot: Slot, *, content: str | None = None, idx: str | None = None) -
             write(part.value)
     flush()
     return elements
+
+
+def _text(slot: Slot) -> str | Expression:
+    if any(part.kind == "date" for part in slot):
+        return Expression(tuple(part if part.kind == "date" else part.value for part in slot))
+    return "".join(part.value for part in slot)
 
 
 def _agent_template(template: Template) -> str | None:
@@ -219,24 +259,25 @@ def _thinking(template: Template) -> dict[str, Any]:
     thinking, slots = template.thinking, template.slots
     if thinking is None:
         return {}
-    if thinking.history == "keep":
-        raise Unsupported("ms-swift drops the thoughts of earlier turns at least when thinking is on")
     if thinking.span != "to_last_end" or thinking.history_trim != "both" or thinking.words[1].strip() != _THOUGHT_END:
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
-    if thinking.empty != thinking.when_off or thinking.empty_trained != "always":
+    in_class = "template_class" in template.targets.get("swift", {})
+    if (thinking.empty != thinking.when_off and not in_class) or thinking.empty_trained != "always":
         raise Unsupported("ms-swift opens a learned reply without a thought as it ends the prompt with thinking off")
-    drops = thinking.history == "drop"
+    drops = thinking.history != "switched"
     default = drops and not thinking.when_off  # template/base.py, Template.__init__
-    if thinking.default != default:
+    if thinking.default != default and not in_class:
         raise Unsupported(f"ms-swift has thinking {'on' if default else 'off'} by default for such a template")
     # A class that shortens the generation prompt does so only if nothing follows: the rest stands in front of the mark.
     rest = "".join(part.value for part in slots.opener).removeprefix("".join(part.value for part in slots.generation))
     values = {
         "is_thinking": drops,
         "thinking_prefix": thinking.when_on.removeprefix(rest),
-        "non_thinking_prefix": thinking.when_off.removeprefix(rest),
+        "non_thinking_prefix": thinking.empty,
+        "history_thinking_prefix": thinking.when_dropped,
+        "preserve_thinking": {"keep": True, "remove": False}.get(thinking.history),
     }
-    return {key: value for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if value or key == "preserve_thinking" and value is not None}
 
 
 def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
@@ -246,7 +287,7 @@ def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
     patterns = model_type.ignore_patterns
     values: dict[str, Any] = {
         "loader": own.get("loader"),
-        "template": own.get("template"),
+        "template": _default_template(model_type, catalogue),
         "model_arch": model_type.model_arch,
         "mcore_model_type": own.get("mcore_model_type"),
         "architectures": list(model_type.architectures),
@@ -261,9 +302,30 @@ def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
     return filled if patterns is None else filled | {"ignore_patterns": list(patterns)}
 
 
+def _default_template(model_type: ModelType, catalogue: Catalogue) -> str | None:
+    """The template_type of a model type: the one of all its groups; None where they differ and name theirs."""
+    own = model_type.targets.get("swift", {})
+    if "template" in own:
+        return cast("str | None", own["template"])
+    groups = (group for spec in catalogue.specs for group in spec.models if group.model_type == model_type.name)
+    names = {_template_type(group, catalogue) for group in groups if _listed(group)}
+    return names.pop() if len(names) == 1 else None
+
+
+def _template_type(group: ModelGroup, catalogue: Catalogue) -> str | None:
+    """The template_type of a group, None where ms-swift has none for these models."""
+    name = group.template_for("swift")
+    template = None if name is None else catalogue.templates[name]
+    return template.registered["swift"] if template and _expressible(template) else None
+
+
+def _listed(group: ModelGroup) -> list[tuple[str | None, ...]]:
+    return [ids for checkpoint in group.checkpoints if (ids := _ids(checkpoint)) is not None]
+
+
 def _groups(spec: Spec, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
     for group in spec.models:
-        models = [ids for checkpoint in group.checkpoints if (ids := _ids(checkpoint)) is not None]
+        models = _listed(group)
         if group.model_type is None or not models:
             continue
         values: dict[str, Any] = {
@@ -277,16 +339,10 @@ def _groups(spec: Spec, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, A
 
 
 def _group_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
-    """The template_type of a group, None where its model type has it, or where ms-swift has none for these models."""
-    own = group.targets.get("swift", {})
-    template = catalogue.templates[group.template_for("swift")]
-    name = template.registered["swift"] if _expressible(template) else None
+    """The template_type that a group names itself, None where its model type has it."""
     assert group.model_type is not None
-    inherited = catalogue.model_types[group.model_type].targets.get("swift", {}).get("template")
-    explicit = name if "template" in own else inherited
-    if own.get("inherit_template", inherited is not None and explicit == inherited):
-        return None
-    return name
+    name = _template_type(group, catalogue)
+    return None if name == _default_template(catalogue.model_types[group.model_type], catalogue) else name
 
 
 def _expressible(template: Template) -> bool:
@@ -298,12 +354,11 @@ def _expressible(template: Template) -> bool:
 
 
 def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:
-    """ModelScope's id, Hugging Face's id and, where there is one, the local path."""
+    """ModelScope's id, Hugging Face's id and, where there are any, the local path and ModelScope's revision."""
     ids = {**checkpoint.ids, **checkpoint.targets.get("swift", {})}
-    found = ids.get("modelscope"), ids.get("huggingface")
-    if checkpoint.path is not None:
-        return (*found, checkpoint.path)
-    return found if any(found) else None
+    found = ids.get("modelscope"), ids.get("huggingface"), checkpoint.path, ids.get("revision")
+    listed = found[: max((place for place, value in enumerate(found) if value), default=-1) + 1]
+    return (*listed, None) if len(listed) == 1 else listed or None
 
 
 def _dated(value: Any) -> bool:

@@ -64,6 +64,9 @@ class _Writer:
         if template.system_placement == "first_user":
             self.out(slots.user, f"state.fused ~ {content}")
             self.put("set state.fused = ''")
+        elif template.system_placement == "last_user":
+            last = "loop.last if add_generation_prompt else loop.index0 == turns|length - 2"
+            self.out(slots.user, f"(state.fused if ({last}) else '') ~ {content}")
         else:
             self.out(slots.user, content)
         self.put("elif message.role == 'tool'")
@@ -80,7 +83,7 @@ class _Writer:
         self.put("endfor")
         self.put("if add_generation_prompt")
         self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
-        self.out(slots.generation)
+        self._opener(slots.generation)
         if template.thinking:
             self._either("thinks", template.thinking.when_on, template.thinking.when_off)
         self.put("endif")
@@ -98,7 +101,9 @@ class _Writer:
         self.put("set turns = messages[1:]")
         self.put("endif")
         self.put("if not system" if template.empty_system == "default" else "if system is none")
-        self.put(f"set system = {'none' if template.default_system is None else literal(template.default_system)}")
+        self.put(
+            f"set system = {'none' if template.default_system is None else self._expression(template.default_system)}"
+        )
         if template.empty_system == "omit":
             self.put("elif not system")
             self.put("set system = none")
@@ -116,13 +121,27 @@ class _Writer:
         content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
         if template.system_placement == "turn":
             self.out(slots.system, content)
+        elif template.system_placement == "none":
+            self._raise("this template has no place for a system text")
+        elif template.system_placement == "last_user":
+            self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
+            self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
+            self.put(f"set state.fused = {self._expression(slots.system, content)}")
         else:
             self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
             self.put(f"set state.fused = {self._expression(slots.system, content)}")
         if slots.no_system is not None:
             self.put("else")
-            self.out(slots.no_system)
+            if template.system_placement == "last_user":
+                self.put(f"set state.fused = {self._expression(slots.no_system)}")
+            else:
+                self.out(slots.no_system)
         self.put("endif")
+        if template.single_turn:
+            self.put("for message in turns if message.role == 'tool'")
+            self._raise("this template has a single turn, and no place for tool results")
+            self.put("endfor")
+            self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
 
     def _observation(self) -> None:
         template = self.template
@@ -141,7 +160,7 @@ class _Writer:
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self.out(slots.opener)
+        self._opener(slots.opener)
         if template.trim["assistant"] != "none":
             self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
         if thinking:
@@ -156,27 +175,59 @@ class _Writer:
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
             if thinking.span == "to_last_end":
                 absent = f"text[:{len(start)}] != {literal(start)}"
-            self.put(f"if {absent} and (replied or (preserve_thinking and not add_generation_prompt))")
+            if thinking.empty_after == "user":
+                absent = f"state.previous == 'user' and {absent}"
+            if thinking.history == "remove":
+                absent = f"replied and {absent}"
+            if thinking.history != "keep":
+                absent += " and (replied or (preserve_thinking and not add_generation_prompt))"
+            self.put(f"if {absent}")
             self.print(literal(thinking.empty))
             self.put("endif")
         self.put("if message.tool_calls")
         if template.tool_format is None:
             self._raise(f"the template {template.name} has no tool format")
-        else:
-            self.put("set calls = message.tool_calls")
-            before, after = split_content(slots.function)
-            self.out(before)
+            self.put("endif")
+            self._body()
+            return
+        self.put("set calls = message.tool_calls")
+        if slots.function == slots.body:
+            self.put("set text")
             self.print("text")
             self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.out(after)
+            self.put("endset")
+            self.put("endif")
+            self._body()
+            return
+        before, after = split_content(slots.function)
+        self.out(before)
+        self.print("text")
+        self.raw(calls_jinja(tool_format(template.tool_format)))
+        self.out(after)
+        self.put("else")
+        self._body()
+        self.put("endif")
+
+    def _body(self) -> None:
+        slots = self.template.slots
         if slots.last == slots.body:
-            self.put("else")
             self.out(slots.body, "text")
-        else:
-            self.put("elif loop.last")
-            self.out(slots.last, "text")
-            self.put("else")
-            self.out(slots.body, "text")
+            return
+        self.put("if loop.last")
+        self.out(slots.last, "text")
+        self.put("else")
+        self.out(slots.body, "text")
+        self.put("endif")
+
+    def _opener(self, slot: Slot) -> None:
+        slots = self.template.slots
+        if slots.opener_after_observation == slots.opener or slot != slots.opener:
+            self.out(slot)
+            return
+        self.put("if state.previous == 'tool'")
+        self.out(slots.opener_after_observation)
+        self.put("else")
+        self.out(slot)
         self.put("endif")
 
     def _thinking_head(self) -> None:
@@ -196,14 +247,18 @@ class _Writer:
         dropped = []
         if thinking.history != "keep":
             when = "thinks and " if thinking.history == "switched" else ""
-            dropped.append(f"({when}not replied and not preserve_thinking)")
+            kept = (
+                "add_generation_prompt and preserve_thinking" if thinking.history == "remove" else "preserve_thinking"
+            )
+            dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
             rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
             kept = "without_thoughts(text)" if thinking.span == "between" else rest
-            self.put(f"set text = {self._trimmed(kept, thinking.history_trim)}")
+            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
+            self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 
     def _remover(self, words: tuple[str, str]) -> None:
@@ -283,8 +338,11 @@ class _Writer:
                 parts.append(f"({part.kind}_token or '')")
             elif part.kind == "date":
                 parts.append(f"strftime_now({literal(part.value)})")
+            elif part.kind in ("id", "attribute"):
+                raise Unsupported("the format has a token whose text only the tokenizer knows")
             elif part.kind == "field":
-                parts.append(content if part.value == "content" and content else "state.round")
+                numbers = {"idx": "state.round", "round": "(state.round + 1)"}
+                parts.append(numbers.get(part.value, content or "''"))
         return " ~ ".join(parts) or "''"
 
     def _trimmed(self, expression: str, how: Trim) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...catalogue.built_ins import BuiltIns
 from ...catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from ...catalogue.model import Catalogue
 from ...errors import Unsupported
@@ -26,16 +27,24 @@ class Workbench:
     deployments: Mapping[str, Mapping[str, Deployment]]
     tokenizer_root: Path | None = None
     swift_3: Path | None = None
+    older: Path | None = None  # older versions of the frameworks, by framework
+    record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
     written_tools: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_tool_formats
-    models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, of those we register
+    built_ins: dict[str, BuiltIns] = field(default_factory=dict)  # by framework
+    added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added
+    models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, by name
 
     def add_truth(self, template: str, truth: Truth) -> None:
         """Keep what a framework's built-in writes for a template; LLaMA-Factory's word counts where both have one."""
-        if truth.framework == "llamafactory" or self.catalogue.templates[template].registered["llamafactory"] is None:
+        if truth.framework == "llamafactory" or template not in self.truths:
             self.truths[template] = truth
         self.recorded.append(truth)
+
+    def built_ins_of(self, framework: str) -> set[str]:
+        """The names of the framework's own templates that the catalogue has."""
+        return {truth.name for truth in self.recorded if truth.framework == framework}
 
     def body(self, target: str, template: str) -> str | None:
         """The text of a template's file, header included; None where the target refuses it."""

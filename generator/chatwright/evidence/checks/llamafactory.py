@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
+from ...catalogue.built_ins import built_ins as recorded_built_ins
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.conversation import Call
@@ -15,6 +15,8 @@ from .. import frozen
 from ..engines import llamafactory, tokenizers
 from ..fuzz import tools_and_calls
 from ..scenarios import scenarios
+from ..sync.compare import compare
+from ..sync.report import line
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal, tool_digest
 from . import llamafactory_registration as registration
 from .bench import Refusal, Report, Results, Workbench, attempt, tally
@@ -24,36 +26,36 @@ def check_llamafactory(bench: Workbench) -> Report:
     """Registry equality, token equality in every kind of text, and the truth the other engines are compared with."""
     report = Report("llamafactory")
     built_ins = dict(llamafactory.templates())
-    built_in_models = llamafactory.registered_models()
-    with registration.registries(empty=True) as live, registration.generated_package(bench.root) as package:
+    theirs = registration.registered()
+    with llamafactory.registries(empty=True) as live, llamafactory.generated_package(bench.root) as package:
         package.register_all()
-        ours, our_models = dict(live), llamafactory.registered_models()
+        ours, our_registry = dict(live), registration.registered()
     found: dict[str, Results] = {}
     for template in bench.catalogue.templates.values():
         name = template.registered["llamafactory"]
         if name is None:
             continue
+        if name not in built_ins:
+            continue  # from us alone, see check_added
         if name not in ours:
             report.wrong.append(f"template {name}: {bench.deployments['llamafactory'][template.name].reason}")
             continue
-        if name not in built_ins:
-            report.lines.append(f"{name}: registered, no built-in to compare with")
-            continue
-        if differing := registration.differing_fields(ours[name], built_ins[name]):
-            report.wrong.append(f"template {name}: {', '.join(differing)} differ from the built-in's")
         truth, equal = _llamafactory_truth(template, built_ins[name], ours[name])
         bench.add_truth(template.name, truth)
         found[template.name] = _results(truth, equal)
-    report.wrong += _models_wrong(our_models, built_in_models, {name for name in ours if name in built_ins})
+    report.wrong += [
+        f"{fact.kind} {fact.change}: {line(fact, theirs)}"
+        for fact in compare(our_registry, theirs, recorded_built_ins().get("llamafactory"))
+        if fact.change != "lacking"
+    ]
     report.wrong += registration.beside_the_built_ins(bench.root)
     report.results["llamafactory"] = found
-    bench.models = {name: built_in_models[name] for name in our_models if name in built_in_models}
+    bench.models = dict(theirs.models)
     report.lines.append(
-        f"{len(found)} templates and {len(our_models)} models compared in every field, {len(report.wrong)} wrong"
+        f"{len(found)} templates, {len(our_registry.models)} models compared in every field, {len(report.wrong)} wrong"
     )
     report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
-    version = importlib.metadata.version("llamafactory")
-    report.evidence = bench.evidence("llamafactory", version, "engine", "llamafactory", found)
+    report.evidence = bench.evidence("llamafactory", theirs.version, "engine", "llamafactory", found)
     return report
 
 
@@ -81,23 +83,12 @@ def _llamafactory_truth(template: Template, built_in: Any, ours: Any) -> tuple[T
     return Truth("llamafactory", name, tokenizer.eos_token, llamafactory.plain_fields(built_in), texts), wrong
 
 
-def _models_wrong(
-    ours: Mapping[str, Mapping[str, Any]], built_in: Mapping[str, Mapping[str, Any]], templates: set[str]
-) -> list[str]:
-    wrong = [
-        f"model {name}: {ours[name]} is not {built_in.get(name)}" for name in ours if ours[name] != built_in.get(name)
-    ]
-    expected = {name for name, model in built_in.items() if model["template"] in templates}
-    wrong += [f"model {name} of LLaMA-Factory is in no spec" for name in sorted(expected - ours.keys())]
-    return wrong
-
-
 def check_tool_formats(bench: Workbench) -> Report:
     """Every tool format against LLaMA-Factory's own Python on random tools and calls."""
     report = Report("tool formats")
     cases = list(tools_and_calls(1000))
     for definition in tool_formats().values():
-        theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"])
+        theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"], definition.slot)
         refused, before = 0, len(report.wrong)
         digests = bench.written_tools.setdefault(definition.name, [])
         with frozen.day(TODAY):

@@ -6,22 +6,30 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...catalogue.built_ins import built_ins
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind
 from ..adapters import to_swift
 from ..engines.swift import Rendered, Request, Swift, SwiftError, copied, start
 from ..scenarios import scenarios
+from ..sync.compare import compare, swift_meaning, template_differences
+from ..sync.registry import Registry
+from ..sync.report import line
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 
-_PROMPTS = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")
+_NEWER = re.compile(  # what a warning says of an item that needs a newer ms-swift
+    r"(template|model type) '([^']+)' is not registered: "
+    r"(?:AttributeError: module|ModuleNotFoundError: No module|ValueError: ms-swift has no agent template) "
+)
 _SHADOWED = ("llava", "janus", "emu3", "deepseek_vl")  # packages that built-in models import (ms-swift 4.6.0)
 
 
@@ -58,7 +66,7 @@ def check(catalogue: Catalogue, generated: Path) -> Findings:
         findings.wrong += [
             f"template {template.name} is meant for ms-swift and is not registered there"
             for template in catalogue.templates.values()
-            if template.registered["swift"] and template.name not in templates
+            if template.registered["swift"] in theirs.registries["templates"] and template.name not in templates
         ]
         _check_templates(findings, theirs, ours, templates)
         _check_model_types(findings, theirs, ours)
@@ -83,26 +91,51 @@ def check_3(catalogue: Catalogue, generated: Path, swift_3: Path) -> Findings:
         if not old.version.startswith("3."):
             findings.wrong.append(f"{swift_3} holds no ms-swift 3: version {old.version} answered")
         findings.lines.append(f"ms-swift {old.version} beside {new.version}")
-        for swift in (new, old):
-            swift.empty()
-            findings.wrong += swift.load(register_all)
+        new.empty()
+        findings.wrong += new.load(register_all)
+        old.empty()
+        warnings = old.load(register_all)
+        newer = {match.groups() for warning in warnings if (match := _NEWER.match(warning))}
+        findings.wrong += [warning for warning in warnings if not _NEWER.match(warning)]
+        counts = Counter(kind for kind, _ in newer)
+        findings.lines.append(
+            f"{counts['template']} templates and {counts['model type']} model types name a class, loader or agent "
+            "template that only a newer ms-swift has: not registered there, with a warning each"
+        )
         names = {template.registered["swift"]: template for template in catalogue.templates.values()}
         fields = new.registries["templates"]
-        if missing := sorted(fields.keys() - old.registries["templates"].keys()):
-            findings.wrong.append(f"not registered with ms-swift {old.version}: {', '.join(missing)}")
-        requests = [request for name in fields for request in _requests(names[name], name)]
+        registered = old.registries["templates"]
+        unexplained = sorted(fields.keys() - registered.keys() - {name for kind, name in newer if kind == "template"})
+        if unexplained:
+            findings.wrong.append(f"not registered with ms-swift {old.version}: {', '.join(unexplained)}")
+        requests = [request for name in fields if name in registered for request in _requests(names[name], name)]
         causes: Counter[str] = Counter()
-        for request, one, other in zip(requests, new.render(requests), old.render(requests), strict=True):
-            where = f"{request.template_type}, {request.scenario.name}, {request.kind.value}"
+        unknown: list[tuple[Request, Any, Any]] = []
+        for request, one, other in zip(requests, *_render(requests, new, old), strict=True):
             if _same(one, other):
                 causes["equal"] += not isinstance(one, Unsupported)
             elif (cause := version_cause(request, fields[request.template_type])) is None:
-                findings.wrong.append(f"{where}: {old.version} writes {other}, {new.version} {one}")
+                unknown.append((request, one, other))
             else:
                 causes[cause] += 1
+        own = _own_answers([request for request, _, _ in unknown], swift_3)
+        for (request, one, other), built_in in zip(unknown, own, strict=True):
+            if built_in is not None and _same(other, built_in):
+                causes["3.12's own template of that name writes the same as ours, 4.x another text"] += 1
+            else:
+                where = f"{request.template_type}, {request.scenario.name}, {request.kind.value}"
+                findings.wrong.append(f"{where}: {old.version} writes {other}, {new.version} {one}")
         findings.lines += [f"{count} texts: {cause}" for cause, count in causes.most_common()]
         _check_shadows(findings, old, register_all)
     return findings
+
+
+def _own_answers(requests: Sequence[Request], swift_3: Path) -> list[Rendered | Unsupported | None]:
+    """What 3.12's own templates write, None where it has none of that name."""
+    with start(today=TODAY, python_path=[swift_3]) as own:
+        known = own.registries["templates"]
+        answers = iter(own.render([request for request in requests if request.template_type in known]))
+        return [next(answers) if request.template_type in known else None for request in requests]
 
 
 def version_cause(request: Request, fields: Mapping[str, Any]) -> str | None:
@@ -133,18 +166,19 @@ def version_cause(request: Request, fields: Mapping[str, Any]) -> str | None:
 
 def _check_templates(findings: Findings, theirs: Swift, ours: Swift, templates: Mapping[str, Template]) -> None:
     built_in, registered = theirs.registries["templates"], ours.registries["templates"]
-    equal_fields = texts = 0
+    as_written = in_meaning = texts = 0
     for template in templates.values():
         name = template.registered["swift"]
         assert name is not None
         if name not in built_in:
-            findings.lines.append(f"{name}: registered, no built-in to compare with")
-            continue
-        equal_fields += registered[name] == built_in[name]
-        if differing := template_differences(registered[name], built_in[name]):
+            continue  # from us alone, see check_added
+        one, other = registered[name], built_in[name]
+        as_written += one == other
+        in_meaning += all(swift_meaning(one, key) == swift_meaning(other, key) for key in other)
+        if differing := template_differences("swift", one, other):
             findings.wrong.append(f"template {name}: {', '.join(differing)} differ from the built-in's")
         requests = _requests(template, name)
-        answers = zip(requests, theirs.render(requests), ours.render(requests), strict=True)
+        answers = zip(requests, *_render(requests, theirs, ours), strict=True)
         written: dict[str, dict[Kind, tuple[Run, ...] | str]] = {}
         wrong: dict[str, str | None] = {}
         for request, there, here in answers:
@@ -159,60 +193,23 @@ def _check_templates(findings: Findings, theirs: Swift, ours: Swift, templates: 
         findings.differing[template.name] = wrong
     count = len(findings.truths)
     findings.lines.append(
-        f"{count} templates, {equal_fields} of them equal to the built-in's in every field as written, all compared in "
-        f"what the fields mean; {texts} texts compared with masks and stop words"
+        f"{count} templates: {as_written} equal to the built-in's in every field as written, {in_meaning - as_written} "
+        f"in what every field means, {count - in_meaning} with the same turns cut into prefix, prompt and chat_sep in "
+        f"another way, less those that are wrong; {texts} texts compared with masks and stop words"
     )
-
-
-def template_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """The fields in which two templates, as plain data, mean different things.
-
-    Adjacent texts of a prompt are joined and empty ones left out, as ms-swift does before it tokenizes; the end of a
-    turn is a stop word whether or not it is listed (``TemplateMeta.init``).
-    """
-    return [key for key in theirs if _meaning(ours, key) != _meaning(theirs, key)]
-
-
-def _meaning(fields: Mapping[str, Any], key: str) -> Any:
-    value = fields[key]
-    if key == "stop_words":
-        end = fields["suffix"][-1] if fields["suffix"] else None
-        words = [*value, end.strip() if isinstance(end, str) else end]
-        return sorted({json.dumps(word) for word in words if word})
-    if key not in _PROMPTS or value is None:
-        return value
-    joined: list[Any] = []
-    for element in value:
-        if isinstance(element, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += element
-        elif element != "":
-            joined.append(element)
-    return joined
 
 
 def _check_model_types(findings: Findings, theirs: Swift, ours: Swift) -> None:
-    held = total = 0
-    for name, meta in ours.registries["model_types"].items():
-        built_in = theirs.registries["model_types"].get(name)
-        if built_in is None:
-            findings.lines.append(f"model type {name}: registered, no built-in to compare with")
-            continue
-        if differing := [key for key in built_in if key != "groups" and meta[key] != built_in[key]]:
-            findings.wrong.append(f"model type {name}: {', '.join(differing)} differ from the built-in's")
-        if strange := group_counts(meta) - group_counts(built_in):
-            findings.wrong.append(f"model type {name}: not a group of the built-in's: {sorted(strange)}")
-        held += sum(group_counts(meta).values())
-        total += sum(group_counts(built_in).values())
-    count = len(ours.registries["model_types"])
-    findings.lines.append(f"{count} model types compared in every field, with {held} of their {total} groups")
-
-
-def group_counts(meta: Mapping[str, Any]) -> Counter[str]:
-    """The groups of a model type as a multiset, whatever their order and that of their models."""
-    return Counter(
-        json.dumps({**group, "models": sorted(map(json.dumps, group["models"]))}, sort_keys=True)
-        for group in meta["groups"]
+    """Every field of our model types and groups against upstream's; what upstream has alone is not asked here."""
+    registered, built_in = (
+        Registry("swift", theirs.version, {}, engine.registries["model_types"]) for engine in (ours, theirs)
     )
+    for fact in compare(registered, built_in, built_ins().get("swift")):
+        if fact.change != "lacking":
+            findings.wrong.append(f"{fact.kind.replace('_', ' ')} {fact.change}: {line(fact, built_in)}")
+    held, total = (sum(len(meta["groups"]) for meta in registry.models.values()) for registry in (registered, built_in))
+    count = len(registered.models)
+    findings.lines.append(f"{count} model types compared in every field, with {held} groups; upstream has {total}")
 
 
 def _check_adapter(findings: Findings, swift: Swift) -> None:
@@ -294,10 +291,16 @@ def _requests(template: Template, name: str) -> list[Request]:
     ]
 
 
+def _render(requests: Sequence[Request], *workers: Swift) -> list[list[Rendered | Unsupported]]:
+    """What each worker makes of the same texts, side by side: every worker is a process of its own."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda swift: swift.render(requests), workers))
+
+
 def added_by_tokenizer(template: Template) -> str:
     """What the publisher's tokenizer puts in front of a text, where ms-swift leaves the prefix to it."""
     own = template.targets.get("swift", {})
-    if not own.get("auto_add_bos") or "prefix" in own:
+    if own.get("auto_add_bos") != "instead":
         return ""
     return "".join(BOS if part.kind == "bos" else part.value for part in template.slots.prefix)
 

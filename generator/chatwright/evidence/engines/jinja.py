@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Any
 
 from ...errors import Unsupported
@@ -34,6 +35,7 @@ def variables(
     return given
 
 
+@cache
 def transformers_renderer(source: str) -> Render:
     """transformers' own engine, which vLLM uses as well."""
     from jinja2 import TemplateError

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import importlib.util
 import json
 import logging
+import os
+import subprocess
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, cast
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
 from ..adapters import to_llamafactory
 from ..scenarios import Scenario
+
+_SOURCE = Path(__file__).resolve().parents[3]  # the folder that holds the package
+
+
+class LlamaFactoryError(Exception):
+    """The worker failed; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +117,11 @@ class ToolWriters:
     calls: Callable[[list[dict[str, Any]]], str]
 
 
-def tool_writers(name: str) -> ToolWriters:
-    """The writers of a tool format; what they refuse raises :class:`Unsupported`."""
+def tool_writers(name: str, slot: str | None = None) -> ToolWriters:
+    """The writers of a tool format; what they refuse raises :class:`Unsupported`.
+
+    With a ``slot``, the JSON list of the functions fills it instead, as a template's ``format_tools`` may say.
+    """
     load()
     from llamafactory.data.tool_utils import FunctionCall, get_tool_utils
 
@@ -120,7 +134,12 @@ def tool_writers(name: str) -> ToolWriters:
         except ValueError as error:
             raise Unsupported(str(error)) from error
 
-    return ToolWriters(utils.tool_formatter, calls)
+    if slot is None:
+        return ToolWriters(utils.tool_formatter, calls)
+    from llamafactory.data.formatter import StringFormatter
+
+    formatter = StringFormatter(slots=[slot])
+    return ToolWriters(lambda tools: str(formatter.apply(content=json.dumps(tools, ensure_ascii=False))[0]), calls)
 
 
 def plain_fields(template: Any) -> dict[str, Any]:
@@ -150,3 +169,63 @@ def registered_models() -> dict[str, Mapping[str, Any]]:
         }
         for name, ids in SUPPORTED_MODELS.items()
     }
+
+
+@contextmanager
+def registries(*, empty: bool) -> Iterator[dict[str, Any]]:
+    """LLaMA-Factory's registry of templates, emptied or as it is; everything is put back afterwards."""
+    load()
+    from llamafactory.data.template import TEMPLATES
+    from llamafactory.extras.constants import DEFAULT_TEMPLATE, MULTIMODAL_SUPPORTED_MODELS, SUPPORTED_MODELS
+
+    stores: list[Any] = [TEMPLATES, SUPPORTED_MODELS, DEFAULT_TEMPLATE, MULTIMODAL_SUPPORTED_MODELS]
+    before = [store.copy() for store in stores]
+    try:
+        if empty:
+            for store in stores:
+                store.clear()
+        yield TEMPLATES
+    finally:
+        for store, content in zip(stores, before, strict=True):
+            store.clear()
+            store.update(content)
+
+
+@contextmanager
+def generated_package(root: Path) -> Iterator[Any]:
+    """Import ``generated.llamafactory`` from the folder that holds ``generated/``, as a user of a checkout does."""
+    sys.path.insert(0, str(root))
+    try:
+        for name in [name for name in sys.modules if name == "generated" or name.startswith("generated.")]:
+            del sys.modules[name]
+        yield importlib.import_module("generated.llamafactory")
+    finally:
+        sys.path.remove(str(root))
+
+
+def dump(root: Path, *, python_path: Sequence[Path] = ()) -> dict[str, Any]:
+    """What a LLaMA-Factory has registered, and what ours registers with it, read in a process of its own.
+
+    ``root`` is the folder that holds ``generated/``; ``python_path`` goes in front of the search path. For the form of
+    the answer see :mod:`.llamafactory_worker`.
+
+    Raises:
+        LlamaFactoryError: LLaMA-Factory cannot be imported there.
+    """
+    search = os.pathsep.join(str(path.resolve()) for path in (*python_path, _SOURCE))
+    process = subprocess.run(
+        [sys.executable, "-m", "chatwright.evidence.engines.llamafactory_worker", str(root.resolve())],
+        env={**os.environ, "PYTHONPATH": search},
+        cwd=_SOURCE,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        check=False,
+    )
+    if not process.stdout:
+        raise LlamaFactoryError(f"the worker ended with exit code {process.returncode}")
+    answer: dict[str, Any] = json.loads(process.stdout)
+    if "error" in answer:
+        raise LlamaFactoryError(answer["error"])
+    return answer

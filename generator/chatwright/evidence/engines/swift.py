@@ -25,6 +25,7 @@ from ...meaning.render import Kind
 from ..adapters import to_swift
 from ..scenarios import Scenario
 
+PLAIN_CLASS = "swift.template.base.Template"  # of a template without a Python class of its own (4.x)
 _SOURCE = Path(__file__).resolve().parents[3]  # the folder that holds the package
 
 
@@ -46,12 +47,17 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Request:
-    """One text to render. ``adds`` is the token that the tokenizer puts in front of a text by itself, its BOS."""
+    """One text to render.
+
+    ``adds`` is the token that the tokenizer puts in front of a text by itself, its BOS. ``plain`` leaves out the
+    template's own Python class and takes ms-swift's ``Template``.
+    """
 
     template_type: str
     scenario: Scenario
     kind: Kind
     adds: str = ""
+    plain: bool = False
 
 
 class SwiftError(Exception):
@@ -155,6 +161,7 @@ class Swift:
             "thinking": scenario.thinking,
             "preserve_thinking": scenario.preserve_thinking and request.kind is Kind.PROMPT,
             "adds": request.adds,
+            "plain": request.plain,
         }
 
     def _ask(self, **command: Any) -> Any:

@@ -7,6 +7,7 @@ that has ms-swift.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import importlib
@@ -14,14 +15,20 @@ import importlib.util
 import json
 import logging
 import os
+import socket
 import sys
+import types
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 from chatwright.evidence.engines.tokenizers import byte_level, decode
 from chatwright.evidence.frozen import day
 
 _BOS, _EOS = "<BOS>", "<EOS>"
+
+
+class _NoNetwork(BaseException):
+    """A template looks for a model's files on a hub. No :class:`Exception`, so that nobody tries again for minutes."""
 
 
 class _Engine:
@@ -35,6 +42,7 @@ class _Engine:
         base = "swift.llm.template" if self.is_3 else "swift.template"
         model = "swift.llm.model.register" if self.is_3 else "swift.model.model_meta"
         self.templates = importlib.import_module(f"{base}.register").TEMPLATE_MAPPING
+        self.plain_class = importlib.import_module(f"{base}.base").Template
         self.inputs = importlib.import_module(f"{base}.template_inputs")
         self.models = importlib.import_module(model).MODEL_MAPPING
         self.model_meta = importlib.import_module(model).ModelMeta
@@ -88,7 +96,7 @@ class _Engine:
 
     def do_registries(self) -> dict[str, Any]:
         return {
-            "templates": {name: _fields(meta) for name, meta in self.templates.items()},
+            "templates": {name: _template(meta) for name, meta in self.templates.items()},
             "model_types": {name: self._model_type(meta) for name, meta in self.models.items()},
         }
 
@@ -110,7 +118,7 @@ class _Engine:
             return {"unsupported": "ms-swift 3.12 cannot keep the thoughts of earlier turns"}
         try:
             return self._render(**item)
-        except Exception as error:
+        except (Exception, _NoNetwork) as error:
             return {"unsupported": f"ms-swift raises {type(error).__name__}: {error}"}
 
     def _render(
@@ -122,11 +130,25 @@ class _Engine:
         thinking: bool | None,
         preserve_thinking: bool,
         adds: str,
+        plain: bool,
     ) -> dict[str, Any]:
         """Encode as training and inference do, below the point where a model's files would be needed."""
-        template, tokenizer = self._template(template_type, kind, thinking, preserve_thinking, adds)
-        template.set_mode("train" if kind != "prompt" else "pt" if self.is_3 else "transformers")
-        encoded = template._encode_truncated(self.inputs.TemplateInputs.from_dict(inputs).chosen)
+        chosen = self.inputs.TemplateInputs.from_dict(inputs).chosen
+        for encode in (None, self.plain_class._encode):
+            template, tokenizer = self._template(template_type, kind, thinking, preserve_thinking, adds, plain)
+            template.set_mode("train" if kind != "prompt" else "pt" if self.is_3 else "transformers")
+            if encode is not None:
+                template._encode = functools.partial(encode, template)
+            try:
+                encoded = template._encode_truncated(copy.deepcopy(chosen))
+                break
+            except ValueError:  # a refusal
+                raise
+            except Exception:
+                # what a class does behind the text may need a model's files: take the text as ms-swift does for engines
+                # that do the rest themselves (template/base.py, _encode_truncated)
+                if encode is not None:
+                    raise
         ids = encoded["input_ids"]
         ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
         labels = encoded["labels"] or [-100] * len(ids)
@@ -143,24 +165,30 @@ class _Engine:
         }
 
     def _template(
-        self, template_type: str, kind: str, thinking: bool | None, preserve_thinking: bool, adds: str
+        self, template_type: str, kind: str, thinking: bool | None, preserve_thinking: bool, adds: str, plain: bool
     ) -> tuple[Any, Any]:
         import torch
         from transformers import PretrainedConfig
 
         meta = self.templates[template_type]
-        tokenizer: Any = byte_level(adds or _BOS, _EOS, adds_bos=bool(adds))
+        marks = [token for token in meta.template_cls.placeholder_tokens if isinstance(token, str)]
+        tokenizer: Any = byte_level(adds or _BOS, _EOS, special=marks, adds_bos=bool(adds))
         tokenizer.model_meta = self._model_meta_of(template_type)
         info = self.model_info(tokenizer.model_meta.model_type, "model", torch.float32, 10**9, None, 0)
-        info.config = PretrainedConfig()
+        info.config = PretrainedConfig(sliding_window_size=None)
         info.task_type = "causal_lm"
         tokenizer.model_info = info
-        cls = meta.template_cls
+        # what templates of models with media ask for before there is any
+        tokenizer.feature_extractor = types.SimpleNamespace(sampling_rate=16000)
+        tokenizer.num_image_token = 1
+        cls = self.plain_class if plain else meta.template_cls
         # ``placeholder_tokens`` is a list of the class that every instance changes: give each instance its own
         cls = type(cls.__name__, (cls,), {"placeholder_tokens": list(cls.placeholder_tokens)})
         options = {} if self.is_3 else {"preserve_thinking": preserve_thinking or None}
         loss_scale = "last_round" if kind == "training_dropped" else "default"
-        return cls(tokenizer, meta, loss_scale=loss_scale, enable_thinking=thinking, **options), tokenizer
+        template = cls(tokenizer, meta, loss_scale=loss_scale, enable_thinking=thinking, **options)
+        template.dummy_model = types.SimpleNamespace(visual_tokenizer=None)  # else it downloads one; text needs no more
+        return template, tokenizer
 
     def _model_meta_of(self, template_type: str) -> Any:
         """The model type whose models use the template; one without media where there is one."""
@@ -178,6 +206,11 @@ class _Engine:
 def _fields(value: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(value) if field.name not in leave_out]
     return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _template(meta: Any) -> dict[str, Any]:
+    """The fields of a template; one that puts the system text into the last user turn keeps that prompt beside them."""
+    return {**_fields(meta), **({"system_prompt": meta.system_prompt} if meta.is_post_system else {})}
 
 
 def _plain(value: Any) -> Any:
@@ -199,8 +232,15 @@ def main(arguments: list[str]) -> None:
         _serve()
 
 
+def _no_network(*_: object, **__: object) -> NoReturn:
+    """In place of what looks a host up or connects to it."""
+    raise _NoNetwork("the template wants the network")
+
+
 def _serve() -> None:
     """Answer commands on what was stdout. What ms-swift prints goes to stderr."""
+    socket.getaddrinfo = _no_network
+    socket.socket.connect = _no_network  # type: ignore[method-assign]
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:

@@ -1,0 +1,71 @@
+"""What the frameworks have themselves, read from ``tests/vectors/built_ins/*.json``: every other registration is ours.
+
+``make record`` writes one file per framework from its registries, ``make conformance`` compares them, and a wheel
+carries them. Of a framework without a file nothing is known, and nothing is called ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..resources import built_ins_path
+from .model import Checkpoint
+
+
+@dataclass(frozen=True)
+class BuiltIns:
+    """What one version of a framework registers.
+
+    ``models`` holds what it knows models by: hub -> ids, and ``name`` or ``model_type`` -> names. ``text_in_code`` are
+    the templates whose text is not that of their fields alone, because code of their own changes it.
+    """
+
+    version: str
+    templates: frozenset[str]
+    models: Mapping[str, frozenset[str]]
+    text_in_code: frozenset[str] = frozenset()
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """Whether the framework knows a checkpoint, by its name or by an id."""
+        listed = [{"name": checkpoint.name}, checkpoint.ids, {"path": checkpoint.path}, *checkpoint.targets.values()]
+        return any(value in self.models.get(key, ()) for known_by in listed for key, value in known_by.items())
+
+
+@cache
+def built_ins() -> Mapping[str, BuiltIns]:
+    """What is recorded, by framework."""
+    return load_built_ins(built_ins_path())
+
+
+def is_built_in(framework: str, template: str) -> bool:
+    """Whether the framework has a template of that name itself; True where nothing is known of the framework."""
+    known = built_ins().get(framework)
+    return known is None or template in known.templates
+
+
+def load_built_ins(folder: Path) -> dict[str, BuiltIns]:
+    """The records in a folder by framework, sorted; empty where it does not exist."""
+    return {path.stem: _read(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))}
+
+
+def dump_built_ins(record: BuiltIns) -> str:
+    """The record as the text of its file, sorted, one name a line."""
+    data: dict[str, Any] = {"version": record.version, "templates": sorted(record.templates)}
+    if record.text_in_code:
+        data["text_in_code"] = sorted(record.text_in_code)
+    data["models"] = {key: sorted(values) for key, values in sorted(record.models.items())}
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+def _read(data: Mapping[str, Any]) -> BuiltIns:
+    return BuiltIns(
+        data["version"],
+        frozenset(data["templates"]),
+        {key: frozenset(values) for key, values in data["models"].items()},
+        frozenset(data.get("text_in_code", ())),
+    )

@@ -1,0 +1,1 @@
+"""What an installed framework has registered, held against what the catalogue registers (`chatwright sync`)."""

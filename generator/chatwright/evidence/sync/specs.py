@@ -1,0 +1,246 @@
+"""The specs folder as something to edit: where each template, model type and checkpoint stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml.comments import CommentedMap
+
+from ...catalogue.build import FRAMEWORKS, HUBS, build_spec
+from ...catalogue.checks import Source, check
+from ...catalogue.load import spec_sources
+from ...catalogue.model import Catalogue
+from ...catalogue.model import Spec as BuiltSpec
+from ...catalogue.schema import read_data, validate
+from ...catalogue.yaml_reader import parse_yaml, shown_path
+from ...errors import CatalogueError, ChatwrightError, Location
+from ...meaning.tool_formats import tool_formats
+from .editing import Spec, canonical, override, put
+
+_NOWHERE = Location("", 0, 0)
+
+
+@dataclass(eq=False)
+class Entry:
+    """One checkpoint, with the group and the spec it stands in at the moment."""
+
+    spec: Spec
+    group: CommentedMap
+    data: CommentedMap
+
+    def listed(self, framework: str, hub: str) -> str | None:
+        """The id on a hub as a framework is told it."""
+        found: str | None = override(self.data, framework, hub, self.data.get(hub))
+        return found
+
+    def is_listed(self, framework: str) -> bool:
+        """Whether the framework lists the checkpoint at all."""
+        return "name" in self.data if framework == "llamafactory" else "model_type" in self.group
+
+
+class Specs:
+    """All spec files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.specs: dict[str, Spec] = {}
+        self._texts: dict[str, str] = {}
+        self._built: dict[str, BuiltSpec] = {}
+        self._index: _Index | None = None
+        for source in spec_sources(folder):
+            text = (folder / source).read_text(encoding="utf-8")
+            self._texts[source] = text
+            self.specs[source] = Spec(source, text)
+        self.entries = [
+            Entry(spec, group, data)
+            for spec in self._sorted()
+            for group in spec.root.get("models", ())
+            for data in group["checkpoints"]
+        ]
+
+    # -- looking things up
+
+    def holder(self, hub: str, model_id: str) -> Entry | None:
+        """The checkpoint that claims an id."""
+        return self._indexed().holders.get((hub, model_id))
+
+    def known(self, framework: str, hub: str, model_id: str) -> list[Entry]:
+        """The checkpoints that claim an id, or that the framework lists under it."""
+        return self._indexed().known[framework].get((hub, model_id), [])
+
+    def named(self, name: str) -> Entry | None:
+        """The checkpoint with that name."""
+        return self._indexed().names.get(name)
+
+    def members(self, group: CommentedMap) -> list[Entry]:
+        """The checkpoints of a group, in order."""
+        by_data = self._indexed().by_data
+        return [by_data[id(data)] for data in group["checkpoints"]]
+
+    def groups(self, model_type: str | None) -> list[tuple[Spec, CommentedMap]]:
+        """The groups with that model type (None: without one), spec by spec."""
+        return [
+            (spec, group)
+            for spec in self._sorted()
+            for group in spec.root.get("models", ())
+            if group.get("model_type") == model_type
+        ]
+
+    def template(self, name: str) -> tuple[Spec, CommentedMap] | None:
+        """A template by its name in the catalogue."""
+        return next(((spec, data) for spec, key, data in self._section("templates") if key == name), None)
+
+    def model_type(self, name: str) -> tuple[Spec, CommentedMap] | None:
+        """A model type."""
+        return next(((spec, data) for spec, key, data in self._section("model_types") if key == name), None)
+
+    def registered(self, framework: str) -> dict[str, str]:
+        """The catalogue's name of each template by the name under which a framework registers it."""
+        names = {}
+        for _, name, data in self._section("templates"):
+            registered = data.get("registered", {}).get(framework, name)
+            if registered is not None:
+                names[str(registered)] = name
+        return names
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue as the specs say it now; its places are not those of a file."""
+        for spec in self._sorted():
+            if spec.source not in self._built:
+                self._built[spec.source] = build_spec(
+                    spec.root, path=spec.source, source=spec.source, locate=lambda _: _NOWHERE
+                )
+        return Catalogue(tuple(self._built[spec.source] for spec in self._sorted()))
+
+    # -- changing
+
+    def open(self, source: str, title: str, publisher: str) -> Spec:
+        """The spec with that path; a new one where there is none."""
+        if source not in self.specs:
+            self.specs[source] = Spec.new(source, title, publisher)
+            self.touch(self.specs[source])
+        return self.specs[source]
+
+    def touch(self, spec: Spec) -> None:
+        """Say that a spec was changed."""
+        spec.changed = True
+        self._built.pop(spec.source, None)
+
+    def touch_entry(self, entry: Entry) -> None:
+        """Say that a checkpoint's ids or name were changed."""
+        self.touch(entry.spec)
+        self._index = None
+
+    def add_group(self, spec: Spec, group: CommentedMap, place: int | None = None) -> None:
+        """Add a group to a spec; at the end where no place is given."""
+        if "models" not in spec.root:
+            put(spec.root, "models", [], "spec")
+        models = spec.root["models"]
+        models.insert(len(models) if place is None else place, group)
+        self.touch(spec)
+
+    def add(self, spec: Spec, group: CommentedMap, place: int) -> Entry:
+        """A new checkpoint at a place in a group."""
+        data = canonical({}, block=True)
+        group["checkpoints"].insert(place, data)
+        entry = Entry(spec, group, data)
+        self.entries.append(entry)
+        self.touch_entry(entry)
+        return entry
+
+    def move(self, entry: Entry, spec: Spec, group: CommentedMap, place: int) -> None:
+        """Move a checkpoint to a place in another group; the group it leaves goes when nothing is left in it."""
+        old_spec, old = entry.spec, entry.group
+        _remove(old["checkpoints"], entry.data)
+        if not old["checkpoints"]:
+            _remove(old_spec.root["models"], old)
+            if not old_spec.root["models"]:
+                del old_spec.root["models"]
+        group["checkpoints"].insert(place, entry.data)
+        entry.spec, entry.group = spec, group
+        self.touch(old_spec)
+        self.touch(spec)
+
+    def save(self) -> list[str]:
+        """Write what was changed, and say what could not be kept.
+
+        Raises:
+            CatalogueError: the specs would not be valid; nothing is written then.
+            ChatwrightError: the disk refuses.
+        """
+        texts, lines = dict(self._texts), []
+        for source, spec in sorted(self.specs.items()):
+            if spec.changed and spec.is_empty:
+                texts.pop(source, None)
+                lines.append(f"{source}: nothing is left in it, removed")
+            elif spec.changed:
+                texts[source], lost = spec.text()
+                lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
+        self._check(texts)
+        try:
+            for source, text in texts.items():
+                if text != self._texts.get(source):
+                    _replace(self.folder / source, text)
+            for source in self._texts.keys() - texts.keys():
+                (self.folder / source).unlink()
+        except OSError as error:
+            raise ChatwrightError(f"{error.filename}: cannot write: {error.strerror or error}") from error
+        return lines
+
+    def _check(self, texts: dict[str, str]) -> None:
+        sources = []
+        problems = []
+        for source, text in sorted(texts.items()):
+            document = parse_yaml(text.encode(), shown_path(self.folder / source))
+            data = read_data(document)
+            problems += [*document.problems, *validate(document, data)]
+            sources.append(Source(source, document, data))
+        problems += check(sources, frozenset(tool_formats()))
+        if problems:
+            raise CatalogueError(problems)
+
+    def _sorted(self) -> list[Spec]:
+        return [spec for _, spec in sorted(self.specs.items()) if not (spec.changed and spec.is_empty)]
+
+    def _section(self, section: str) -> Iterator[tuple[Spec, str, CommentedMap]]:
+        for spec in self._sorted():
+            for name, data in spec.root.get(section, {}).items():
+                yield spec, str(name), data
+
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            self._index = _Index(self.entries)
+        return self._index
+
+
+class _Index:
+    """Checkpoints by what they say of themselves; made anew after that has changed."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.by_data = {id(entry.data): entry for entry in entries}
+        self.names = {str(entry.data["name"]): entry for entry in entries if "name" in entry.data}
+        self.holders: dict[tuple[str, str], Entry] = {}
+        self.known: dict[str, dict[tuple[str, str], list[Entry]]] = {framework: {} for framework in FRAMEWORKS}
+        for entry in entries:
+            for hub in (*HUBS, "path"):
+                claimed = entry.data.get(hub)
+                if claimed is not None:
+                    self.holders[hub, claimed] = entry
+                for framework, known in self.known.items():
+                    for model_id in dict.fromkeys((claimed, entry.listed(framework, hub))):
+                        if model_id is not None:
+                            known.setdefault((hub, model_id), []).append(entry)
+
+
+def _remove(nodes: list[CommentedMap], node: CommentedMap) -> None:
+    del nodes[next(place for place, other in enumerate(nodes) if other is node)]
+
+
+def _replace(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staged = file.with_name(f".{file.name}.new")
+    staged.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(staged, file)
