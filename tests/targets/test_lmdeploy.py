@@ -96,6 +96,12 @@ def test_tool_messages_have_a_field_where_each_result_is_a_turn() -> None:
     assert (fields["tool"], fields["eotool"]) == ("<tool>", "</tool>")
 
 
+def test_results_have_no_turn_where_the_replies_to_them_begin_otherwise() -> None:
+    assistant = {"opener": "<bot>", "after_observation": "<again>", "body": "{{content}}<end>"}
+    fields = read({**template_of(assistant=assistant), "result_separator": "</tool><tool>"})
+    assert (fields["assistant"], fields["tool"], fields["eotool"]) == ("<bot>", None, None)
+
+
 def test_a_mark_that_opens_every_reply_is_refused() -> None:
     thinking = {"when_on": "<think>", "when_off": "<think>", "history_trim": "none"}
     assert "begins with '<bot>', the next one with '<bot><think>'" in reason({**template_of(), "thinking": thinking})
@@ -150,9 +156,18 @@ def test_eos_is_written_out_where_the_spec_tells_it() -> None:
         (template_of(user="{{token:<|user|>}}{{content}}"), "'<|user|>' must be one token"),
         (template_of(system="{{date:%d %b %Y}}{{content}}"), "today's date"),
         (template_of(user="Round {{idx}}: {{content}}"), "number of the round"),
+        (template_of(user="Round {{round}}: {{content}}"), "number of the round"),
+        (template_of(user="{{id:195}}{{content}}"), "a token by its id"),
+        (template_of(user="{{attribute:user_token}}{{content}}"), "a token by the tokenizer's name for it"),
+        ({**template_of(), "default_system": "It is {{date:%Y}}."}, "today's date"),
+        ({**template_of(), "single_turn": True}, "a single turn"),
+        ({**template_of(), "undescribed": "a seed"}, "the template's own code writes a seed"),
         (template_of(user="<a>{{bos_token}}{{content}}"), "BOS elsewhere than at the start"),
         (template_of(prefix="", user="{{bos_token}}{{content}}"), "BOS, which the tokenizer adds a second time"),
         ({**template_of(), "system_placement": "first_user"}, "inside the first user turn, behind '<user>'"),
+        ({**template_of(), "system_placement": "last_user"}, "into the last user message"),
+        ({**template_of(), "system_placement": "none"}, "no place for a system text"),
+        ({**template_of(), "thinking": {"when_off": "", "when_dropped": "</a>"}}, "begin with a mark"),
         ({**template_of(), "trim": {"user": "both"}}, "user messages are trimmed"),
         ({**template_of(), "thinking": {"words": ["<a>", "</a>"]}}, "depends on thinking"),
         ({**template_of(), "thinking": {"when_off": "", "history": "keep"}}, "thoughts stay in the history"),

@@ -97,7 +97,10 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
             }
         ),
     }
-    return found | {key: draw(choice) for key, choice in choices.items() if draw(st.booleans())}
+    found |= {key: draw(choice) for key, choice in choices.items() if draw(st.booleans())}
+    if found.get("system_placement") == "none":
+        found.pop("default_system", None)  # the cross-checks refuse a default text without a place
+    return found
 
 
 @st.composite

@@ -20,15 +20,16 @@ def register_modules(modules: list[str], only: str | None, on_conflict: OnConfli
     """Register the templates and models of the modules, or of the one template ``only``."""
     if on_conflict not in ("error", "keep"):
         raise ValueError(f"on_conflict must be 'error' or 'keep', not {on_conflict!r}")
-    conflicts: list[str] = []
+    failed: list[str] = []
     loaded = []
     for name in modules:
         try:
             loaded.append(import_module(f".{name}", __package__))
         except Exception as error:  # one spec that this LLaMA-Factory cannot take must not keep the rest away
-            conflicts.append(f"module {name!r} cannot be registered with this LLaMA-Factory: {error}")
+            failed.append(f"module {name!r} cannot be registered with this LLaMA-Factory: {error}")
     if only is not None and not any(only in module.TEMPLATES for module in loaded):
-        raise KeyError(f"no template {only!r} for LLaMA-Factory in this catalogue")
+        raise KeyError("; ".join([f"no template {only!r} for LLaMA-Factory in this catalogue", *failed]))
+    conflicts = failed if only is None else []
     for module in loaded:
         for name, arguments in module.TEMPLATES.items():
             if only in (None, name):
@@ -49,6 +50,8 @@ def _register_template(name: str, arguments: dict[str, Any], spec: str) -> list[
     existing = TEMPLATES.pop(name, None)
     try:
         register_template(name=name, **arguments)
+    except Exception as error:  # nor must one template
+        return [f"template {name!r} of {spec} cannot be registered with this LLaMA-Factory: {error}"]
     finally:
         ours = TEMPLATES.pop(name, None)
         if existing is not None:

@@ -21,7 +21,7 @@ from ..errors import Location, Problem
 from .build import FRAMEWORKS, HUBS
 from .model import Part
 from .schema import suggest
-from .slots import PLACEHOLDER, parse_slot
+from .slots import PLACEHOLDER, parse_slot, write_slot
 from .yaml_reader import Document, KeyPath, breadcrumb, quote
 
 DATE_DIRECTIVES = "aAbBdjmyY%"  # of strftime: those that belong to a date and mean the same on every system
@@ -97,6 +97,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_plain_texts(source)
         problems += _check_dated_texts(source)
         problems += _check_switch(source)
+        problems += _check_placement(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -288,6 +289,15 @@ def _check_switch(source: Source) -> Iterator[Problem]:
             )
 
 
+def _check_placement(source: Source) -> Iterator[Problem]:
+    for template in _find(source, "templates", _ANY):
+        base = [found for extends in _item(template, "extends") for found in _find(source, "templates", extends.value)]
+        own = [found for key in ("system_placement", "default_system") for found in _item(template, key)]
+        settings = {str(found.path[-1]): found.value for part in (*base, template) for found in _items(part)}
+        if own and settings.get("system_placement") == "none" and "default_system" in settings:
+            yield own[0].on_value("the template has a default system text, so it must have a place for it")
+
+
 def _check_plain_texts(source: Source) -> Iterator[Problem]:
     for field in _PLAIN_TEXTS:
         for found in _find(source, "templates", _ANY, *field):
@@ -304,7 +314,12 @@ def _check_dated_texts(source: Source) -> Iterator[Problem]:
                 if part.kind == "date" and (wrong := _wrong_date(part.value)):
                     yield found.on_value(wrong)
                 elif part.kind not in ("text", "date"):
-                    yield found.on_value("only today's date is filled in here; write the text itself")
+                    what = quote(str(write_slot((part,))))
+                    yield found.on_value(f"{what} is not filled in here, only today's date is; write the text itself")
+            for is_one, piece in _split_placeholders(found.value) if _is_text(found) else ():
+                for match in () if is_one else _BRACES.finditer(piece):
+                    if match[1].strip().startswith("date"):  # other braces are text
+                        yield found.on_value(f"{quote(match[0])} is no date; one is written like {_WRITTEN['date']}")
 
 
 # -- all specs -----------------------------------------------------------------------------------------------------

@@ -206,14 +206,13 @@ class _Renderer:
         if settings:
             if turn.thought is not None:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
-            dropped = self._drops_thoughts(index, settings)
-            if dropped:
+            if self._drops_thoughts(index, settings):
                 rest = remove_thoughts(text, settings.words, settings.span)
                 text = settings.when_dropped + trim(rest, settings.history_trim)
             after = self.conversation.turns[index - 1].role if index else None
             due = settings.empty_after == "any" or after == "user"
             due &= learned or settings.history == "keep"
-            due &= not (dropped and settings.history == "remove")
+            due &= is_last or settings.history != "remove"
             if due and not has_thought(text, settings):
                 self._break()
                 trained = learned and (settings.empty_trained == "always" or self.thinking)

@@ -1,6 +1,7 @@
-"""The supported-models tables, in English and Chinese, as GitHub shows Markdown (CommonMark with tables).
+"""The tables of models and of templates, in English and Chinese, as GitHub shows Markdown (CommonMark with tables).
 
-Both pages are made from the same rows, so that they cannot fall out of step; only the labels differ.
+Both languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models and
+templates have pages of their own, since GitHub shows no file of more than 512 KB.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _SERVERS = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
 _TARGETS = {**_FRAMEWORKS, **_SERVERS}
 _ADDED = "†"
+_PAGES = ("supported-models", "templates")
 _LABELS = {
-    "supported-models.md": {
-        "title": "Supported models",
-        "intro": "Which models are supported, under which template name, and which files serve them.",
+    "": {
+        "supported-models": "Supported models",
+        "templates": "Templates",
+        "models_intro": "Which models are supported, under which template name, and which files serve them.",
+        "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
+        "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
         "added": f"{_ADDED} is not built into the framework: the generated files add it.",
         "added_counts": "Added to {framework}: templates {templates}, models {models}.",
@@ -48,11 +53,9 @@ _LABELS = {
         "thinking": "Thinking",
         "files": "Files",
         "yes": "yes",
-        "templates": "Templates",
         "template": "Template",
         "family": "Family",
         "proof": "Proof",
-        "proof_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
         "exact": "exact",
         "differs": "differs",
         "unsupported": "unsupported",
@@ -61,11 +64,13 @@ _LABELS = {
         "refused": "What cannot be expressed, or not to the letter",
         "reason": "Reason",
         "target": "Target",
-        "other": "[中文](supported-models.zh.md)",
     },
-    "supported-models.zh.md": {
-        "title": "支持的模型",
-        "intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
+    ".zh": {
+        "supported-models": "支持的模型",
+        "templates": "模板",
+        "models_intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
+        "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
+        "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
         "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加。",
         "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
@@ -76,11 +81,9 @@ _LABELS = {
         "thinking": "思考",
         "files": "文件",
         "yes": "是",
-        "templates": "模板",
         "template": "模板",
         "family": "系列",
         "proof": "验证",
-        "proof_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
         "exact": "一致",
         "differs": "不一致",
         "unsupported": "不支持",
@@ -89,16 +92,15 @@ _LABELS = {
         "refused": "无法表达或无法完全一致表达的内容",
         "reason": "原因",
         "target": "目标",
-        "other": "[English](supported-models.md)",
     },
 }
+_LANGUAGES = {"": "English", ".zh": "中文"}
 _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
 _AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
 
 
 def generate(context: Context) -> Output:
-    """One page per language."""
-    page = environment("docs").get_template("supported-models.md.j2")
+    """Two pages per language."""
     families = list(_families(context))
     counts = {
         "families": len(context.catalogue.specs),
@@ -106,22 +108,31 @@ def generate(context: Context) -> Output:
         "models": sum(len(family["models"]) for family in families),
     }
     added = count_added(context.catalogue, context.deployments)
+    refusals = list(_refusals(context))
     files = []
-    for name, labels in _LABELS.items():
+    for language, labels in _LABELS.items():
         told = [
             labels["added_counts"].format(framework=_FRAMEWORKS[key], **found)
             for key, found in added.items()
             if any(found.values())
         ]
-        body = page.render(
-            labels={**labels, "counts": labels["counts"].format(**counts)},
-            added=" ".join([labels["added"], *told]) if told else "",
-            frameworks=_FRAMEWORKS,
-            families=families,
-            templates=list(_templates(context, labels)),
-            refusals=list(_refusals(context)),
-        )
-        files.append(GeneratedFile(f"{FOLDER}/{name}", body, "html", ()))
+        for page in _PAGES:
+            linked = [(_LANGUAGES[other], f"{page}{other}.md") for other in _LANGUAGES if other != language]
+            linked += [(labels[other], f"{other}{language}.md") for other in _PAGES if other != page]
+            body = (
+                environment("docs")
+                .get_template(f"{page}.md.j2")
+                .render(
+                    labels={**labels, "counts": labels["counts"].format(**counts)},
+                    links=" · ".join(link(*address) for address in linked),
+                    added=" ".join([labels["added"], *told]) if told else "",
+                    frameworks=_FRAMEWORKS,
+                    families=families,
+                    templates=list(_templates(context, labels)),
+                    refusals=refusals,
+                )
+            )
+            files.append(GeneratedFile(f"{FOLDER}/{page}{language}.md", body, "html", ()))
     return Output(tuple(files))
 
 
@@ -148,13 +159,20 @@ def _families(context: Context) -> Iterator[dict[str, Any]]:
         if models:
             models.sort(key=lambda model: _natural(model[0].title))
             title = spec.title if spec.publisher in spec.title else f"{spec.title} ({spec.publisher})"
-            yield {"title": cell(title), "models": [_model(checkpoint, group, context) for checkpoint, group in models]}
+            files = ((template.name, _files(template, context)) for template in spec.templates)
+            yield {
+                "title": cell(title),
+                "models": [_model(checkpoint, group, context) for checkpoint, group in models],
+                "files": "; ".join(f"{cell(name)}: {found}" for name, found in files if found),
+            }
 
 
 def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[str, Any]:
+    listed = listed_in(checkpoint, group)
     used = {
         framework: context.catalogue.templates[name]
-        for framework in listed_in(checkpoint, group)
+        for framework in _FRAMEWORKS
+        if framework in listed or not group.multimodal  # what stands for an image is known to those that list it
         if (name := group.template_for(framework, checkpoint))
     }
     added = {
@@ -162,11 +180,12 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
         for framework, template in used.items()
         if framework in added_models(checkpoint, group) or framework in added_templates(template, context.deployments)
     }
-    templates = list({template.name: template for template in used.values()}.values())
+    templates = list({used[framework].name: used[framework] for framework in listed if framework in used}.values())
     names = {
         framework: registered_names(template, context.deployments)[framework] or ""
         for framework, template in used.items()
     }
+    added = {framework for framework in added if names[framework] or framework in listed}
     return {
         "name": cell(checkpoint.title),
         "weights": _links(_hubs(checkpoint)),
@@ -175,11 +194,6 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
         "multimodal": group.multimodal,
         "tools": _which(templates, lambda template: template.tool_format is not None),
         "thinking": _which(templates, lambda template: template.thinking is not None),
-        "files": "; ".join(
-            f"{cell(template.name)}: {files}" if len(templates) > 1 else files
-            for template in templates
-            if (files := _files(template, context))
-        ),
     }
 
 

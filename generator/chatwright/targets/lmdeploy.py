@@ -123,10 +123,14 @@ def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, 
 
 
 def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
-    """What stands around a tool message; LMDeploy makes a turn of each result, so only formats that do so have it."""
+    """What stands around a tool message; only formats that make a turn of each result, as LMDeploy does, have it.
+
+    Nor has it one whose replies to tools begin otherwise: LMDeploy has one opener.
+    """
     tool, eotool = (_text(part, eos) for part in split_content(template.slots.observation))
     separate = template.result_separator == eotool + tool and template.trim["observation"] == "none"
-    return (tool, eotool) if separate else (None, None)
+    opens_alike = template.slots.opener_after_observation == template.slots.opener
+    return (tool, eotool) if separate and opens_alike else (None, None)
 
 
 def _text(slot: Slot, eos: str | None) -> str:

@@ -265,8 +265,10 @@ class _Writer:
         """The system turn, or, ``fused``, the system text in front of the first user message."""
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
+        given_text = "$given" if template.empty_system == "keep" else "$.System"
         if template.system_placement == "none":
-            self.do("if $.System", f"call {go_literal('this template has no place for a system text')}", "end")
+            refusal = go_literal("this template has no place for a system text")
+            self.do(f"if {given_text}", f"call {refusal}", "end")
         slot, no_slot = slots.system, slots.no_system or ()
         begins = not slots.prefix and not (fused and split_content(slots.user)[0])
         if begins:
@@ -278,7 +280,7 @@ class _Writer:
         else:
             otherwise = [] if fused else self._fill(no_slot)
         empty = [] if fused else self._fill(no_slot)
-        cases: list[tuple[str, _Output]] = [("$given" if template.empty_system == "keep" else "$.System", given)]
+        cases: list[tuple[str, _Output]] = [(given_text, given)]
         if default is not None and template.empty_system == "omit":
             cases += [("not $given", otherwise), ("", empty)]
         else:

@@ -277,7 +277,7 @@ def _thinking(template: Template) -> dict[str, Any]:
         "history_thinking_prefix": thinking.when_dropped,
         "preserve_thinking": {"keep": True, "remove": False}.get(thinking.history),
     }
-    return {key: value for key, value in values.items() if value or key == "preserve_thinking" and value is not None}
+    return {key: value for key, value in values.items() if value or (key == "preserve_thinking" and value is not None)}
 
 
 def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:

@@ -223,39 +223,36 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else str(value)
 
 
-def main(arguments: list[str]) -> None:
-    """Answer commands until the input ends; the argument, if there is one, is the day on which that happens."""
-    if arguments:
-        with day(date.fromisoformat(arguments[0])):
-            _serve()
-    else:
-        _serve()
-
-
 def _no_network(*_: object, **__: object) -> NoReturn:
     """In place of what looks a host up or connects to it."""
     raise _NoNetwork("the template wants the network")
 
 
-def _serve() -> None:
-    """Answer commands on what was stdout. What ms-swift prints goes to stderr."""
+def main(today: str | None = None) -> None:
+    """Answer commands on what was stdout until the input ends; on that day, if one is given.
+
+    What ms-swift prints goes to stderr.
+    """
     socket.getaddrinfo = _no_network
     socket.socket.connect = _no_network  # type: ignore[method-assign]
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            engine = _Engine()
-    except Exception as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
-        return
-    for line in sys.stdin:
+    with contextlib.ExitStack() as stack:
         try:
-            answer = {"result": engine.do(json.loads(line))}
+            if today:
+                stack.enter_context(day(date.fromisoformat(today)))
+            with contextlib.redirect_stdout(sys.stderr):
+                engine = _Engine()
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+            return
+        for line in sys.stdin:
+            try:
+                answer = {"result": engine.do(json.loads(line))}
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -428,7 +428,7 @@ def _common_tail(one: Slot, other: Slot) -> Slot:
     for count in range(min(_length(one), _length(other)), 0, -1):
         tail = _behind(one, _length(one) - count)
         if tail == _behind(other, _length(other) - count) and (
-            tail[0].kind != "text" or tail[0].value[0] in "<[" and not tail[0].value.startswith("</")
+            tail[0].kind != "text" or (tail[0].value[0] in "<[" and not tail[0].value.startswith("</"))
         ):
             return tail
     return ()
