@@ -39,7 +39,7 @@ check: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate --check --diff
 
 test: $(TEST)/made
-	@$(TEST)/bin/python -m pytest -p no:cacheprovider $(ARGS)
+	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
 
 conformance: $(CONFORMANCE)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE)
