@@ -10,8 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chatwright.catalogue.evidence import Result
 from chatwright.catalogue.model import Catalogue, Template
+from chatwright.errors import CatalogueError
 from chatwright.evidence.checks.bench import Refusal, difference
 from chatwright.evidence.known import Known, judge, load_known
 from chatwright.evidence.scenarios import Scenario, scenarios
@@ -25,10 +28,20 @@ VECTORS = TESTS / "vectors"
 FRAMEWORKS = ("llamafactory", "swift")
 
 
-@cache
 def catalogue() -> Catalogue:
-    """The catalogue of this checkout."""
-    return load_public_catalogue()
+    """The catalogue of this checkout; a test that wants it fails with every problem it has."""
+    found = _catalogue()
+    if isinstance(found, CatalogueError):
+        pytest.fail(f"{found}\nrun: chatwright validate", pytrace=False)
+    return found
+
+
+@cache
+def _catalogue() -> Catalogue | CatalogueError:
+    try:
+        return load_public_catalogue()
+    except CatalogueError as error:
+        return error
 
 
 @cache

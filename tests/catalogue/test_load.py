@@ -62,8 +62,8 @@ def test_an_unreadable_file_hides_no_problem_and_makes_none(tmp_path: Path, monk
         load_catalogue(Path("."))
     assert str(error.value).splitlines() == [
         "acme/base.yaml: the file cannot be read: No such file or directory",
-        "acme/demo.yaml:5:50: models[0].checkpoints[0].huggingface: 'demo' must look like owner/name, "
-        "without a hub's address",
+        "acme/demo.yaml:5:50: models[0].checkpoints[0].huggingface: 'demo' must look like owner/name "
+        "as hubs allow it, without an address",
     ]
 
 

@@ -51,7 +51,10 @@ def test_openers_stand_in_their_own_slots() -> None:
     assert all(entry["why"] for entry in data)
     listed = {ForeignOpener(name, entry["slot"], entry["role"]) for entry in data for name in entry["templates"]}
     found = set(ledger.foreign_openers(catalogue()))
-    refuse([f"new: {_told(item)}" for item in sorted(found - listed)], "chatwright show, and move each to its own slot")
+    refuse(
+        [f"new: {_told(item)}" for item in sorted(found - listed)],
+        "chatwright show TEMPLATE, and move each to its own slot",
+    )
     refuse([f"gone: {_told(item)}" for item in sorted(listed - found)], f"$EDITOR {EXCEPTIONS.name}, to take these out")
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment, nodes
 
+from chatwright.catalogue.checks import TAKEN
 from chatwright.catalogue.evidence import Result
 from chatwright.evidence.checks.bench import Refusal, attempt, difference
 from chatwright.evidence.checks.reference import reference_runs
@@ -20,7 +22,6 @@ from chatwright.meaning.jinja import compile_template, literal
 from chatwright.targets.vllm import chat_template
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 
-PAIRS = [(framework, name) for framework in FRAMEWORKS for name in vectors(framework)]
 LOADING = {"transformers": transformers_renderer, "sglang": sglang_renderer}
 
 
@@ -32,6 +33,12 @@ def source(name: str) -> str | Refusal:
         return Refusal(template.undescribed)
     refused: str | Refusal = attempt(chat_template, template)
     return refused
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Each framework with its templates that have a chat template."""
+    found = [(framework, name) for framework in FRAMEWORKS for name in vectors(framework)]
+    return [(framework, name) for framework, name in found if not isinstance(source(name), Refusal)]
 
 
 @cache
@@ -48,10 +55,8 @@ def served(name: str, loading: str, given: dict[str, Any]) -> str | Refusal:
 
 
 @pytest.mark.parametrize("loading", LOADING)
-@pytest.mark.parametrize(("framework", "name"), PAIRS)
+@pytest.mark.parametrize(("framework", "name"), pairs())
 def test_writes_the_frameworks_prompt(framework: str, name: str, loading: str) -> None:
-    if isinstance(source(name), Refusal):
-        return
     eos = vectors(framework)[name]["eos"]
 
     def write(scenario: Scenario, kind: Kind) -> tuple[Run, ...] | Refusal:
@@ -62,14 +67,12 @@ def test_writes_the_frameworks_prompt(framework: str, name: str, loading: str) -
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("framework", "name"), PAIRS)
+@pytest.mark.parametrize(("framework", "name"), pairs())
 def test_writes_whole_conversations(framework: str, name: str) -> None:
     """The text is the reference renderer's, whose runs are held against the recorded ones.
 
     A digest is one of texts with masks, and a chat template knows no masks.
     """
-    if isinstance(source(name), Refusal):
-        return
     template, eos = catalogue().templates[name], vectors(framework)[name]["eos"]
     wrong = []
     for scenario, kind, _ in cases(framework, name):
@@ -127,3 +130,15 @@ def test_literals_come_out_as_they_went_in(text: str) -> None:
     source = f"{{{{ {literal(text)} }}}}"
     assert compile_template(source).render() == text
     assert compile_template(source.replace("\\n", "\n")).render() == text  # SGLang's loading
+
+
+def test_no_switch_can_have_the_name_of_a_variable() -> None:
+    """The cross-checks refuse as a switch every name that some generated file gives a value to."""
+    used = {
+        node.name
+        for name in written()
+        for node in Environment(extensions=["jinja2.ext.loopcontrols"]).parse(str(source(name))).find_all(nodes.Name)
+        if node.ctx in ("store", "param")
+    }
+    assert len(used) > 10
+    assert {name for name in used if not TAKEN.fullmatch(name)} == set()

@@ -62,19 +62,13 @@ MODEL_GROUPS = [
                 DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-7B-SFT",
                 DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-7B-SFT",
             },
-            "MiMo-7B-Instruct-RL": {
-                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-7B-RL",
-                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-7B-RL",
-            },
-        },
-        template="mimo",
-        multimodal=False,
-    ),
-    dict(
-        models={
             "MiMo-7B-RL-ZERO": {
                 DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-7B-RL-ZERO",
                 DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-7B-RL-ZERO",
+            },
+            "MiMo-7B-Instruct-RL": {
+                DownloadSource.DEFAULT: "XiaomiMiMo/MiMo-7B-RL",
+                DownloadSource.MODELSCOPE: "XiaomiMiMo/MiMo-7B-RL",
             },
         },
         template="mimo",

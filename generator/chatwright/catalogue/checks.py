@@ -38,11 +38,11 @@ _WRITTEN = {
     "text": "{{text:{{name}}}}",
 }
 # What chat servers hand to a template, Jinja's own words, and the variables of the generated files.
-_TAKEN = re.compile(
+TAKEN = re.compile(
     "messages|tools|documents|add_generation_prompt|bos_token|eos_token|preserve_thinking|raise_exception|strftime_now|"
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
-    "replied|scan|piece|rest|without_thoughts|asked"
+    "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value"
 )
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token"),
@@ -283,7 +283,7 @@ def _wrong_date(form: str) -> str | None:
 
 def _check_switch(source: Source) -> Iterator[Problem]:
     for found in _find(source, "templates", _ANY, "thinking", "switch"):
-        if _is_text(found) and (iskeyword(found.value) or _TAKEN.fullmatch(found.value)):
+        if _is_text(found) and (iskeyword(found.value) or TAKEN.fullmatch(found.value)):
             yield found.on_value(
                 f"{quote(found.value)} has a meaning of its own in chat templates; name another variable"
             )
@@ -334,7 +334,8 @@ def _check_unique(sources: list[Source]) -> Iterator[Problem]:
     yield from _repeated("the model type {}", all_of("model_types", _ANY), on_key=True)
     yield from _repeated("the checkpoint name {}", all_of("models", _ANY, "checkpoints", _ANY, "name"))
     for hub in HUBS:
-        yield from _repeated(f"the {hub} id {{}}", all_of("models", _ANY, "checkpoints", _ANY, hub))
+        ids = all_of("models", _ANY, "checkpoints", _ANY, hub)
+        yield from _repeated(f"the {hub} id {{}}", ids, key=str.casefold, ignoring="hubs")
     for framework in FRAMEWORKS:
         yield from _repeated(f"the name {{}} registered in {framework}", _registered(sources, framework))
 
@@ -355,7 +356,12 @@ def _registered(sources: list[Source], framework: str) -> list[Found]:
 
 
 def _repeated(
-    what: str, names: list[Found], *, key: Callable[[str], str] = str, on_key: bool = False
+    what: str,
+    names: list[Found],
+    *,
+    key: Callable[[str], str] = str,
+    on_key: bool = False,
+    ignoring: str = "file names",
 ) -> Iterator[Problem]:
     first: dict[str, Found] = {}
     for found in names:
@@ -366,7 +372,7 @@ def _repeated(
         if before is found:
             continue
         earlier = str(before.path[-1]) if on_key else before.value
-        like = "" if earlier == name else f" as {quote(earlier)}, and file names ignore case"
+        like = "" if earlier == name else f" as {quote(earlier)}, and {ignoring} ignore case"
         message = f"{what.format(quote(name))} is taken at {before.key_place}{like}; each stands once in the catalogue"
         yield found.on_key(message)
 

@@ -25,6 +25,12 @@ _KINDS: Mapping[str, str] = {
     "null": "null",
 }
 
+# A name of Hugging Face's: letters, digits and -_. inside, neither -- nor .., at most 96 characters with its owner
+# (huggingface_hub, utils/_validators.py). ModelScope and Modelers take the same characters. ms-swift writes a folder
+# of a repository behind a colon.
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_HUB_ID = rf"^(?!.*(?:--|\.\.))(?=[^:]{{1,96}}(?::|$)){_PART}/{_PART}(?::[A-Za-z0-9_.-]+)?$"
+
 # What a value must look like, in words, by the schema's pattern. A test sees to it that every pattern has its words but
 # the one of plain text, which refuses only what no target can carry; see _pattern.
 PATTERNS: Mapping[str, str] = {
@@ -32,9 +38,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "must be letters, digits, '_', '.' and '-', and start with a letter or digit",
     r"^[A-Za-z0-9_.-]+$": "must be letters, digits, '_', '.' and '-'",
     r"^[A-Za-z0-9][A-Za-z0-9_./-]*$": "must be letters, digits, '_', '.', '/', '-', and start with a letter or digit",
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?$": (
-        "must look like owner/name, without a hub's address"
-    ),
+    _HUB_ID: "must look like owner/name as hubs allow it, without an address",
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$": "must be an import path such as package.module.Class",
     r"^[a-z_][a-z0-9_]*$": "must be a variable name of lower-case letters, digits and '_'",
     r"^[0-9a-f]{64}$": "must be a SHA-256: 64 digits 0-9 and a-f",

@@ -44,7 +44,8 @@ _LABELS = {
         "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
         "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
-        "added": f"{_ADDED} is not built into the framework: the generated files add it.",
+        "added": f"{_ADDED} is not built into the framework: the generated files add it, as far as the last table of "
+        "[Templates]({templates_page}) does not say otherwise.",
         "added_counts": "Added to {framework}: templates {templates}, models {models}.",
         "model": "Model",
         "weights": "Weights",
@@ -72,7 +73,7 @@ _LABELS = {
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
         "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
-        "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加。",
+        "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加；例外见[模板]({{templates_page}})的最后一个表。",
         "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
         "model": "模型",
         "weights": "权重",
@@ -125,7 +126,11 @@ def generate(context: Context) -> Output:
                 .render(
                     labels={**labels, "counts": labels["counts"].format(**counts)},
                     links=" · ".join(link(*address) for address in linked),
-                    added=" ".join([labels["added"], *told]) if told else "",
+                    added=(
+                        " ".join([labels["added"].format(templates_page=f"templates{language}.md"), *told])
+                        if told
+                        else ""
+                    ),
                     frameworks=_FRAMEWORKS,
                     families=families,
                     templates=list(_templates(context, labels)),

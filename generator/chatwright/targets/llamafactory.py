@@ -21,6 +21,9 @@ from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "llamafactory"
+NO_TOOLS = "the template has no tools; LLaMA-Factory writes them in its own default format"
+EMPTY_SYSTEM = "an empty system message gets the default system text"
+WHITE_SPACE = "the last reply of a training text ends like every other, with white space behind the end of its turn"
 PACKAGE = f"{FOLDER}/chatwright_llamafactory"
 _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "OPENMIND"}
 _TOOLS = "default"  # the tool format of a template that names none (data/template.py, register_template)
@@ -148,11 +151,11 @@ def notes(template: Template, *, sees: bool) -> Iterator[str]:
     if sees and template.mm_plugin is None:
         yield "text only: the spec names no plugin for the images, videos or sounds of these models"
     if template.tool_format is None:
-        yield "the template has no tools; LLaMA-Factory writes them in its own default format"
+        yield NO_TOOLS
     if template.default_system and template.empty_system != "default":
-        yield "an empty system message gets the default system text"
+        yield EMPTY_SYSTEM
     if template.slots.last != template.slots.body:
-        yield "the last reply of a training text ends like every other, with white space behind the end of its turn"
+        yield WHITE_SPACE
 
 
 def _adds_white_space(last: Slot, body: Slot) -> bool:

@@ -30,6 +30,7 @@ from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "swift"
+EMPTY_SYSTEM = "an empty system message stands for none, and does not get the default system text"
 PACKAGE = f"{FOLDER}/chatwright_swift"
 _PLACEHOLDERS = ("{{SYSTEM}}", "{{QUERY}}", "{{ROUND0}}", "{{ROUND1}}", "{{RESPONSE}}")  # template/base.py
 _TOKENS: Mapping[str, Callable[[str], str | int]] = {
@@ -170,7 +171,7 @@ def notes(template: Template, *, sees: bool) -> Iterator[str]:
     if sees and "template_class" not in template.targets.get("swift", {}):
         yield "text only: the spec names no class for the images, videos or sounds of these models"
     if template.empty_system == "default" and template.default_system:
-        yield "an empty system message stands for none, and does not get the default system text"
+        yield EMPTY_SYSTEM
 
 
 def _literal_system(slot: Slot) -> Slot:

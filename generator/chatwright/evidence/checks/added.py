@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.render import Kind
+from ...targets import llamafactory as lf_target
+from ...targets import swift as swift_target
 from .. import frozen
 from ..engines import llamafactory, tokenizers
 from ..engines.swift import Request, copied, start
@@ -18,6 +20,7 @@ from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, tally
 
+_WORST = ("differs", "unsupported", "exact")
 Write = Callable[[Scenario, Kind], "tuple[Run, ...] | Refusal"]
 
 
@@ -41,29 +44,35 @@ def check_added(bench: Workbench) -> Report:
         found: dict[str, Results] = {}
         for name, (_, truth) in added.items():
             notes = bench.deployments[framework][name].notes
-            found[name] = _compared(truth, write[name], notes)
+            told = _compared(truth, write[name], notes)
+            found[name] = {scenario: _worst(results, truth, scenario) for scenario, results in told.items()}
+            every = [(scenario, result) for scenario, results in told.items() for result in results]
             report.wrong += [
                 f"{framework}: {name}, {scenario}: {result.reason}"
-                for scenario, result in found[name].items()
+                for scenario, result in every
                 if result.status == "differs" and result.reason not in notes
             ]
+            if every and not any(result.status == "exact" for _, result in every):
+                report.wrong.append(f"{framework}: {name}: not one text is the same")
         bench.added[framework] = found
         report.lines.append(tally(f"{framework}, held against what {other} writes", found))
     return report
 
 
-def _compared(truth: Truth, write: Write, notes: Sequence[str]) -> Results:
-    results: Results = {}
-    for scenario in scenarios().values():
-        told = [
+def _compared(truth: Truth, write: Write, notes: Sequence[str]) -> dict[str, list[Result]]:
+    return {
+        scenario.name: [
             _told(scenario, kind, runs, write(scenario, kind), notes)
             for kind, runs in truth.texts[scenario.name].items()
             if not isinstance(runs, str)
         ]
-        worst = next((result for result in told if result.status != "exact"), None)
-        none = Result("no upstream truth", truth.reason(scenario.name))
-        results[scenario.name] = worst or (Result("exact") if told else none)
-    return results
+        for scenario in scenarios().values()
+    }
+
+
+def _worst(results: Sequence[Result], truth: Truth, scenario: str) -> Result:
+    none = Result("no upstream truth", truth.reason(scenario))
+    return min(results, key=lambda result: _WORST.index(result.status), default=none)
 
 
 def _told(
@@ -73,14 +82,15 @@ def _told(
         return Result("unsupported", str(got))
     if got == due:
         return Result("exact")
-    for note in notes:
-        if scenario.tools and "tools" in note:
-            return Result("differs", note)
-        if "empty system" in note and any(not message["content"] for message in scenario.messages[:1]):
-            return Result("differs", note)
-        if "white space" in note and kind is not Kind.PROMPT and _without_end(got) == _without_end(due):
-            return Result("differs", note)
-    return Result("differs", f"{kind.value}: {got} instead of {due}")
+    empty = any(message["role"] == "system" and not message["content"] for message in scenario.messages[:1])
+    excused = {
+        lf_target.NO_TOOLS: bool(scenario.tools),
+        lf_target.EMPTY_SYSTEM: empty,
+        swift_target.EMPTY_SYSTEM: empty,
+        lf_target.WHITE_SPACE: kind is not Kind.PROMPT and _without_end(got) == _without_end(due),
+    }
+    note = next((note for note in notes if excused.get(note)), None)
+    return Result("differs", note or f"{kind.value}: {got} instead of {due}")
 
 
 def _without_end(runs: tuple[Run, ...]) -> tuple[Run, ...]:
