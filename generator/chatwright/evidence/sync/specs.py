@@ -20,7 +20,7 @@ from ...errors import CatalogueError, ChatwrightError, Location
 from ...meaning.tool_formats import tool_formats
 from .editing import Spec, canonical, override, put
 
-_NOWHERE = Location("", 0, 0)
+NOWHERE = Location("", 0, 0)
 
 
 @dataclass(eq=False)
@@ -54,6 +54,7 @@ class Specs:
             text = (folder / source).read_text(encoding="utf-8")
             self._texts[source] = text
             self.specs[source] = Spec(source, text)
+        self._listing = {source for source, spec in self.specs.items() if spec.root.get("models")}
         self.entries = [
             Entry(spec, group, data)
             for spec in self._sorted()
@@ -111,7 +112,7 @@ class Specs:
         for spec in self._sorted():
             if spec.source not in self._built:
                 self._built[spec.source] = build_spec(
-                    spec.root, path=spec.source, source=spec.source, locate=lambda _: _NOWHERE
+                    spec.root, path=spec.source, source=spec.source, locate=lambda _: NOWHERE
                 )
         return Catalogue(tuple(self._built[spec.source] for spec in self._sorted()))
 
@@ -123,6 +124,42 @@ class Specs:
             self.specs[source] = Spec.new(source, title, publisher)
             self.touch(self.specs[source])
         return self.specs[source]
+
+    def section(self, spec: Spec, key: str) -> CommentedMap:
+        """The ``templates`` or ``model_types`` of a spec, which may be none so far."""
+        if key not in spec.root:
+            put(spec.root, key, {}, "spec")
+            spec.root[key].fa.set_block_style()
+        found: CommentedMap = spec.root[key]
+        return found
+
+    def forsaken(self) -> list[Spec]:
+        """The specs that introduce something for models elsewhere: they are new, or lost their own since the reading.
+
+        Left out are those that say more than what they introduce.
+        """
+        introduces = {"name", "title", "publisher", "templates", "mm_plugin", "model_types"}
+        return [
+            spec
+            for spec in self._sorted()
+            if (spec.source in self._listing or spec.source not in self._texts) and introduces.issuperset(spec.root)
+        ]
+
+    def users(self, spec: Spec) -> set[str]:
+        """The sources of the specs whose models use what a spec introduces."""
+        own = {name for key in ("templates", "model_types") for name in spec.root.get(key, ())}
+        return {
+            entry.spec.source
+            for entry in self.entries
+            for owner in (entry.group, entry.data)
+            if not own.isdisjoint(
+                (
+                    owner.get("model_type"),
+                    owner.get("template"),
+                    *(override(owner, framework, "template") for framework in FRAMEWORKS),
+                )
+            )
+        }
 
     def touch(self, spec: Spec) -> None:
         """Say that a spec was changed."""
@@ -174,8 +211,8 @@ class Specs:
         texts, lines = dict(self._texts), []
         for source, spec in sorted(self.specs.items()):
             if spec.changed and spec.is_empty:
-                texts.pop(source, None)
-                lines.append(f"{source}: nothing is left in it, removed")
+                if texts.pop(source, None) is not None:
+                    lines.append(f"{source}: nothing is left in it, removed")
             elif spec.changed:
                 texts[source], lost = spec.text()
                 lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
