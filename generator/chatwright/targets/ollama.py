@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from ..catalogue.model import Part, Slot, Spec, Template, Trim
+from ..catalogue.model import Part, Slot, Spec, Template, Thinking, Trim
 from ..catalogue.slots import join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
@@ -248,12 +248,34 @@ class _Writer:
 
     def _refuse(self) -> None:
         template = self.template
+        if template.pair:
+            raise Unsupported("the format has a query and a document, and Ollama sends conversations")
+        if template.last_message_end is not None:
+            raise Unsupported("a Go template cannot look for the mark that stands behind the last message")
+        if template.thinking:
+            self._refuse_thinking(template.thinking)
         if template.thinking and template.thinking.history == "keep" and template.thinking.empty:
             raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
         if template.system_placement == "last_user":
             raise Unsupported("the system text goes into the last user message, and Ollama may cut off earlier ones")
         if template.single_turn:
             raise Unsupported("the format has a single turn, and Ollama sends the whole conversation")
+
+    def _refuse_thinking(self, thinking: Thinking) -> None:
+        if thinking.levels:
+            raise Unsupported("the format has levels of thinking of its own, and an Ollama request has other ones")
+        if thinking.system_mark and (thinking.system_mark.unless or thinking.system_mark.place == "first"):
+            raise Unsupported("a Go template cannot look for a mark on thinking inside the system text")
+        if thinking.system_mark:
+            raise Unsupported("the system text says whether to think, and may be the only thing it says")
+        if thinking.frame or thinking.rewrite:
+            raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
+        if thinking.answer:
+            raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
+        if thinking.empty_in != "learned":
+            raise Unsupported(
+                "earlier replies without a thought may get an empty one, and Ollama cannot look into them"
+            )
 
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
@@ -293,6 +315,8 @@ class _Writer:
             default = (Part("text", trim("".join(part.value for part in default), how)),)
         elif how != "none":
             raise Unsupported("a default system text with today's date in it cannot be trimmed")
+        if Part("field", "content") not in slot:
+            return slot
         head, tail = split_content(slot)
         return join_slots(head, default, tail)
 

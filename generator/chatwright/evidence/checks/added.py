@@ -13,10 +13,11 @@ from ...catalogue.model import Template
 from ...meaning.render import Kind
 from .. import frozen
 from ..engines import llamafactory, tokenizers
-from ..engines.swift import Request, copied, start
+from ..engines.swift import copied, start
 from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, tally
+from .swift_registration import request_of
 
 Write = Callable[[Scenario, Kind], "tuple[Run, ...] | Refusal"]
 
@@ -116,7 +117,7 @@ def _swift_writers(
     bench: Workbench, templates: Sequence[Template], truths: Mapping[tuple[str, str], Truth], other: str
 ) -> dict[str, Write]:
     requests = [
-        Request(str(template.registered["swift"]), scenario, kind)
+        request_of(template, str(template.registered["swift"]), scenario, kind)
         for template in templates
         for scenario in scenarios().values()
         for kind in Kind
