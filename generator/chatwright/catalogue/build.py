@@ -190,6 +190,7 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         empty=empty,
         empty_on=data.get("empty_on", empty),
         empty_in=get("empty_in"),
+        empty_unless=data.get("empty_unless", "begins" if get("span") == "to_last_end" else "holds"),
         empty_after=get("empty_after"),
         empty_trained=get("empty_trained"),
         rewrite=get("rewrite"),
@@ -224,6 +225,7 @@ def _levels(data: Mapping[str, Any] | None) -> Levels | None:
         default_on=default.get("on"),
         default_off=default.get("off"),
         unknown=data.get("unknown", _default("levels", "unknown")),
+        count=data.get("count", _default("levels", "count")),
         names=_frozen(
             {
                 name: Level(level.get("thinking"), level.get("mark"), level.get("prompt"))

@@ -74,7 +74,7 @@ class SystemMark:
 class Level:
     """A level of thinking.
 
-    ``thinking`` is what it turns thinking to; a level that leaves that open (None) counts only while thinking is on.
+    ``thinking`` is what it turns thinking to, None where it leaves that open.
     ``mark`` and ``prompt``, where given, replace the system mark and what the generation prompt ends with.
     """
 
@@ -88,14 +88,21 @@ class Levels:
     """The levels of thinking by name, and the variable that a request names one in.
 
     ``default_on`` and ``default_off`` are the levels of a request that names none, with thinking on and off; None: no
-    level. A name that is ``unknown`` is refused, or ignored as if none were given.
+    level. A name that is ``unknown`` is refused, or ignored as if none were given. ``count`` says when a level counts
+    that leaves thinking open.
     """
 
     variable: str
     default_on: str | None
     default_off: str | None
     unknown: Literal["refuse", "ignore"]
+    count: Literal["on", "always"]
     names: Mapping[str, Level]
+
+    @property
+    def decide(self) -> bool:
+        """Whether any level counts while thinking is off."""
+        return self.count == "always" or any(level.thinking is not None for level in self.names.values())
 
 
 @dataclass(frozen=True)
@@ -116,15 +123,16 @@ class Thinking:
     """How a template writes thoughts.
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
-    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
-    thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
+    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of
+    the thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
     remaining text is trimmed, and ``when_dropped`` what is then put in front of it. ``empty`` is put in front of a
     trained reply without a thought, after a message of any role or of the user only (``empty_after``);
-    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no trained
-    reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which replies may get
-    it: those that are learned and those of a history that is kept, or the last reply, or all whose thoughts are not
-    dropped. ``rewrite`` says that a reply with a thought is put together anew, the thought trimmed. ``answer`` are
-    words around the part of an earlier reply that alone is kept where thoughts are dropped.
+    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no
+    trained reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which
+    replies may get it: those that are learned and those of a history that is kept, or the last reply, or all whose
+    thoughts are not dropped; ``empty_unless`` which reply has a thought: one that begins with the first word, or
+    one that holds a word. ``rewrite`` says that a reply with a thought is put together anew, the thought trimmed.
+    ``answer`` are words around the part of an earlier reply that alone is kept where thoughts are dropped.
     """
 
     words: tuple[str, str]
@@ -139,6 +147,7 @@ class Thinking:
     empty: str
     empty_on: str
     empty_in: Literal["learned", "last", "all"]
+    empty_unless: Literal["begins", "holds"]
     empty_after: Literal["any", "user"]
     empty_trained: Literal["switched", "always"]
     rewrite: bool

@@ -27,8 +27,8 @@ ms-swift 4.6.0. A conversation is a list of messages of the roles system, user, 
   agent template's own (``agent_template/``).
 - Typed text parts are joined, media would stand as ``<image>`` (``remove_messages_media``) and want real files.
 - A thought has no field of its own. Data sets write it into the text in front of the reply, between the words that the
-  template looks for: ``<think>\\n…\\n</think>\\n\\n`` (``template/base.py``, ``_remove_thinking_content``), or those of its
-  class (Gemma 4).
+  template looks for: ``<think>\\n…\\n</think>\\n\\n`` (``template/base.py``, ``_remove_thinking_content``), or those of
+  its class (``template/templates/gemma.py``, ``Gemma4Template``).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str |
     """
     on = thinking if thinking is not None else settings is not None and settings.default
     levels = settings.levels if settings else None
-    if levels is None:
+    if levels is None or not (on or levels.decide):
         return Mode(on)
     if level is not None and level not in levels.names:
         if levels.unknown == "refuse":
@@ -110,7 +110,7 @@ def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str |
     found = None if level is None else levels.names[level]
     if found and found.thinking is not None:
         return Mode(found.thinking, found)
-    return Mode(on, found if on else None)
+    return Mode(on, found if on or levels.count == "always" else None)
 
 
 def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) -> Conversation:
@@ -176,9 +176,9 @@ def framed(text: str, frame: Frame, settings: Thinking) -> str:
 
 
 def has_thought(text: str, settings: Thinking) -> bool:
-    """Whether a reply brings its own thought: it holds one of the words or, with the other span, begins with one."""
+    """Whether a reply brings its own thought: it begins with the first word, or it holds one of them."""
     start, end = (word.strip() for word in settings.words)
-    return text.startswith(start) if settings.span == "to_last_end" else start in text or end in text
+    return text.startswith(start) if settings.empty_unless == "begins" else start in text or end in text
 
 
 def trim(text: str, how: Trim) -> str:

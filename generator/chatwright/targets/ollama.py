@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from ..catalogue.model import Part, Slot, Spec, Template, Thinking, Trim
+from ..catalogue.model import Part, Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
@@ -228,9 +228,12 @@ class _Writer:
         self._refuse()
         self._trimmers()
         self._seen_system()
+        mark = self._mark()
+        if mark and mark.place == "first":
+            self._by_mode(mark, lambda text: self.put([text]))
         self.put(self._fill(without_bos(slots.prefix, self.bos)))
         self._system()
-        if template.system_placement == "first_user":
+        if template.system_placement in ("first_user", "first_user_head"):
             self.do("$first := true")
         if self._counts_rounds():
             self.do('$rounds := ""')
@@ -264,11 +267,11 @@ class _Writer:
     def _refuse_thinking(self, thinking: Thinking) -> None:
         if thinking.levels:
             raise Unsupported("the format has levels of thinking of its own, and an Ollama request has other ones")
-        if thinking.system_mark and (thinking.system_mark.unless or thinking.system_mark.place == "first"):
+        if thinking.system_mark and thinking.system_mark.unless:
             raise Unsupported("a Go template cannot look for a mark on thinking inside the system text")
-        if thinking.system_mark:
-            raise Unsupported("the system text says whether to think, and may be the only thing it says")
-        if thinking.frame or thinking.rewrite:
+        if thinking.system_mark and self.template.trim["system"] != "none":
+            raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
+        if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
             raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
         if thinking.answer:
             raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
@@ -283,8 +286,55 @@ class _Writer:
         if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system is not None):
             self.do("$given := false", "range .Messages", 'if eq .Role "system"', "$given = true", "end", "end")
 
+    def _mark(self) -> SystemMark | None:
+        return self.template.thinking.system_mark if self.template.thinking else None
+
+    def _by_mode(self, mark: SystemMark, write: Callable[[str], None]) -> None:
+        """Write by the mark of each mode; a request that says nothing about thinking counts as the default."""
+        assert self.template.thinking is not None
+        default = self.template.thinking.default
+        off = "and $.IsThinkSet (not $.Think)" if default else "not $.Think"
+        self.do(f"if {off}")
+        write(mark.off)
+        self.do("else")
+        write(mark.on)
+        self.do("end")
+
     def _system(self, *, fused: bool = False) -> None:
         """The system turn, or, ``fused``, the system text in front of the first user message."""
+        mark = self._mark()
+        if mark and mark.place != "first":
+            self._by_mode(mark, lambda text: self._marked(mark, text, fused) if text else self._unmarked(fused=fused))
+        else:
+            self._unmarked(fused=fused)
+
+    def _marked(self, mark: SystemMark, text: str, fused: bool) -> None:
+        """The same with a mark on thinking in the system text, which is there in any case."""
+        template = self.template
+        if not fused and template.system_placement != "turn":
+            return
+        slot = template.slots.system
+        if not template.slots.prefix and not (fused and split_content(template.slots.user)[0]):
+            slot = without_bos(slot, self.bos)
+        before = mark.place == "before"
+
+        def around(content: Slot) -> Slot:
+            own = Part("text", text + mark.separator if before else mark.separator + text)
+            return (own, *content) if before else (*content, own)
+
+        def filled(content: Slot) -> _Output:
+            if Part("field", "content") not in slot:
+                return self._fill(slot)
+            head, tail = split_content(slot)
+            return self._fill(join_slots(head, content, tail), _Do("$.System"))
+
+        alone, default = filled((Part("text", text),)), template.default_system
+        cases: list[tuple[str, _Output]] = [("$.System", filled(around((Part("field", "content"),))))]
+        if default and template.empty_system != "default":
+            cases += [("$given", alone)]
+        self._choose([*cases, ("", filled(around(default)) if default else alone)])
+
+    def _unmarked(self, *, fused: bool = False) -> None:
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
         given_text = "$given" if template.empty_system == "keep" else "$.System"

@@ -282,7 +282,7 @@ class _Writer:
             self._history()
             start, end = (word.strip() for word in thinking.words)
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
-            if thinking.span == "to_last_end":
+            if thinking.empty_unless == "begins":
                 absent = f"text[:{len(start)}] != {literal(start)}"
             if thinking.empty_after == "user":
                 absent = f"state.previous == 'user' and {absent}"
@@ -369,7 +369,8 @@ class _Writer:
     def _levels(self, levels: Levels) -> None:
         """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
         names = list(levels.names)
-        self.put(f"set level = {levels.variable} if {levels.variable} is defined else none")
+        counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
+        self.put(f"set level = {levels.variable} if {counts} else none")
         self.put(f"if level is not none and level not in {self._list(names)}")
         if levels.unknown == "refuse":
             self._raise("the format has no level of thinking of that name")
@@ -389,7 +390,7 @@ class _Writer:
                 self.put(f"if level in {self._list(some)}")
                 self.put(f"set thinks = {'true' if value else 'false'}")
                 self.put("endif")
-        if None in ways:
+        if None in ways and levels.count == "on":
             self.put(f"if not thinks and level in {self._list(ways[None])}")
             self.put("set level = none")
             self.put("endif")

@@ -223,8 +223,8 @@ def _qwen3_8(data: Data) -> None:
 def _minimax_m3(data: Data) -> None:
     """A system turn of the format's own in front of the given one; three modes, off by default."""
     head = (
-        "Your model version is MiniMax-M3, developed by MiniMax. Knowledge cutoff: January 2026. Founded in early 2022, "
-        "MiniMax is a global AI foundation model company committed to advancing the frontiers of AI towards AGI.\n\n"
+        "Your model version is MiniMax-M3, developed by MiniMax. Knowledge cutoff: January 2026. Founded in early 2022"
+        ", MiniMax is a global AI foundation model company committed to advancing the frontiers of AI towards AGI.\n\n"
         "<thinking_instructions>\nYou have a thinking capability that allows you to reason step by step before "
         "responding. When thinking is enabled, wrap your reasoning in <mm:think></mm:think> tags before your response. "
         "When thinking is disabled, begin your response directly after the </mm:think> prefix. When thinking is "
@@ -255,7 +255,7 @@ def _keeps_answer(data: Data) -> None:
 
 
 def _empty_in_last(data: Data) -> None:
-    data["thinking"]["empty_in"] = "last"
+    data["thinking"] |= {"empty_in": "last", "empty_unless": "holds"}
 
 
 def _frames_response(data: Data) -> None:
@@ -271,8 +271,8 @@ def _channels(data: Data) -> None:
     slots, own = data["slots"], _own(data)
     text = (
         "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\nKnowledge cutoff: "
-        "2024-06\nCurrent date: {{date:%Y-%m-%d}}\n\nReasoning: medium\n\n# Valid channels: analysis, commentary, final. "
-        "Channel must be included for every message.<|end|>"
+        "2024-06\nCurrent date: {{date:%Y-%m-%d}}\n\nReasoning: medium\n\n# Valid channels: analysis, commentary, final."
+        " Channel must be included for every message.<|end|>"
     )
     slots["system"] = text + "<|start|>developer<|message|># Instructions\n\n{{content}}<|end|>"
     slots["no_system"] = text
@@ -327,8 +327,15 @@ def _frames_thoughts(data: Data) -> None:
     data["empty_system"] = "keep"
     opened, closed, response = "<|open|>think<|sep|>", "<|close|>think<|sep|>", "<|open|>response<|sep|>"
     thinking.pop("default", None)
-    own["thinking_fields"] = {"preserve_thinking": None}
-    thinking |= {"history": "keep", "span": "between"}
+    own["thinking_fields"] = {"non_thinking_prefix": thinking["empty"], "preserve_thinking": None}
+    thinking |= {"history": "keep", "span": "between", "empty": ""}
+    thinking["system_mark"] = {"place": "first"}
+    said = (
+        '<|open|>message role="system" type="thinking-effort"<|sep|>`thinking_effort` guides on how much to think in '
+        "your thinking channel (not including the response channel), supported values include `low`, `medium`, `high`, and "
+        "`max`.\nNow the system is invoked with `thinking_effort={}`.<|close|>message<|sep|><|end_of_msg|>"
+    )
+    thinking["levels"] = _levels({name: said.format(name) for name in ("low", "high", "max")}, {}, count="always")
     thinking["frame"] = {
         "thought": [opened, closed + response, "<|close|>response<|sep|>"],
         "plain": [opened + closed + response, "<|close|>response<|sep|>"],
