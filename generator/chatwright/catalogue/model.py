@@ -109,8 +109,10 @@ class Levels:
 class Frame:
     """What is written around the parts of a reply.
 
-    ``thought`` stands in front of its thought, between thought and answer, and behind; ``plain`` in front of and behind
-    a reply without a thought. A reply that holds the text ``unless`` is framed already.
+    ``thought`` stands in front of its thought, between thought and answer, and behind: with the span ``between`` in
+    place of the words of the thought that it begins with, else in place of every such word (of the first one unless
+    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A reply that
+    holds the text ``unless`` is framed already.
     """
 
     thought: tuple[str, str, str]

@@ -169,9 +169,9 @@ def framed(text: str, frame: Frame, settings: Thinking) -> str:
             raise Unsupported("the thought of a reply does not end")
         return frame.thought[0] + thought + frame.thought[1] + rest + frame.thought[2]
     if settings.span == "to_last_end" and end in text:
-        thought, _, rest = text.rpartition(end)
-        front = frame.thought[0] + thought.removeprefix(start) if thought.startswith(start) else thought
-        return front + frame.thought[1] + rest + frame.thought[2]
+        if frame.thought[0] not in text:
+            text = text.replace(start, frame.thought[0])
+        return text.replace(end, frame.thought[1]) + frame.thought[2]
     return frame.plain[0] + text + frame.plain[1]
 
 

@@ -170,6 +170,8 @@ def _refuse(template: Template) -> None:
         raise Unsupported(f"the template's own code writes {template.undescribed}")
     if template.single_turn:
         raise Unsupported("LLaMA-Factory writes every turn of a conversation")
+    if Part("field", "content") not in slots.system:
+        raise Unsupported("the format leaves the system text out, and so would LLaMA-Factory the tools")
     if template.pair:
         raise Unsupported("LLaMA-Factory writes conversations, and the format has a query and a document")
     if template.learns != "all":
@@ -209,6 +211,7 @@ def _refuse(template: Template) -> None:
         own_way = way == ("", thinking.empty, "", "any", True)
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
         own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
+        own_way &= thinking.empty_unless == "holds"
         own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")

@@ -300,13 +300,18 @@ class _Writer:
         write(mark.on)
         self.do("end")
 
-    def _system(self, *, fused: bool = False) -> None:
-        """The system turn, or, ``fused``, the system text in front of the first user message."""
+    def _system(self, *, fused: bool = False, instead: Slot = ()) -> None:
+        """The system turn, or, ``fused``, the system text in front of the first user message.
+
+        ``instead`` stands there where the conversation has no system text.
+        """
         mark = self._mark()
         if mark and mark.place != "first":
-            self._by_mode(mark, lambda text: self._marked(mark, text, fused) if text else self._unmarked(fused=fused))
+            self._by_mode(
+                mark, lambda text: self._marked(mark, text, fused) if text else self._unmarked(fused, instead)
+            )
         else:
-            self._unmarked(fused=fused)
+            self._unmarked(fused, instead)
 
     def _marked(self, mark: SystemMark, text: str, fused: bool) -> None:
         """The same with a mark on thinking in the system text, which is there in any case."""
@@ -314,7 +319,7 @@ class _Writer:
         if not fused and template.system_placement != "turn":
             return
         slot = template.slots.system
-        if not template.slots.prefix and not (fused and split_content(template.slots.user)[0]):
+        if self._begins(fused):
             slot = without_bos(slot, self.bos)
         before = mark.place == "before"
 
@@ -334,7 +339,12 @@ class _Writer:
             cases += [("$given", alone)]
         self._choose([*cases, ("", filled(around(default)) if default else alone)])
 
-    def _unmarked(self, *, fused: bool = False) -> None:
+    def _begins(self, fused: bool) -> bool:
+        """Whether the system text begins the prompt."""
+        slots, behind = self.template.slots, fused and self.template.system_placement == "first_user"
+        return not slots.prefix and not (behind and split_content(slots.user)[0])
+
+    def _unmarked(self, fused: bool, instead: Slot) -> None:
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
         given_text = "$given" if template.empty_system == "keep" else "$.System"
@@ -342,16 +352,15 @@ class _Writer:
             refusal = go_literal("this template has no place for a system text")
             self.do(f"if {given_text}", f"call {refusal}", "end")
         slot, no_slot = slots.system, slots.no_system or ()
-        begins = not slots.prefix and not (fused and split_content(slots.user)[0])
-        if begins:
+        if self._begins(fused):
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
         given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
         default = template.default_system
         if default is not None:
             otherwise = self._fill(self._with_default(slot, default)) if turn else []
         else:
-            otherwise = [] if fused else self._fill(no_slot)
-        empty = [] if fused else self._fill(no_slot)
+            otherwise = self._fill(instead if fused else no_slot)
+        empty = self._fill(instead if fused else no_slot)
         cases: list[tuple[str, _Output]] = [(given_text, given)]
         if default is not None and template.empty_system == "omit":
             cases += [("not $given", otherwise), ("", empty)]
@@ -389,7 +398,14 @@ class _Writer:
         if begins_with_bos(before, self.bos) and not template.slots.prefix:
             self._bos_of_later_turns()
             before = without_bos(before, self.bos)
-        self.put(self._fill(before))
+        if template.system_placement == "first_user_head":
+            self.do("if $first")
+            self._system(fused=True, instead=before)
+            self.do("$first = false", "else")
+            self.put(self._fill(before))
+            self.do("end")
+        else:
+            self.put(self._fill(before))
         if template.system_placement == "first_user":
             self.do("if $first")
             self._system(fused=True)

@@ -270,7 +270,8 @@ def _thinking(template: Template) -> dict[str, Any]:
     usual = thinking.span == "to_last_end" and thinking.history_trim == "both"
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
-    if not in_class and (thinking.empty_on != thinking.empty or thinking.empty_in != "learned" or thinking.rewrite):
+    usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
+    if not in_class and (not usual or thinking.rewrite):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
     if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):
         raise Unsupported("ms-swift writes what a reply or a system text says of thinking by a class only")

@@ -260,7 +260,7 @@ def _empty_in_last(data: Data) -> None:
 
 def _frames_response(data: Data) -> None:
     data["thinking"]["frame"] = {
-        "thought": ["<think>", "</think>\n\n<response>\n", "\n</response>"],
+        "thought": ["<think>\n", "</think>\n\n<response>\n", "\n</response>"],
         "plain": ["<response>\n", "\n</response>\n"],
         "unless": "<response>",
     }
@@ -271,8 +271,8 @@ def _channels(data: Data) -> None:
     slots, own = data["slots"], _own(data)
     text = (
         "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\nKnowledge cutoff: "
-        "2024-06\nCurrent date: {{date:%Y-%m-%d}}\n\nReasoning: medium\n\n# Valid channels: analysis, commentary, final."
-        " Channel must be included for every message.<|end|>"
+        "2024-06\nCurrent date: {{date:%Y-%m-%d}}\n\nReasoning: medium\n\n# Valid channels: analysis, commentary, "
+        "final. Channel must be included for every message.<|end|>"
     )
     slots["system"] = text + "<|start|>developer<|message|># Instructions\n\n{{content}}<|end|>"
     slots["no_system"] = text
@@ -332,8 +332,8 @@ def _frames_thoughts(data: Data) -> None:
     thinking["system_mark"] = {"place": "first"}
     said = (
         '<|open|>message role="system" type="thinking-effort"<|sep|>`thinking_effort` guides on how much to think in '
-        "your thinking channel (not including the response channel), supported values include `low`, `medium`, `high`, and "
-        "`max`.\nNow the system is invoked with `thinking_effort={}`.<|close|>message<|sep|><|end_of_msg|>"
+        "your thinking channel (not including the response channel), supported values include `low`, `medium`, `high`, "
+        "and `max`.\nNow the system is invoked with `thinking_effort={}`.<|close|>message<|sep|><|end_of_msg|>"
     )
     thinking["levels"] = _levels({name: said.format(name) for name in ("low", "high", "max")}, {}, count="always")
     thinking["frame"] = {
