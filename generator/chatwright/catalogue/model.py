@@ -132,9 +132,10 @@ class Thinking:
     ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no
     trained reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which
     replies may get it: those that are learned and those of a history that is kept, or the last reply, or all whose
-    thoughts are not dropped; ``empty_unless`` which reply has a thought: one that begins with the first word, or
-    one that holds a word. ``rewrite`` says that a reply with a thought is put together anew, the thought trimmed.
-    ``answer`` are words around the part of an earlier reply that alone is kept where thoughts are dropped.
+    thoughts are not dropped; ``empty_unless`` which reply has a thought: one that begins with the first word or
+    with an empty thought, or one that holds a word. ``rewrite`` says that a reply with a thought is put together
+    anew, the thought trimmed. ``answer`` are words around the part of an earlier reply that alone is kept where
+    thoughts are dropped.
     """
 
     words: tuple[str, str]

@@ -176,9 +176,11 @@ def framed(text: str, frame: Frame, settings: Thinking) -> str:
 
 
 def has_thought(text: str, settings: Thinking) -> bool:
-    """Whether a reply brings its own thought: it begins with the first word, or it holds one of them."""
+    """Whether a reply brings its own thought: it begins with the first word or an empty thought, or it holds a word."""
     start, end = (word.strip() for word in settings.words)
-    return text.startswith(start) if settings.empty_unless == "begins" else start in text or end in text
+    if settings.empty_unless == "begins":
+        return text.startswith((start, settings.empty or start))
+    return start in text or end in text
 
 
 def trim(text: str, how: Trim) -> str:

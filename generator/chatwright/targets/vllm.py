@@ -53,6 +53,8 @@ class _Writer:
 
     def text(self) -> str:
         template, slots = self.template, self.template.slots
+        if template.pair:
+            self.put("set add_generation_prompt = true")
         if template.thinking:
             self._thinking_head()
         self.put("set state = namespace(previous='', round=-1, fused='')")
@@ -109,7 +111,7 @@ class _Writer:
         self.put("endif")
         self.put("set state.previous = message.role")
         self.put("endfor")
-        self.put("if true" if template.pair else "if add_generation_prompt")
+        self.put("if add_generation_prompt")
         self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
@@ -283,7 +285,10 @@ class _Writer:
             start, end = (word.strip() for word in thinking.words)
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
             if thinking.empty_unless == "begins":
-                absent = f"text[:{len(start)}] != {literal(start)}"
+                begins = [word for word in (start, thinking.empty) if word]
+                if thinking.empty.startswith(start):
+                    begins = begins[:1]
+                absent = " and ".join(f"text[:{len(word)}] != {literal(word)}" for word in begins)
             if thinking.empty_after == "user":
                 absent = f"state.previous == 'user' and {absent}"
             if thinking.empty_in != "learned":

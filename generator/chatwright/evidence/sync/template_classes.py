@@ -21,7 +21,7 @@ _UNDESCRIBED = {
     "Mistral2512ThinkingTemplate": "the default system text of the model's SYSTEM_PROMPT.txt",
     "OmniJevTemplate": "a decision in place of a reply",
     "Qwen3TTSTemplate": "speech in place of a reply",
-    "SeedTemplate": "a thinking budget in the system text, and that of a thought by its number of tokens",
+    "SeedTemplate": "a thinking budget, counted in the tokens of earlier thoughts",
 }
 
 
