@@ -420,7 +420,7 @@ class _Writer:
         self.put(f"if {start} in text and {end} in text")
         self.put(f"set rest = text.split({end})[1:]|join({end})")
         thought = f"(text.split({end})|first).split({start})|last|trim"
-        self.put(f"set text = {before} ~ ({thought}) ~ {after} ~ rest.lstrip('\n')")
+        self.put(f"set text = {before} ~ ({thought}) ~ {after} ~ {self._trimmed('rest', 'leading_newlines')}")
         self.put("endif")
 
     def _frame(self, frame: Frame, thinking: Thinking) -> None:
