@@ -410,6 +410,7 @@ def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collecti
 def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:
     from .meaning.render import Kind, render
 
+    levels = template.thinking.levels if template.thinking else None
     for kind in Kind:
         messages = scenario.asked if kind is Kind.PROMPT else scenario.messages
         try:
@@ -419,6 +420,7 @@ def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Seque
                 scenario.tools,
                 kind=kind,
                 thinking=scenario.thinking,
+                level=scenario.variables.get(levels.variable) if levels else None,
                 preserve_thinking=scenario.preserve_thinking,
             )
             yield kind, pieces
@@ -485,6 +487,8 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     rows.append(("  default system", "-" if data["default_system"] is None else _visible(data["default_system"])))
     rows.append(("  tool format", data["tool_format"] or "-"))
     rows.append(("  thinking", "yes" if data["thinking"] else "no"))
+    if "levels" in data:
+        rows.append((f"  {data['levels']['variable']}", " ".join(data["levels"]["names"])))
     _echo_table(rows)
     click.echo("slots")
     slots = {

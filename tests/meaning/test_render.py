@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chatwright.catalogue.built_ins import built_ins
+from chatwright.catalogue.model import Level, Levels, Thinking
 from chatwright.errors import Unsupported
 from chatwright.evidence.checks.bench import attempt
 from chatwright.evidence.checks.reference import reference_runs
-from chatwright.meaning.render import Kind, remove_thoughts, render, to_text, trim
+from chatwright.meaning.render import (
+    Kind,
+    Mode,
+    framed,
+    only_answer,
+    remove_thoughts,
+    render,
+    thinking_mode,
+    to_text,
+    trim,
+)
 from tests.support import FRAMEWORKS, catalogue, failures, scenarios, vectors
 
 
@@ -60,6 +73,87 @@ def test_trims() -> None:
     assert trim("\n a \n", "newlines") == " a "
     assert trim("\n a \n", "leading_newlines") == " a \n"
     assert trim("\n a \n", "both") == "a"
+
+
+LEVELS = Levels(
+    variable="effort",
+    default_on="high",
+    default_off=None,
+    unknown="refuse",
+    count="on",
+    names={"high": Level(None, "h", None), "low": Level(True, "l", None), "none": Level(False, "n", None)},
+)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "level", "on", "counts"),
+    [
+        (None, None, True, "high"),
+        (False, None, False, None),
+        (True, "low", True, "low"),
+        (False, "low", True, "low"),  # a level that turns thinking on
+        (True, "none", False, "none"),  # and one that turns it off, which counts
+        (False, "high", False, None),  # one that leaves it open counts only while thinking is on
+    ],
+)
+def test_levels_of_thinking(thinking: bool | None, level: str | None, on: bool, counts: str | None) -> None:
+    settings = thinking_with(LEVELS)
+    assert thinking_mode(settings, thinking, level) == Mode(on, None if counts is None else LEVELS.names[counts])
+
+
+def test_a_level_that_always_counts() -> None:
+    always = replace(LEVELS, count="always")
+    assert thinking_mode(thinking_with(always), False, "high") == Mode(False, LEVELS.names["high"])
+
+
+def test_unknown_levels_are_refused_or_passed_over() -> None:
+    with pytest.raises(Unsupported, match="no level of thinking 'max'"):
+        thinking_mode(thinking_with(LEVELS), True, "max")
+    ignoring = replace(LEVELS, unknown="ignore")
+    assert thinking_mode(thinking_with(ignoring), True, "max") == Mode(True, LEVELS.names["high"])
+    open_ones = replace(LEVELS, names={"high": LEVELS.names["high"]})
+    assert thinking_mode(thinking_with(open_ones), False, "max") == Mode(False), "no level counts, so none is asked for"
+
+
+def thinking_with(levels: Levels) -> Thinking:
+    settings = catalogue().templates["qwen3"].thinking
+    assert settings is not None
+    return replace(settings, levels=levels)
+
+
+def test_a_thought_that_does_not_end_has_no_frame() -> None:
+    settings = catalogue().templates["kimi_k3"].thinking
+    assert settings is not None
+    assert settings.frame is not None
+    with pytest.raises(Unsupported, match="does not end"):
+        framed("<think>a", settings.frame, settings)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        (["q"], "wants a query and a document"),
+        ([], "wants a query and a document"),
+        (["q", [{"function": {"name": "f", "arguments": {}}}]], "without calls of tools"),
+    ],
+)
+def test_a_pair_has_two_texts(messages: list[Any], reason: str) -> None:
+    written = [
+        (
+            {"role": role, "content": None, "tool_calls": said}
+            if isinstance(said, list)
+            else {"role": role, "content": said}
+        )
+        for role, said in zip(("user", "assistant"), messages, strict=False)
+    ]
+    with pytest.raises(Unsupported, match=reason):
+        render(catalogue().templates["qwen3_reranker"], written)
+
+
+def test_only_the_answer_of_a_reply() -> None:
+    assert only_answer("<t>x</t><a>y</a>\n", ("<a>", "</a>")) == "y"
+    assert only_answer("<a>x</a> <a>y", ("<a>", "</a>")) == "y"
+    assert only_answer("y</a>z", ("<a>", "</a>")) == "y</a>z"
 
 
 USER, REPLY = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}

@@ -32,6 +32,9 @@ TEXT = st.sampled_from(
 )
 WORDS = st.sampled_from(["q", "", " padded \n", "\n\nx", "<t>", "</t>", "a<t>b</t>c", "{{content}}", "世界 \\n '\""])
 TRIM = st.sampled_from(["none", "newlines", "leading_newlines", "both"])
+TEXT_ALONE = TEXT.filter(lambda text: "{" not in text)
+MARKS = st.sampled_from(["", "think: \\n '", "世\n"])
+LEVELS = ["high", "l'w", "other"]  # the last one is no level of any template
 
 
 # What only the tokenizer knows: a file that must name it is refused, whatever the conversation.
@@ -67,21 +70,61 @@ def slots(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def levels(draw: st.DrawFn) -> dict[str, Any]:
+    """Levels of thinking; some decide about thinking, some have a mark or an end of the prompt."""
+    level = st.fixed_dictionaries(
+        {}, optional={"thinking": st.booleans(), "mark": MARKS, "prompt": st.sampled_from(["", "<p>"])}
+    )
+    found = {
+        "names": {name: draw(level) for name in LEVELS[:2]},
+        "default": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(("on", "off"), st.sampled_from(LEVELS[:2])))),
+        "unknown": draw(st.sampled_from(["refuse", "ignore"])),
+        "count": draw(st.sampled_from(["on", "always"])),
+    }
+    return found | ({"variable": "mode"} if draw(st.booleans()) else {})
+
+
+@st.composite
 def templates(draw: st.DrawFn) -> dict[str, Any]:
     """The settings of a template."""
     found: dict[str, Any] = {
         "slots": draw(slots()),
-        "result_separator": draw(TEXT.filter(lambda text: "{" not in text)),
+        "result_separator": draw(TEXT_ALONE),
     }
     choices: dict[str, st.SearchStrategy[Any]] = {
         "default_system": st.sampled_from(["q", "", " padded \n", "{{text:{{content}}}}", "It is {{date:%Y-%m-%d}}."]),
         "empty_system": st.sampled_from(["default", "omit", "keep"]),
-        "system_placement": st.sampled_from(["turn", "first_user", "last_user", "none"]),
+        "system_placement": st.sampled_from(["turn", "first_user", "first_user_head", "last_user", "none"]),
         "single_turn": st.booleans(),
+        "learns": st.sampled_from(["all", "last"]),
+        "last_message_end": st.sampled_from(["q", "<x>", "\n"]),
+        "pair": st.just({"text": "{{instruction}}: {{query}}\n{{document}}", "instruction": "Judge"}),
         "tool_format": st.sampled_from(["qwen", "glm4", "default"]),
         "trim": st.fixed_dictionaries(dict.fromkeys(("system", "user", "assistant", "observation"), TRIM)),
         "thinking": st.fixed_dictionaries(
-            {
+            optional={
+                "empty_on": st.sampled_from(["", "<t>\n</t>"]),
+                "empty_in": st.sampled_from(["learned", "last", "all"]),
+                "empty_unless": st.sampled_from(["begins", "holds"]),
+                "rewrite": st.booleans(),
+                "answer": st.just(["<t>", "</t>"]),
+                "frame": st.fixed_dictionaries(
+                    {"thought": st.just(["<T>", "</t>{", "}"]), "plain": st.sampled_from([["{", "}\n"], ["", ""]])},
+                    optional={"unless": st.sampled_from(["x", "<t>"])},
+                ),
+                "system_mark": st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "on": MARKS,
+                        "off": MARKS,
+                        "place": st.sampled_from(["before", "behind", "first"]),
+                        "separator": TEXT_ALONE,
+                        "unless": st.sampled_from([["q"], ["padded", "世界"]]),
+                    },
+                ),
+                "levels": levels(),
+            },
+            mapping={
                 "words": st.just(["<t>", "</t>"]),
                 "switch": st.sampled_from(["enable_thinking", "thinking"]),
                 "default": st.booleans(),
@@ -94,12 +137,15 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "empty": st.sampled_from(["", "<t></t>"]),
                 "empty_after": st.sampled_from(["any", "user"]),
                 "empty_trained": st.sampled_from(["switched", "always"]),
-            }
+            },
         ),
     }
+    rare = ("pair", "last_message_end")
+    choices = {key: choice for key, choice in choices.items() if key not in rare or draw(st.integers(0, 4)) == 0}
     found |= {key: draw(choice) for key, choice in choices.items() if draw(st.booleans())}
     if found.get("system_placement") == "none":
-        found.pop("default_system", None)  # the cross-checks refuse a default text without a place
+        found.pop("default_system", None)  # the cross-checks refuse a default text, or a mark, without a place
+        found.get("thinking", {}).pop("system_mark", None)
     return found
 
 
@@ -141,12 +187,20 @@ def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
 
 
 @settings(max_examples=300, deadline=None)
-@given(templates(), conversations(), st.sampled_from(list(Kind)), st.sampled_from([None, True, False]), st.booleans())
+@given(
+    templates(),
+    conversations(),
+    st.sampled_from(list(Kind)),
+    st.sampled_from([None, True, False]),
+    st.sampled_from([None, *LEVELS]),
+    st.booleans(),
+)
 def test_jinja_writes_what_the_renderer_means(
     data: dict[str, Any],
     conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
     kind: Kind,
     thinking: bool | None,
+    level: str | None,
     preserve: bool,
 ) -> None:
     (template,) = spec_of(data).templates
@@ -164,9 +218,18 @@ def test_jinja_writes_what_the_renderer_means(
     }
     if thinking is not None and template.thinking:
         given_variables[template.thinking.switch] = thinking
+    if level is not None and template.thinking and template.thinking.levels:
+        given_variables[template.thinking.levels.variable] = level
     try:
         pieces = render(
-            template, messages, tools, kind=kind, thinking=thinking, preserve_thinking=preserve, today=TODAY
+            template,
+            messages,
+            tools,
+            kind=kind,
+            thinking=thinking,
+            level=level,
+            preserve_thinking=preserve,
+            today=TODAY,
         )
         expected = to_text(pieces, bos="<BOS>", eos="<EOS>")
     except Unsupported:

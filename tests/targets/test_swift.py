@@ -108,6 +108,34 @@ def test_system_text_in_the_first_user_turn_moves_the_head_of_the_turn() -> None
     }
 
 
+def test_system_text_in_place_of_the_head_of_the_first_user_turn() -> None:
+    arguments = swift.template_arguments(
+        template(
+            slots={
+                "prefix": "<b>",
+                "system": "<s>{{text:{{system}}}}</s>",
+                "no_system": "<n>",
+                "user": "<u>{{content}}</u>",
+                "assistant": {"body": "{{content}}</a>"},
+            },
+            system_placement="first_user_head",
+        )
+    )
+    assert arguments["prefix"] == ["<b><n><u>"]
+    assert arguments["system_prefix"] == ["<b><s>{{system}}</s>"]
+    assert arguments["prompt"] == ["{{QUERY}}</u>"]
+    assert arguments["chat_sep"] == ["</a><u>"]
+
+
+def test_a_class_may_do_otherwise_than_its_fields_say() -> None:
+    fields = {"thinking_prefix": "<think>", "preserve_thinking": None}
+    own = {"template_class": "a.B", "thinking_fields": fields}
+    thinking = {**THINKING, "history": "keep", "when_on": "x"}
+    arguments = swift.template_arguments(template(thinking=thinking, targets={"swift": own}))
+    assert arguments["thinking_prefix"] == "<think>"
+    assert "preserve_thinking" not in arguments
+
+
 def test_a_round_number_and_a_token_by_its_text() -> None:
     slots = {"user": "{{token:<u>}}Round {{idx}}: {{content}}", "assistant": {"body": "{{content}}\n"}}
     assert swift.template_arguments(template(slots=slots))["prompt"] == ["<u>Round {{ROUND0}}: {{QUERY}}"]
@@ -201,10 +229,21 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("opens a learned reply", {"thinking": {**THINKING, "empty": ""}}),
     ("thinking off by default", {"thinking": {**THINKING, "default": True}}),
     ("thinking on by default", {"thinking": {**THINKING, "when_off": "", "empty": ""}}),
+    ("one empty thought", {"thinking": {**THINKING, "empty_on": ""}}),
+    ("one empty thought", {"thinking": {**THINKING, "empty_in": "all"}}),
+    ("one empty thought", {"thinking": {**THINKING, "empty_unless": "holds"}}),
+    ("thoughts as they stand", {"thinking": {**THINKING, "rewrite": True}}),
+    ("by a class only", {"thinking": {**THINKING, "answer": ["<a>", "</a>"]}}),
+    ("by a class only", {"thinking": {**THINKING, "frame": {"thought": ["", "", ""], "plain": ["", ""]}}}),
+    ("by a class only", {"thinking": {**THINKING, "system_mark": {"on": "think"}}}),
+    ("by a class only", {"thinking": {**THINKING, "levels": {"names": {"high": {}}}}}),
+    ("by a class only", {"pair": {"text": "{{query}}{{document}}"}}),
+    ("by a class only", {"last_message_end": "<e>"}),
+    ("learns every reply", {"learns": "last"}),
 ]
 
 
-@pytest.mark.parametrize(("reason", "changes"), REFUSED, ids=[reason for reason, _ in REFUSED])
+@pytest.mark.parametrize(("reason", "changes"), REFUSED)
 def test_refuses_what_ms_swift_cannot_say(reason: str, changes: Mapping[str, Any]) -> None:
     with pytest.raises(Unsupported, match=reason):
         swift.template_arguments(template(**changes))

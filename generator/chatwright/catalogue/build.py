@@ -12,7 +12,22 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import Location
-from .model import Checkpoint, MMPlugin, ModelGroup, ModelType, Override, Slots, Spec, Template, Thinking
+from .model import (
+    Checkpoint,
+    Frame,
+    Level,
+    Levels,
+    MMPlugin,
+    ModelGroup,
+    ModelType,
+    Override,
+    Pair,
+    Slots,
+    Spec,
+    SystemMark,
+    Template,
+    Thinking,
+)
 from .schema import load_schema
 from .slots import parse_slot
 
@@ -118,6 +133,9 @@ def _template(
         thinking=_thinking(data.get("thinking")),
         mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
         single_turn=data.get("single_turn", False),
+        learns=data.get("learns", _default("template", "learns")),
+        last_message_end=data.get("last_message_end"),
+        pair=_pair(data.get("pair")),
         undescribed=data.get("undescribed"),
         evidence=_frozen(data.get("evidence", {})),
         targets=_frozen(data.get("targets", {})),
@@ -149,11 +167,16 @@ def _slots(data: Mapping[str, Any]) -> Slots:
     )
 
 
+def _pair(data: Mapping[str, Any] | None) -> Pair | None:
+    return None if data is None else Pair(parse_slot(data["text"]), data.get("instruction", ""))
+
+
 def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
     if data is None:
         return None
     get: Callable[[str], Any] = lambda key: data.get(key, _default("template", "thinking", key))  # noqa: E731
     words = tuple(get("words"))
+    empty = data.get("empty", "".join(words))
     return Thinking(
         words=(words[0], words[1]),
         switch=get("switch"),
@@ -164,9 +187,51 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),
-        empty=data.get("empty", "".join(words)),
+        empty=empty,
+        empty_on=data.get("empty_on", empty),
+        empty_in=get("empty_in"),
+        empty_unless=data.get("empty_unless", "begins" if get("span") == "to_last_end" else "holds"),
         empty_after=get("empty_after"),
         empty_trained=get("empty_trained"),
+        rewrite=get("rewrite"),
+        answer=(answer[0], answer[1]) if (answer := data.get("answer")) else None,
+        frame=_frame(data.get("frame")),
+        system_mark=_system_mark(data.get("system_mark")),
+        levels=_levels(data.get("levels")),
+    )
+
+
+def _frame(data: Mapping[str, Any] | None) -> Frame | None:
+    if data is None:
+        return None
+    start, between, end = data["thought"]
+    head, tail = data["plain"]
+    return Frame((start, between, end), (head, tail), data.get("unless"))
+
+
+def _system_mark(data: Mapping[str, Any] | None) -> SystemMark | None:
+    if data is None:
+        return None
+    get: Callable[[str], Any] = lambda key: data.get(key, _default("system_mark", key))  # noqa: E731
+    return SystemMark(get("on"), get("off"), get("place"), get("separator"), tuple(data.get("unless", ())))
+
+
+def _levels(data: Mapping[str, Any] | None) -> Levels | None:
+    if data is None:
+        return None
+    default = data.get("default", {})
+    return Levels(
+        variable=data.get("variable", _default("levels", "variable")),
+        default_on=default.get("on"),
+        default_off=default.get("off"),
+        unknown=data.get("unknown", _default("levels", "unknown")),
+        count=data.get("count", _default("levels", "count")),
+        names=_frozen(
+            {
+                name: Level(level.get("thinking"), level.get("mark"), level.get("prompt"))
+                for name, level in data["names"].items()
+            }
+        ),
     )
 
 

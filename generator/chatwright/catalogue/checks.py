@@ -29,7 +29,9 @@ DATE_DIRECTIVES = "aAbBdjmyY%"  # of strftime: those that belong to a date and m
 _ANY = object()  # any key of a mapping, or any item of a list
 _DATED = (("default_system",),)  # texts in which only today's date can stand
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
-_UNCLOSED = re.compile(r"(\{\{(?:content|idx|round|bos_token|eos_token|token:|id:|attribute:|date:|text:))[^{}]*")
+_UNCLOSED = re.compile(
+    r"(\{\{(?:content|idx|round|bos_token|eos_token|query|document|instruction|token:|id:|attribute:|date:|text:))[^{}]*"
+)
 _WRITTEN = {
     "token": "{{token:<|user|>}}",
     "id": "{{id:195}}",
@@ -42,10 +44,11 @@ TAKEN = re.compile(
     "messages|tools|documents|add_generation_prompt|bos_token|eos_token|preserve_thinking|raise_exception|strftime_now|"
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
-    "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value"
+    "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
+    "level|mark|drops|instruction|query|document"
 )
 _PLACEHOLDERS = (
-    *("content", "idx", "round", "bos_token", "eos_token"),
+    *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
     *("token:TEXT", "id:NUMBER", "attribute:NAME", "date:FORMAT"),
     "text:{{NAME}}",
 )
@@ -98,6 +101,8 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_dated_texts(source)
         problems += _check_switch(source)
         problems += _check_placement(source)
+        problems += _check_levels(source)
+        problems += _check_pair(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -199,8 +204,15 @@ _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
     ("result_separator",),
     ("stop_words", _ANY),
     ("thinking", "words", _ANY),
-    *(("thinking", key) for key in ("when_on", "when_off", "when_dropped", "empty")),
+    *(("thinking", key) for key in ("when_on", "when_off", "when_dropped", "empty", "empty_on")),
+    *(("thinking", key, _ANY) for key in ("answer",)),
+    *(("thinking", "frame", *keys) for keys in (("thought", _ANY), ("plain", _ANY), ("unless",))),
+    *(("thinking", "system_mark", *keys) for keys in (("on",), ("off",), ("separator",), ("unless", _ANY))),
+    *(("thinking", "levels", "names", _ANY, key) for key in ("mark", "prompt")),
+    ("last_message_end",),
+    ("pair", "instruction"),
 )
+_PAIR_FIELDS = ("query", "document", "instruction")
 
 
 def _check_slots(source: Source) -> Iterator[Problem]:
@@ -220,6 +232,8 @@ def _check_slot(found: Found, slot: tuple[str, ...], texts: list[Found]) -> Iter
             contents += part == Part("field", "content")
             if part == Part("field", "content") and slot in _FIXED_SLOTS:
                 yield text.on_value(f"{{{{content}}}} cannot stand in {name}, which has no content; {_home(slot)}")
+            elif part.kind == "field" and part.value in _PAIR_FIELDS:
+                yield text.on_value(f"{{{{{part.value}}}}} cannot stand in {name}; it belongs in the text of a 'pair'")
             elif part.kind == "field" and part.value != "content" and slot not in _NUMBERED:
                 yield text.on_value(
                     f"{{{{{part.value}}}}} cannot stand in {name}; only user and observation turns are numbered"
@@ -229,7 +243,8 @@ def _check_slot(found: Found, slot: tuple[str, ...], texts: list[Found]) -> Iter
         for unknown in _unknown_placeholders(text.value):
             misspelt = True
             yield text.on_value(unknown)
-    if slot in _CONTENT_SLOTS and contents != 1 and not (misspelt and not contents):
+    lost = slot == ("system",) and any("{{text:" in text.value for text in texts)  # a mistake of the format's, kept
+    if slot in _CONTENT_SLOTS and contents != 1 and not ((misspelt or lost) and not contents):
         if contents:
             yield found.on_value(f"{{{{content}}}} stands {contents} times in {name}; it must stand there once")
         else:
@@ -282,11 +297,52 @@ def _wrong_date(form: str) -> str | None:
 
 
 def _check_switch(source: Source) -> Iterator[Problem]:
-    for found in _find(source, "templates", _ANY, "thinking", "switch"):
-        if _is_text(found) and (iskeyword(found.value) or TAKEN.fullmatch(found.value)):
-            yield found.on_value(
-                f"{quote(found.value)} has a meaning of its own in chat templates; name another variable"
-            )
+    for name in (("switch",), ("levels", "variable")):
+        for found in _find(source, "templates", _ANY, "thinking", *name):
+            if _is_text(found) and (iskeyword(found.value) or TAKEN.fullmatch(found.value)):
+                yield found.on_value(
+                    f"{quote(found.value)} has a meaning of its own in chat templates; name another variable"
+                )
+
+
+def _check_levels(source: Source) -> Iterator[Problem]:
+    for thinking in _find(source, "templates", _ANY, "thinking"):
+        for levels in _item(thinking, "levels"):
+            names = [str(found.path[-1]) for found in _find(source, *levels.path, "names", _ANY)]
+            for found in _find(source, *levels.path, "default", _ANY):
+                if _is_text(found) and names and found.value not in names:
+                    yield found.on_value(f"unknown level {quote(found.value)} {suggest(found.value, names)}")
+            for found in _find(source, *levels.path, "variable"):
+                switches = [other.value for other in _item(thinking, "switch")] or ["enable_thinking"]
+                if found.value in switches:
+                    yield found.on_value(f"{quote(str(found.value))} turns thinking on and off; name another variable")
+            if not list(_item(thinking, "system_mark")):
+                for found in _find(source, *levels.path, "names", _ANY, "mark"):
+                    yield found.on_key("this mark has no place; say with 'system_mark' where it stands")
+    for template in _find(source, "templates", _ANY):
+        for found in _find(source, *template.path, "thinking", "system_mark"):
+            for placement in _find(source, *template.path, "system_placement"):
+                if placement.value == "none" and {"place": "before", **_mapping(found)}["place"] != "first":
+                    yield found.on_key("the template has no place for a system text, so it has none for a mark in it")
+
+
+def _check_pair(source: Source) -> Iterator[Problem]:
+    for found in _find(source, "templates", _ANY, "pair", "text"):
+        if not _is_text(found):
+            continue
+        parts = parse_slot(found.value)
+        for part in parts:
+            if part.kind not in ("text", "field") or (part.kind == "field" and part.value not in _PAIR_FIELDS):
+                what = quote(str(write_slot((part,))))
+                yield found.on_value(f"{what} cannot stand in the text of a pair; the user's slot stands around it")
+        for name in ("query", "document"):
+            count = parts.count(Part("field", name))
+            if count != 1:
+                yield found.on_value(
+                    f"{{{{{name}}}}} stands {count} times in the text of a pair; it must stand there once"
+                )
+        for unknown in _unknown_placeholders(found.value):
+            yield found.on_value(unknown)
 
 
 def _check_placement(source: Source) -> Iterator[Problem]:
@@ -294,6 +350,9 @@ def _check_placement(source: Source) -> Iterator[Problem]:
         base = [found for extends in _item(template, "extends") for found in _find(source, "templates", extends.value)]
         own = [found for key in ("system_placement", "default_system") for found in _item(template, key)]
         settings = {str(found.path[-1]): found.value for part in (*base, template) for found in _items(part)}
+        for found in _find(source, *template.path, "slots", "system"):
+            if "tool_format" in settings and _is_text(found) and "{{content}}" not in found.value:
+                yield found.on_value("tools are described in the system text, and this slot leaves it out")
         if own and settings.get("system_placement") == "none" and "default_system" in settings:
             yield own[0].on_value("the template has a default system text, so it must have a place for it")
 
@@ -443,6 +502,10 @@ def _item(found: Found, key: str | int) -> Iterator[Found]:
     list_has_it = isinstance(found.value, list) and isinstance(key, int) and key < len(found.value)
     if mapping_has_it or list_has_it:
         yield Found(found.document, (*found.path, key), found.value[key])
+
+
+def _mapping(found: Found) -> Mapping[str, Any]:
+    return found.value if isinstance(found.value, dict) else {}
 
 
 def _is_text(found: Found) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..errors import Location
 
 PartKind = Literal["text", "field", "token", "id", "attribute", "bos", "eos", "date", "break"]
-SystemPlacement = Literal["turn", "first_user", "last_user", "none"]
+SystemPlacement = Literal["turn", "first_user", "first_user_head", "last_user", "none"]
 EmptySystem = Literal["default", "omit", "keep"]
 HistoryPolicy = Literal["keep", "drop", "switched", "remove"]
 Trim = Literal["none", "newlines", "leading_newlines", "both"]
@@ -20,10 +20,11 @@ Trim = Literal["none", "newlines", "leading_newlines", "both"]
 class Part:
     """One part of a slot.
 
-    ``text``: literal text. ``field``: a placeholder filled per turn (``content``, ``idx``, ``round``). ``token``: text
-    encoded as one token. ``id``: the token with that id. ``attribute``: the token in the tokenizer's attribute of that
-    name. ``bos``/``eos``: the tokenizer's own token, nothing where it has none. ``date``: today's date in the strftime
-    format ``value``, at the time of use. ``break``: what stands before and after it is tokenized apart.
+    ``text``: literal text. ``field``: a placeholder filled per turn (``content``, ``idx``, ``round``; of a pair
+    ``query``, ``document``, ``instruction``). ``token``: text encoded as one token. ``id``: the token with that id.
+    ``attribute``: the token in the tokenizer's attribute of that name. ``bos``/``eos``: the tokenizer's own token,
+    nothing where it has none. ``date``: today's date in the strftime format ``value``, at the time of use.
+    ``break``: what stands before and after it is tokenized apart.
     """
 
     kind: PartKind
@@ -54,16 +55,87 @@ class Slots:
 
 
 @dataclass(frozen=True)
+class SystemMark:
+    """What the system text says about thinking.
+
+    ``on`` and ``off`` are the mark in each mode, unless a level has its own; an empty one is none. It stands before or
+    behind the system text, with ``separator`` between two that are not empty, or ``first``, in front of the prefix. A
+    system text that holds one of the ``unless`` texts is left as it is.
+    """
+
+    on: str
+    off: str
+    place: Literal["before", "behind", "first"]
+    separator: str
+    unless: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of thinking.
+
+    ``thinking`` is what it turns thinking to, None where it leaves that open.
+    ``mark`` and ``prompt``, where given, replace the system mark and what the generation prompt ends with.
+    """
+
+    thinking: bool | None
+    mark: str | None
+    prompt: str | None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of thinking by name, and the variable that a request names one in.
+
+    ``default_on`` and ``default_off`` are the levels of a request that names none, with thinking on and off; None: no
+    level. A name that is ``unknown`` is refused, or ignored as if none were given. ``count`` says when a level counts
+    that leaves thinking open.
+    """
+
+    variable: str
+    default_on: str | None
+    default_off: str | None
+    unknown: Literal["refuse", "ignore"]
+    count: Literal["on", "always"]
+    names: Mapping[str, Level]
+
+    @property
+    def decide(self) -> bool:
+        """Whether any level counts while thinking is off."""
+        return self.count == "always" or any(level.thinking is not None for level in self.names.values())
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is written around the parts of a reply.
+
+    ``thought`` stands in front of its thought, between thought and answer, and behind: with the span ``between`` in
+    place of the words of the thought that it begins with, else in place of every such word (of the first one unless
+    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A reply that
+    holds the text ``unless`` is framed already.
+    """
+
+    thought: tuple[str, str, str]
+    plain: tuple[str, str]
+    unless: str | None
+
+
+@dataclass(frozen=True)
 class Thinking:
     """How a template writes thoughts.
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
-    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
-    thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
+    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of
+    the thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
     remaining text is trimmed, and ``when_dropped`` what is then put in front of it. ``empty`` is put in front of a
     trained reply without a thought, after a message of any role or of the user only (``empty_after``);
-    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no trained
-    reply keeps its thought).
+    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no
+    trained reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which
+    replies may get it: those that are learned and those of a history that is kept, or the last reply, or all whose
+    thoughts are not dropped; ``empty_unless`` which reply has a thought: one that begins with the first word or
+    with an empty thought, or one that holds a word. ``rewrite`` says that a reply with a thought is put together
+    anew, the thought trimmed. ``answer`` are words around the part of an earlier reply that alone is kept where
+    thoughts are dropped.
     """
 
     words: tuple[str, str]
@@ -76,8 +148,28 @@ class Thinking:
     history_trim: Trim
     when_dropped: str
     empty: str
+    empty_on: str
+    empty_in: Literal["learned", "last", "all"]
+    empty_unless: Literal["begins", "holds"]
     empty_after: Literal["any", "user"]
     empty_trained: Literal["switched", "always"]
+    rewrite: bool
+    answer: tuple[str, str] | None
+    frame: Frame | None
+    system_mark: SystemMark | None
+    levels: Levels | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A format for a query and a document: the first two messages make one user text, and nothing else is written.
+
+    ``text`` holds the fields ``query``, ``document`` and ``instruction``, which is the system text, or the default one
+    here where there is none; the system turn always has the template's default system text.
+    """
+
+    text: Slot
+    instruction: str
 
 
 @dataclass(frozen=True)
@@ -110,6 +202,9 @@ class Template:
     thinking: Thinking | None
     mm_plugin: MMPlugin | None
     single_turn: bool  # of a longer conversation only the last round is written
+    learns: Literal["all", "last"]  # the replies that a training text teaches
+    last_message_end: str | None  # stands behind the text of the last message, unless a message holds it
+    pair: Pair | None
     undescribed: str | None  # what the slots do not say of the text, in words; None: nothing
     evidence: Mapping[str, str]
     targets: Mapping[str, Mapping[str, Any]]

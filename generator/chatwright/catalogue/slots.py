@@ -3,8 +3,9 @@
 ``{{content}}`` the text of the turn, ``{{idx}}`` the number of the round from 0 and ``{{round}}`` from 1,
 ``{{bos_token}}`` and ``{{eos_token}}`` the tokenizer's own tokens, ``{{token:<|user|>}}`` text encoded as exactly one
 token, ``{{id:195}}`` the token with that id, ``{{attribute:user_token}}`` the token that the tokenizer has under that
-name, and ``{{date:%d %b %Y}}`` today's date at the time of use. Everything else, braces included, is literal text; a
-literal ``{{content}}`` is written ``{{text:{{content}}}}``.
+name, and ``{{date:%d %b %Y}}`` today's date at the time of use. The text of a pair has ``{{query}}``, ``{{document}}``
+and ``{{instruction}}``. Everything else, braces included, is literal text; a literal ``{{content}}`` is written
+``{{text:{{content}}}}``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from .model import Part, PartKind, Slot
 
 PLACEHOLDER = re.compile(
-    r"\{\{(?:(?P<name>content|idx|round|bos_token|eos_token)"
+    r"\{\{(?:(?P<name>content|idx|round|bos_token|eos_token|query|document|instruction)"
     r"|token:(?P<token>(?:(?!\{\{).)+?)|id:(?P<id>[0-9]+)|attribute:(?P<attribute>[a-z][a-z0-9_]*)"
     r"|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
 )

@@ -26,8 +26,9 @@ ms-swift 4.6.0. A conversation is a list of messages of the roles system, user, 
 - A result is one ``tool_response`` message with its text, in the order of the calls; how several are joined is the
   agent template's own (``agent_template/``).
 - Typed text parts are joined, media would stand as ``<image>`` (``remove_messages_media``) and want real files.
-- A thought has no field of its own. Data sets write it into the text, ``<think>\\n…\\n</think>\\n\\n`` in front of the
-  reply, which is what templates with thinking look for (``template/base.py``, ``_remove_thinking_content``).
+- A thought has no field of its own. Data sets write it into the text in front of the reply, between the words that the
+  template looks for: ``<think>\\n…\\n</think>\\n\\n`` (``template/base.py``, ``_remove_thinking_content``), or those of
+  its class (``template/templates/gemma.py``, ``Gemma4Template``).
 """
 
 from __future__ import annotations
@@ -102,10 +103,12 @@ def _text(content: Content) -> str:
     return "".join(f"<{part.kind}>" if isinstance(part, Media) else part.text for part in content)
 
 
-def to_swift(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, *, thinks: bool) -> dict[str, Any]:
+def to_swift(
+    messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, *, words: tuple[str, str] | None
+) -> dict[str, Any]:
     """Bring a conversation into ms-swift's form: ``messages``, and ``tools`` where there are any.
 
-    ``thinks`` says whether the template knows thoughts.
+    ``words`` stand around a thought; None: the template knows no thoughts.
 
     Raises:
         Unsupported: ms-swift's entry points cannot carry the conversation.
@@ -120,14 +123,14 @@ def to_swift(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | N
         elif turn.role == "observation":
             written += ({"role": "tool_response", "content": _swift_text(result)} for result in turn.results)
         else:
-            written += _swift_reply(turn, thinks)
+            written += _swift_reply(turn, words)
     return {"messages": written} | ({"tools": list(tools)} if tools else {})
 
 
-def _swift_reply(turn: Turn, thinks: bool) -> list[dict[str, str]]:
-    if turn.thought is not None and not thinks:
+def _swift_reply(turn: Turn, words: tuple[str, str] | None) -> list[dict[str, str]]:
+    if turn.thought is not None and words is None:
         raise Unsupported("ms-swift's template knows no thoughts")
-    text = "" if turn.thought is None else f"<think>\n{turn.thought}\n</think>\n\n"
+    text = "" if turn.thought is None or words is None else words[0] + turn.thought + words[1]
     text += _swift_text(turn.content)
     calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in turn.calls]
     written = [{"role": "tool_call", "content": json.dumps(call, ensure_ascii=False)} for call in calls]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,7 +18,7 @@ class Scenario:
     """One conversation of OpenAI messages; it ends with an assistant's reply.
 
     ``base`` scenarios are recorded in full, the others as hashes. ``thinking`` is on, off, or None where the request
-    says nothing.
+    says nothing. ``variables`` are further ones of the chat template that the request sets, for formats that know them.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Scenario:
     thinking: bool | None
     preserve_thinking: bool
     base: bool
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def asked(self) -> tuple[Message, ...]:
@@ -47,6 +48,7 @@ def scenarios() -> Mapping[str, Scenario]:
             thinking=value.get("thinking"),
             preserve_thinking=value.get("preserve_thinking", False),
             base=value.get("base", False),
+            variables=value.get("variables", {}),
         )
         for name, value in data["scenarios"].items()
     }

@@ -9,10 +9,10 @@ from datetime import date
 from enum import Enum
 from typing import Any, Literal
 
-from ..catalogue.model import Part, Slot, Template, Thinking, Trim
+from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
-from .conversation import Content, Conversation, Media, Message, Turn, read_conversation
+from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation
 from .tool_formats import format_calls, format_tools, tool_format
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
@@ -55,13 +55,14 @@ def render(
     *,
     kind: Kind = Kind.PROMPT,
     thinking: bool | None = None,
+    level: str | None = None,
     preserve_thinking: bool = False,
     today: date | None = None,
 ) -> tuple[Piece, ...]:
     """Render a conversation of OpenAI messages.
 
-    ``thinking`` is on, off, or the template's default where None; ``preserve_thinking`` keeps the thoughts of earlier
-    turns in a prompt.
+    ``thinking`` is on, off, or the template's default where None; ``level`` is the level of thinking that the request
+    names, if it names one; ``preserve_thinking`` keeps the thoughts of earlier turns in a prompt.
 
     Raises:
         Unsupported: the template cannot express the conversation; the message says why.
@@ -69,12 +70,67 @@ def render(
     if template.undescribed:
         raise Unsupported(f"the template's own code writes {template.undescribed}")
     conversation = read_conversation(messages, tools)
+    if template.pair:
+        conversation, kind = _as_pair(template.pair, conversation, template.thinking), Kind.PROMPT
     if kind is Kind.PROMPT and len(conversation.turns) % 2 == 0:
         raise Unsupported("a prompt must end with a user or tool message")
     if kind is not Kind.PROMPT and (len(conversation.turns) % 2 or not conversation.turns):
         raise Unsupported("a training conversation must end with an assistant message")
-    renderer = _Renderer(template, conversation, kind, thinking, preserve_thinking, today or date.today())
+    if template.learns == "last" and kind is Kind.TRAINING:
+        kind = Kind.TRAINING_DROPPED
+    mode = thinking_mode(template.thinking, thinking, level)
+    renderer = _Renderer(template, conversation, kind, mode, preserve_thinking, today or date.today())
     return renderer.pieces()
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a request is thought about: whether at all, and at which level of the template, if any counts."""
+
+    on: bool
+    level: Level | None = None
+
+
+def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str | None) -> Mode:
+    """The mode of a request that turns thinking on or off, or says nothing (None), and names a level or none.
+
+    Raises:
+        Unsupported: the template has levels, and none of that name.
+    """
+    on = thinking if thinking is not None else settings is not None and settings.default
+    levels = settings.levels if settings else None
+    if levels is None or not (on or levels.decide):
+        return Mode(on)
+    if level is not None and level not in levels.names:
+        if levels.unknown == "refuse":
+            raise Unsupported(f"the format has no level of thinking {level!r}")
+        level = None
+    if level is None:
+        level = levels.default_on if on else levels.default_off
+    found = None if level is None else levels.names[level]
+    if found and found.thinking is not None:
+        return Mode(found.thinking, found)
+    return Mode(on, found if on or levels.count == "always" else None)
+
+
+def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) -> Conversation:
+    """The conversation that is written of a query and a document, the first two messages."""
+    asked, answered = (*conversation.turns, None, None)[:2]
+    if asked is None or answered is None:
+        raise Unsupported("the format wants a query and a document, the first two messages")
+    if asked.role != "user" or answered.calls:
+        raise Unsupported("a query and a document are texts, without calls of tools")
+    thought: Content = ()
+    if settings and answered.thought is not None:
+        thought = (Text(settings.words[0] + answered.thought + settings.words[1]),)
+    given = conversation.system
+    values: dict[str, Content] = {
+        "query": asked.content,
+        "document": (*thought, *answered.content),
+        "instruction": (Text(pair.instruction),) if given is None else given,
+    }
+    text = tuple(piece for part in pair.text for piece in values.get(part.value, (Text(part.value),)))
+    return replace(conversation, system=None, turns=(Turn("user", text),))
 
 
 def remove_thoughts(text: str, words: tuple[str, str], span: Literal["between", "to_last_end"] = "between") -> str:
@@ -84,10 +140,47 @@ def remove_thoughts(text: str, words: tuple[str, str], span: Literal["between", 
     return re.sub(f"{re.escape(words[0])}.*?{re.escape(words[1])}", "", text, flags=re.DOTALL)
 
 
-def has_thought(text: str, settings: Thinking) -> bool:
-    """Whether a reply brings its own thought: it holds one of the words or, with the other span, begins with one."""
+def only_answer(text: str, words: tuple[str, str]) -> str:
+    """What stands behind the last first word, without the second one at its end."""
+    return text.split(words[0])[-1].rstrip().removesuffix(words[1])
+
+
+def rewritten(text: str, words: tuple[str, str]) -> str:
+    """A reply that holds both words with its thought, trimmed, between them, and the rest behind."""
+    start, end = (word.strip() for word in words)
+    if start not in text or end not in text:
+        return text
+    before, _, rest = text.partition(end)
+    return words[0] + before.split(start)[-1].strip() + words[1] + rest.lstrip("\n")
+
+
+def framed(text: str, frame: Frame, settings: Thinking) -> str:
+    """A reply in its frame.
+
+    Raises:
+        Unsupported: a thought begins and does not end.
+    """
+    if frame.unless and frame.unless in text:
+        return text
     start, end = (word.strip() for word in settings.words)
-    return text.startswith(start) if settings.span == "to_last_end" else start in text or end in text
+    if settings.span == "between" and text.startswith(start):
+        thought, found, rest = text.removeprefix(start).partition(end)
+        if not found:
+            raise Unsupported("the thought of a reply does not end")
+        return frame.thought[0] + thought + frame.thought[1] + rest + frame.thought[2]
+    if settings.span == "to_last_end" and end in text:
+        if frame.thought[0] not in text:
+            text = text.replace(start, frame.thought[0])
+        return text.replace(end, frame.thought[1]) + frame.thought[2]
+    return frame.plain[0] + text + frame.plain[1]
+
+
+def has_thought(text: str, settings: Thinking) -> bool:
+    """Whether a reply brings its own thought: it begins with the first word or an empty thought, or it holds a word."""
+    start, end = (word.strip() for word in settings.words)
+    if settings.empty_unless == "begins":
+        return text.startswith((start, settings.empty or start))
+    return start in text or end in text
 
 
 def trim(text: str, how: Trim) -> str:
@@ -105,7 +198,7 @@ class _Renderer:
         template: Template,
         conversation: Conversation,
         kind: Kind,
-        thinking: bool | None,
+        mode: Mode,
         preserve_thinking: bool,
         today: date,
     ) -> None:
@@ -116,8 +209,8 @@ class _Renderer:
             conversation = replace(conversation, turns=rounds)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
         self.preserve_thinking = preserve_thinking
-        settings = template.thinking
-        self.thinking = thinking if thinking is not None else settings is not None and settings.default
+        self.thinking, self.level = mode.on, mode.level
+        self.marked = self._marked_last()
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -125,7 +218,7 @@ class _Renderer:
     def pieces(self) -> tuple[Piece, ...]:
         slots, turns = self.template.slots, self.conversation.turns
         asked_last = len(turns) - (1 if self.kind is Kind.PROMPT else 2)
-        leads = {"first_user": 0, "last_user": asked_last}.get(self.template.system_placement)
+        leads = {"first_user": 0, "first_user_head": 0, "last_user": asked_last}.get(self.template.system_placement)
         lead = self._head(leads)
         for index, turn in enumerate(turns):
             if turn.role == "assistant":
@@ -134,14 +227,21 @@ class _Renderer:
             self._break()
             slot = slots.user if turn.role == "user" else slots.observation
             fused = lead if index == leads and turn.role == "user" else None
-            self._slot(slot, turn.role, self._asked(turn), index // 2, lead=fused)
+            headless = fused is not None and self.template.system_placement == "first_user_head"
+            if fused is not None and headless:
+                self._slot(fused[0], "system", fused[1])
+                slot, fused = slot[len(split_content(slot)[0]) :], None
+            self._slot(slot, turn.role, self._asked(index, turn), index // 2, lead=fused, joined=headless)
             opener = slots.opener if turn.role == "user" else slots.opener_after_observation
             if self.kind is Kind.PROMPT and index == asked_last and slots.generation != slots.opener:
                 opener = slots.generation
             self._slot(opener, "assistant", joined=True)
         if self.kind is Kind.PROMPT and (settings := self.template.thinking):
             self._break()
-            self._text(settings.when_on if self.thinking else settings.when_off, "assistant")
+            end = settings.when_on if self.thinking else settings.when_off
+            if self.level and self.level.prompt is not None:
+                end = self.level.prompt
+            self._text(end, "assistant")
         for start in reversed(self.ends):
             self._learn_end(start)
         return tuple(self.out)
@@ -151,25 +251,48 @@ class _Renderer:
     def _head(self, leads: int | None) -> tuple[Slot, str] | None:
         """Write the prefix and the system turn; return the slot and text that belong into the user turn ``leads``."""
         template, slots = self.template, self.template.slots
+        mark = self._system_mark()
+        if mark and mark[0] == "first":
+            self._text(mark[1], "system")
         self._slot(slots.prefix, "prefix")
         system = self._system()
         described = self._described_tools()
-        if system is None and not described:
+        content = None if system is None and not described else trim(system or "", template.trim["system"]) + described
+        if mark and mark[0] != "first":
+            content = self._with_mark(content or "", *mark)
+        if content is None:
             if template.system_placement == "last_user":
                 return slots.no_system or (), ""
             self._slot(slots.no_system or (), "system")
             return None
         if template.system_placement == "none":
             raise Unsupported("the format has no place for a system text")
-        content = trim(system or "", template.trim["system"]) + described
         if template.system_placement == "turn":
             self._slot(slots.system, "system", content)
             return None
         assert leads is not None
         if self.conversation.turns[leads].role != "user":
-            which = "first" if template.system_placement == "first_user" else "last"
+            which = "last" if template.system_placement == "last_user" else "first"
             raise Unsupported(f"the system text goes into the {which} user turn, and tool results stand there")
         return slots.system, content
+
+    def _system_mark(self) -> tuple[str, str] | None:
+        """Where the mark on thinking stands, and the mark, which is not empty."""
+        settings = self.template.thinking
+        if settings is None or (mark := settings.system_mark) is None:
+            return None
+        text = mark.on if self.thinking else mark.off
+        if self.level and self.level.mark is not None:
+            text = self.level.mark
+        return (mark.place, text) if text else None
+
+    def _with_mark(self, content: str, place: str, mark: str) -> str:
+        assert self.template.thinking is not None
+        assert self.template.thinking.system_mark is not None
+        settings = self.template.thinking.system_mark
+        if any(text in content for text in settings.unless):
+            return content
+        return (settings.separator if content else "").join((mark, content) if place == "before" else (content, mark))
 
     def _system(self) -> str | None:
         """The system text, None where there is no system turn."""
@@ -192,31 +315,52 @@ class _Renderer:
             raise Unsupported(f"template {self.template.name!r} has no tool format")
         return tool_format(self.template.tool_format)
 
-    def _asked(self, turn: Turn) -> str:
-        if turn.role == "user":
-            return trim(self._flat(turn.content), self.template.trim["user"])
-        how = self.template.trim["observation"]
-        return self.template.result_separator.join(trim(self._flat(result), how) for result in turn.results)
+    def _marked_last(self) -> int | None:
+        """The turn behind whose text the template's end of the last message stands."""
+        end, turns = self.template.last_message_end, self.conversation.turns
+        if end is None or any(end in self._flat(text) for turn in turns for text in (turn.content, *turn.results)):
+            return None
+        return len(turns) - 1
+
+    def _asked(self, index: int, turn: Turn) -> str:
+        texts = [self._flat(content) for content in (turn.results if turn.role == "observation" else (turn.content,))]
+        if index == self.marked:
+            texts[-1] += self.template.last_message_end or ""
+        how = self.template.trim["user" if turn.role == "user" else "observation"]
+        return self.template.result_separator.join(trim(text, how) for text in texts)
 
     def _reply(self, index: int, turn: Turn) -> None:
         template, settings = self.template, self.template.thinking
         is_last = index == len(self.conversation.turns) - 1
-        text = trim(self._flat(turn.content), template.trim["assistant"])
+        text = self._flat(turn.content)
+        if index == self.marked:
+            if turn.calls:
+                raise Unsupported("the mark behind the last message has no place behind calls of tools")
+            text += template.last_message_end or ""
+        if not (settings and settings.rewrite):
+            text = trim(text, template.trim["assistant"])
         learned = self.kind is Kind.TRAINING or (self.kind is Kind.TRAINING_DROPPED and is_last)
         if settings:
             if turn.thought is not None:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
-            if self._drops_thoughts(index, settings):
-                rest = remove_thoughts(text, settings.words, settings.span)
+            if settings.rewrite:
+                text = rewritten(trim(text, template.trim["assistant"]), settings.words)
+            if settings.frame:
+                text = framed(text, settings.frame, settings)
+            drops = self._drops_thoughts(index, settings)
+            if drops:
+                if settings.answer:
+                    rest = only_answer(text, settings.answer)
+                else:
+                    rest = remove_thoughts(text, settings.words, settings.span)
                 text = settings.when_dropped + trim(rest, settings.history_trim)
             after = self.conversation.turns[index - 1].role if index else None
             due = settings.empty_after == "any" or after == "user"
-            due &= learned or settings.history == "keep"
-            due &= is_last or settings.history != "remove"
+            due &= self._may_begin_empty(index, settings, learned, drops)
             if due and not has_thought(text, settings):
                 self._break()
                 trained = learned and (settings.empty_trained == "always" or self.thinking)
-                self._text(settings.empty, "assistant", trained=trained)
+                self._text(settings.empty_on if self.thinking else settings.empty, "assistant", trained=trained)
         slot = template.slots.last if is_last else template.slots.body
         if turn.calls:
             text += format_calls(self._tool_format(), turn.calls)
@@ -229,6 +373,13 @@ class _Renderer:
             self._slot(tail, "assistant", joined=True)
         else:
             self._slot(slot, "assistant", text, trained=learned)
+
+    def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
+        """Whether a reply is one of those that begin with an empty thought where they have none."""
+        last = len(self.conversation.turns) - 1
+        if settings.empty_in == "learned":
+            return (learned or settings.history == "keep") and (index == last or settings.history != "remove")
+        return not drops and (settings.empty_in == "all" or index >= last - 1)
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":

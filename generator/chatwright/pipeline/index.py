@@ -70,7 +70,14 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
         "stop_words": list(template.stop_words),
         "tool_format": template.tool_format,
         "thinking": template.thinking is not None,
+        **_levels(template),
     }
+
+
+def _levels(template: Template) -> dict[str, Any]:
+    """The levels of thinking by name, and the variable in which a request names one, where there are any."""
+    levels = template.thinking.levels if template.thinking else None
+    return {"levels": {"variable": levels.variable, "names": list(levels.names)}} if levels else {}
 
 
 def _reasons(template: Template, deployments: Deployments) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from ..catalogue.built_ins import built_ins
-from ..catalogue.model import Catalogue, Override, Slot, Slots, Template
+from ..catalogue.model import Catalogue, Override, Part, Slot, Slots, Template
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..targets import swift
@@ -114,6 +114,8 @@ def foreign_openers(catalogue: Catalogue) -> list[ForeignOpener]:
         texts["result_separator"] = template.result_separator
         found += [ForeignOpener(template.name, slot, "user") for slot in _moved(texts, template)]
         for role in ("user", "system"):
+            if Part("field", "content") not in getattr(template.slots, role):
+                continue
             head = _text(split_content(getattr(template.slots, role))[0])
             opener = head.strip()
             if not opener or any(texts[slot].startswith(opener) for slot in ("opener", "generation") if texts[slot]):

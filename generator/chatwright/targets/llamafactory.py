@@ -173,7 +173,15 @@ def _refuse(template: Template) -> None:
         raise Unsupported(f"the template's own code writes {template.undescribed}")
     if template.single_turn:
         raise Unsupported("LLaMA-Factory writes every turn of a conversation")
-    if template.system_placement in ("last_user", "none"):
+    if Part("field", "content") not in slots.system:
+        raise Unsupported("the format leaves the system text out, and so would LLaMA-Factory the tools")
+    if template.pair:
+        raise Unsupported("LLaMA-Factory writes conversations, and the format has a query and a document")
+    if template.learns != "all":
+        raise Unsupported("LLaMA-Factory learns every reply where it is not told otherwise")
+    if template.last_message_end is not None:
+        raise Unsupported("LLaMA-Factory writes nothing behind the text of the last message")
+    if template.system_placement in ("first_user_head", "last_user", "none"):
         raise Unsupported("LLaMA-Factory writes the system text in a turn of its own or in the first user turn")
     if slots.generation != slots.opener:
         raise Unsupported("LLaMA-Factory's generation prompt is always the assistant's opener")
@@ -205,6 +213,9 @@ def _refuse(template: Template) -> None:
         history = thinking.history, thinking.history_trim, thinking.span, thinking.empty_trained
         own_way = way == ("", thinking.empty, "", "any", True)
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
+        own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
+        own_way &= thinking.empty_unless == "holds"
+        own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..catalogue.model import Slot, Spec, Template
+from ..catalogue.model import Levels, Part, Slot, Spec, Template
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
@@ -88,12 +88,30 @@ def _refuse_what_has_no_field(template: Template) -> None:
     if token := next((part.value for part in parts if part.kind == "token"), None):
         raise Unsupported(f"{token!r} must be one token, and the tokenizer reads the prompt as plain text")
     if thinking := template.thinking:
-        if thinking.when_on != thinking.when_off:
+        if thinking.system_mark:
+            raise Unsupported("the system text says whether to think, and the file has one text for it")
+        if thinking.frame:
+            raise Unsupported("what stands around a reply depends on its thought, and LMDeploy reads no thoughts")
+        if thinking.answer:
+            raise Unsupported("of earlier replies only the answer is kept, and LMDeploy writes their content whole")
+        if thinking.when_on != thinking.when_off or (
+            thinking.levels and _prompts(thinking.levels) - {thinking.when_on}
+        ):
             raise Unsupported("the end of the prompt depends on thinking, and the file has one text for it")
         if thinking.history not in ("drop", "remove"):
             raise Unsupported("thoughts stay in the history, and LMDeploy reads the content of a message only")
         if thinking.when_dropped:
             raise Unsupported("earlier replies begin with a mark that the last one lacks, and LMDeploy has one opener")
+    if Part("field", "content") not in slots.system:
+        raise Unsupported("the format leaves the system text out, and LMDeploy always writes it")
+    if template.pair:
+        raise Unsupported("the format has a query and a document, and LMDeploy writes conversations")
+    if template.last_message_end is not None:
+        raise Unsupported(
+            "something stands behind the text of the last message, and LMDeploy does not know which it is"
+        )
+    if template.system_placement == "first_user_head":
+        raise Unsupported("the system text replaces the head of the first user turn, and LMDeploy writes both")
     if template.single_turn:
         raise Unsupported("the format has a single turn, and LMDeploy writes the whole conversation")
     if template.system_placement == "last_user":
@@ -105,6 +123,11 @@ def _refuse_what_has_no_field(template: Template) -> None:
         trimmed.append("assistant")
     if trimmed:
         raise Unsupported(f"the texts of {trimmed[0]} messages are trimmed, and LMDeploy trims nothing")
+
+
+def _prompts(levels: Levels) -> set[str]:
+    """What levels of their own end the generation prompt with."""
+    return {level.prompt for level in levels.names.values() if level.prompt is not None}
 
 
 def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, eos: str | None) -> str:

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from ..catalogue.model import Part, Slot, Spec, Template, Trim
+from ..catalogue.model import Part, Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
@@ -228,9 +228,12 @@ class _Writer:
         self._refuse()
         self._trimmers()
         self._seen_system()
+        mark = self._mark()
+        if mark and mark.place == "first":
+            self._by_mode(mark, lambda text: self.put([text]))
         self.put(self._fill(without_bos(slots.prefix, self.bos)))
         self._system()
-        if template.system_placement == "first_user":
+        if template.system_placement in ("first_user", "first_user_head"):
             self.do("$first := true")
         if self._counts_rounds():
             self.do('$rounds := ""')
@@ -248,6 +251,12 @@ class _Writer:
 
     def _refuse(self) -> None:
         template = self.template
+        if template.pair:
+            raise Unsupported("the format has a query and a document, and Ollama sends conversations")
+        if template.last_message_end is not None:
+            raise Unsupported("a Go template cannot look for the mark that stands behind the last message")
+        if template.thinking:
+            self._refuse_thinking(template.thinking)
         if template.thinking and template.thinking.history == "keep" and template.thinking.empty:
             raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
         if template.system_placement == "last_user":
@@ -255,14 +264,87 @@ class _Writer:
         if template.single_turn:
             raise Unsupported("the format has a single turn, and Ollama sends the whole conversation")
 
+    def _refuse_thinking(self, thinking: Thinking) -> None:
+        if thinking.levels:
+            raise Unsupported("the format has levels of thinking of its own, and an Ollama request has other ones")
+        if thinking.system_mark and thinking.system_mark.unless:
+            raise Unsupported("a Go template cannot look for a mark on thinking inside the system text")
+        if thinking.system_mark and self.template.trim["system"] != "none":
+            raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
+        if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
+            raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
+        if thinking.answer:
+            raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
+        if thinking.empty_in != "learned":
+            raise Unsupported(
+                "earlier replies without a thought may get an empty one, and Ollama cannot look into them"
+            )
+
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
         template = self.template
         if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system is not None):
             self.do("$given := false", "range .Messages", 'if eq .Role "system"', "$given = true", "end", "end")
 
-    def _system(self, *, fused: bool = False) -> None:
-        """The system turn, or, ``fused``, the system text in front of the first user message."""
+    def _mark(self) -> SystemMark | None:
+        return self.template.thinking.system_mark if self.template.thinking else None
+
+    def _by_mode(self, mark: SystemMark, write: Callable[[str], None]) -> None:
+        """Write by the mark of each mode; a request that says nothing about thinking counts as the default."""
+        assert self.template.thinking is not None
+        default = self.template.thinking.default
+        off = "and $.IsThinkSet (not $.Think)" if default else "not $.Think"
+        self.do(f"if {off}")
+        write(mark.off)
+        self.do("else")
+        write(mark.on)
+        self.do("end")
+
+    def _system(self, *, fused: bool = False, instead: Slot = ()) -> None:
+        """The system turn, or, ``fused``, the system text in front of the first user message.
+
+        ``instead`` stands there where the conversation has no system text.
+        """
+        mark = self._mark()
+        if mark and mark.place != "first":
+            self._by_mode(
+                mark, lambda text: self._marked(mark, text, fused) if text else self._unmarked(fused, instead)
+            )
+        else:
+            self._unmarked(fused, instead)
+
+    def _marked(self, mark: SystemMark, text: str, fused: bool) -> None:
+        """The same with a mark on thinking in the system text, which is there in any case."""
+        template = self.template
+        if not fused and template.system_placement != "turn":
+            return
+        slot = template.slots.system
+        if self._begins(fused):
+            slot = without_bos(slot, self.bos)
+        before = mark.place == "before"
+
+        def around(content: Slot) -> Slot:
+            own = Part("text", text + mark.separator if before else mark.separator + text)
+            return (own, *content) if before else (*content, own)
+
+        def filled(content: Slot) -> _Output:
+            if Part("field", "content") not in slot:
+                return self._fill(slot)
+            head, tail = split_content(slot)
+            return self._fill(join_slots(head, content, tail), _Do("$.System"))
+
+        alone, default = filled((Part("text", text),)), template.default_system
+        cases: list[tuple[str, _Output]] = [("$.System", filled(around((Part("field", "content"),))))]
+        if default and template.empty_system != "default":
+            cases += [("$given", alone)]
+        self._choose([*cases, ("", filled(around(default)) if default else alone)])
+
+    def _begins(self, fused: bool) -> bool:
+        """Whether the system text begins the prompt."""
+        slots, behind = self.template.slots, fused and self.template.system_placement == "first_user"
+        return not slots.prefix and not (behind and split_content(slots.user)[0])
+
+    def _unmarked(self, fused: bool, instead: Slot) -> None:
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
         given_text = "$given" if template.empty_system == "keep" else "$.System"
@@ -270,16 +352,15 @@ class _Writer:
             refusal = go_literal("this template has no place for a system text")
             self.do(f"if {given_text}", f"call {refusal}", "end")
         slot, no_slot = slots.system, slots.no_system or ()
-        begins = not slots.prefix and not (fused and split_content(slots.user)[0])
-        if begins:
+        if self._begins(fused):
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
         given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
         default = template.default_system
         if default is not None:
             otherwise = self._fill(self._with_default(slot, default)) if turn else []
         else:
-            otherwise = [] if fused else self._fill(no_slot)
-        empty = [] if fused else self._fill(no_slot)
+            otherwise = self._fill(instead if fused else no_slot)
+        empty = self._fill(instead if fused else no_slot)
         cases: list[tuple[str, _Output]] = [(given_text, given)]
         if default is not None and template.empty_system == "omit":
             cases += [("not $given", otherwise), ("", empty)]
@@ -293,6 +374,8 @@ class _Writer:
             default = (Part("text", trim("".join(part.value for part in default), how)),)
         elif how != "none":
             raise Unsupported("a default system text with today's date in it cannot be trimmed")
+        if Part("field", "content") not in slot:
+            return slot
         head, tail = split_content(slot)
         return join_slots(head, default, tail)
 
@@ -315,7 +398,14 @@ class _Writer:
         if begins_with_bos(before, self.bos) and not template.slots.prefix:
             self._bos_of_later_turns()
             before = without_bos(before, self.bos)
-        self.put(self._fill(before))
+        if template.system_placement == "first_user_head":
+            self.do("if $first")
+            self._system(fused=True, instead=before)
+            self.do("$first = false", "else")
+            self.put(self._fill(before))
+            self.do("end")
+        else:
+            self.put(self._fill(before))
         if template.system_placement == "first_user":
             self.do("if $first")
             self._system(fused=True)

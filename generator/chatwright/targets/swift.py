@@ -104,7 +104,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
     slots = template.slots
     _, body_end = split_content(slots.body)
     _, end = split_content(slots.last)
-    fused = template.system_placement in ("first_user", "last_user")
+    fused = template.system_placement in ("first_user", "first_user_head", "last_user")
     head, tail = split_content(slots.user) if fused else ((), ())
     if own.get("system_in_class"):
         head = ()
@@ -151,6 +151,12 @@ def _check(template: Template, in_class: bool) -> None:
             raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
         if slots.generation != slots.opener:
             raise Unsupported("ms-swift has one opener for the generation prompt and for history")
+        if template.pair:
+            raise Unsupported("ms-swift makes one text of a query and a document by a class only")
+        if template.last_message_end is not None:
+            raise Unsupported("ms-swift writes something behind the last message by a class only")
+        if template.learns != "all":
+            raise Unsupported("ms-swift learns every reply where it is not told otherwise")
         if template.empty_system == "keep" and template.system_placement != "last_user":
             raise Unsupported("ms-swift writes no system turn for an empty system text")
     if template.default_system == ():
@@ -185,6 +191,7 @@ def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | N
         return _prompt(parse_slot(own["system_prefix"]), content="{{SYSTEM}}")
     if own.get("system_in_class") or template.system_placement in ("last_user", "none"):
         return None
+    head = () if template.system_placement == "first_user_head" else head
     return _prompt(join_slots(start, head, template.slots.system), content="{{SYSTEM}}")
 
 
@@ -257,12 +264,18 @@ def _agent_template(template: Template) -> str | None:
 
 
 def _thinking(template: Template) -> dict[str, Any]:
-    thinking, slots = template.thinking, template.slots
+    thinking, slots, own = template.thinking, template.slots, template.targets.get("swift", {})
     if thinking is None:
         return {}
-    if thinking.span != "to_last_end" or thinking.history_trim != "both" or thinking.words[1].strip() != _THOUGHT_END:
+    in_class = "template_class" in own
+    usual = thinking.span == "to_last_end" and thinking.history_trim == "both"
+    if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
-    in_class = "template_class" in template.targets.get("swift", {})
+    usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
+    if not in_class and (not usual or thinking.rewrite):
+        raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
+    if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):
+        raise Unsupported("ms-swift writes what a reply or a system text says of thinking by a class only")
     if (thinking.empty != thinking.when_off and not in_class) or thinking.empty_trained != "always":
         raise Unsupported("ms-swift opens a learned reply without a thought as it ends the prompt with thinking off")
     drops = thinking.history != "switched"
@@ -277,6 +290,7 @@ def _thinking(template: Template) -> dict[str, Any]:
         "non_thinking_prefix": thinking.empty,
         "history_thinking_prefix": thinking.when_dropped,
         "preserve_thinking": {"keep": True, "remove": False}.get(thinking.history),
+        **own.get("thinking_fields", {}),
     }
     return {key: value for key, value in values.items() if value or (key == "preserve_thinking" and value is not None)}
 

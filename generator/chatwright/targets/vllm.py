@@ -9,7 +9,9 @@ without, the training text, thoughts of earlier turns kept if ``preserve_thinkin
 
 from __future__ import annotations
 
-from ..catalogue.model import Slot, Template, Trim
+from collections.abc import Sequence
+
+from ..catalogue.model import Frame, Levels, Pair, Slot, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
@@ -51,12 +53,30 @@ class _Writer:
 
     def text(self) -> str:
         template, slots = self.template, self.template.slots
+        if template.pair:
+            self.put("set add_generation_prompt = true")
         if template.thinking:
             self._thinking_head()
         self.put("set state = namespace(previous='', round=-1, fused='')")
         self._system()
+        if template.last_message_end is not None:
+            self._ends_last_message()
+        if template.thinking and template.thinking.empty_in == "last":
+            self.put("set state.last_reply = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'assistant'")
+            self.put("set state.last_reply = loop.index0")
+            self.put("endif")
+            self.put("endfor")
         self.put("for message in turns")
         self._content("message")
+        if template.last_message_end is not None:
+            self.put("if loop.last and not state.ended")
+            self.put(f"set text = text ~ {literal(template.last_message_end)}")
+            self.put("if message.tool_calls")
+            self._raise("the mark behind the last message has no place behind calls of tools")
+            self.put("endif")
+            self.put("endif")
         self.put("if message.role == 'user'")
         self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
@@ -64,6 +84,16 @@ class _Writer:
         if template.system_placement == "first_user":
             self.out(slots.user, f"state.fused ~ {content}")
             self.put("set state.fused = ''")
+        elif template.system_placement == "first_user_head":
+            before, after = split_content(slots.user)
+            self.put("if state.fused is none")
+            self.out(before)
+            self.put("else")
+            self.print("state.fused")
+            self.put("set state.fused = none")
+            self.put("endif")
+            self.print(content)
+            self.out(after)
         elif template.system_placement == "last_user":
             last = "loop.last if add_generation_prompt else loop.index0 == turns|length - 2"
             self.out(slots.user, f"(state.fused if ({last}) else '') ~ {content}")
@@ -85,7 +115,7 @@ class _Writer:
         self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
-            self._either("thinks", template.thinking.when_on, template.thinking.when_off)
+            self._generation_end(template.thinking)
         self.put("endif")
         return "\n".join(self.lines) + "\n"
 
@@ -93,7 +123,12 @@ class _Writer:
 
     def _system(self) -> None:
         template, slots = self.template, self.template.slots
+        mark = template.thinking.system_mark if template.thinking else None
+        if mark and mark.place == "first":
+            self.print("mark")
         self.out(slots.prefix)
+        if template.system_placement == "first_user_head":
+            self.put("set state.fused = none")
         self.put("set turns = messages")
         self.put("set system = none")
         self.put("if messages and messages[0].role in ['system', 'developer']")
@@ -108,6 +143,8 @@ class _Writer:
             self.put("elif not system")
             self.put("set system = none")
         self.put("endif")
+        if template.pair:
+            self._pair(template.pair)
         self.put("set described = ''")
         self.put("if tools")
         if template.tool_format is None:
@@ -117,8 +154,13 @@ class _Writer:
             self.raw(tools_jinja(tool_format(template.tool_format)))
             self.put("endset")
         self.put("endif")
-        self.put("if system is not none or described")
         content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        if mark and mark.place != "first":
+            self._with_mark(mark, content)
+            self.put("if system is not none")
+            content = "system"
+        else:
+            self.put("if system is not none or described")
         if template.system_placement == "turn":
             self.out(slots.system, content)
         elif template.system_placement == "none":
@@ -143,6 +185,70 @@ class _Writer:
             self.put("endfor")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
 
+    def _with_mark(self, mark: SystemMark, content: str) -> None:
+        """Make ``system`` the whole system text, with the mark on thinking in its place."""
+        self.put("if system is not none or described")
+        self.put(f"set system = {content}")
+        self.put("endif")
+        absent = [f"{literal(text)} not in (system or '')" for text in mark.unless]
+        self.put(f"if {' and '.join(['mark', *absent])}")
+        separator = literal(mark.separator)
+        joined = f"mark ~ {separator} ~ system" if mark.place == "before" else f"system ~ {separator} ~ mark"
+        self.put(f"set system = ({joined}) if system else mark")
+        self.put("endif")
+
+    def _pair(self, pair: Pair) -> None:
+        """Make one user message of the query and the document."""
+        template = self.template
+        self.put("set instruction = none")
+        self.put("if turns|length != messages|length")
+        self._content("messages[0]", "instruction")
+        self.put("endif")
+        self._demand(
+            "turns|length > 1 and turns[0].role == 'user' and turns[1].role == 'assistant' and not turns[1].tool_calls",
+            "the format wants a query and a document, the texts of a user and an assistant message",
+        )
+        self._content("turns[0]", "query")
+        self._content("turns[1]", "document")
+        if template.thinking:
+            before, after = map(literal, template.thinking.words)
+            self.put("set thought = turns[1].reasoning_content or turns[1].reasoning or ''")
+            self.put("if thought")
+            self.put(f"set document = {before} ~ thought ~ {after} ~ document")
+            self.put("endif")
+        values = {
+            "query": "query",
+            "document": "document",
+            "instruction": f"({literal(pair.instruction)} if instruction is none else instruction)",
+        }
+        texts = [values[part.value] if part.kind == "field" else literal(part.value) for part in pair.text]
+        self.put(f"set turns = [{{'role': 'user', 'content': {' ~ '.join(texts)}}}]")
+        default = template.default_system
+        self.put(f"set system = {'none' if default is None else self._expression(default)}")
+
+    def _ends_last_message(self) -> None:
+        """Find out whether a message already holds the end of the last one."""
+        self.put("set state.ended = false")
+        self.put("for message in turns")
+        self._content("message")
+        self.put(f"if {literal(self.template.last_message_end or '')} in text")
+        self.put("set state.ended = true")
+        self.put("endif")
+        self.put("endfor")
+
+    def _generation_end(self, thinking: Thinking) -> None:
+        """What the generation prompt ends with, in the mode and at the level of the request."""
+        names = thinking.levels.names if thinking.levels else {}
+        own = [(name, level.prompt) for name, level in names.items() if level.prompt is not None]
+        for index, (name, prompt) in enumerate(own):
+            self.put(f"{'elif' if index else 'if'} level == {literal(name)}")
+            self.out_text(prompt)
+        if own:
+            self.put("else")
+        self._either("thinks", thinking.when_on, thinking.when_off)
+        if own:
+            self.put("endif")
+
     def _observation(self) -> None:
         template = self.template
         before, after = split_content(template.slots.observation)
@@ -161,7 +267,8 @@ class _Writer:
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
         self._opener(slots.opener)
-        if template.trim["assistant"] != "none":
+        rewrites = bool(thinking and thinking.rewrite)
+        if template.trim["assistant"] != "none" and not rewrites:
             self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
         if thinking:
             words = [literal(word) for word in thinking.words]
@@ -169,20 +276,38 @@ class _Writer:
             self.put("if thought")
             self.put(f"set text = {words[0]} ~ thought ~ {words[1]} ~ text")
             self.put("endif")
+            if rewrites:
+                self._rewrite(thinking)
+            if thinking.frame:
+                self._frame(thinking.frame, thinking)
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
             start, end = (word.strip() for word in thinking.words)
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
-            if thinking.span == "to_last_end":
-                absent = f"text[:{len(start)}] != {literal(start)}"
+            if thinking.empty_unless == "begins":
+                begins = [word for word in (start, thinking.empty) if word]
+                if thinking.empty.startswith(start):
+                    begins = begins[:1]
+                absent = " and ".join(f"text[:{len(word)}] != {literal(word)}" for word in begins)
             if thinking.empty_after == "user":
                 absent = f"state.previous == 'user' and {absent}"
-            if thinking.history == "remove":
-                absent = f"replied and {absent}"
-            if thinking.history != "keep":
-                absent += " and (replied or (preserve_thinking and not add_generation_prompt))"
+            if thinking.empty_in != "learned":
+                absent += " and not drops" if self._dropped() else ""
+                if thinking.empty_in == "last":
+                    absent += " and loop.index0 == state.last_reply"
+            else:
+                if thinking.history == "remove":
+                    absent = f"replied and {absent}"
+                if thinking.history != "keep":
+                    learned = (
+                        "" if template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
+                    )
+                    absent += f" and (replied{learned})"
             self.put(f"if {absent}")
-            self.print(literal(thinking.empty))
+            if thinking.empty_on == thinking.empty:
+                self.print(literal(thinking.empty))
+            else:
+                self.print(f"{literal(thinking.empty_on)} if thinks else {literal(thinking.empty)}")
             self.put("endif")
         self.put("if message.tool_calls")
         if template.tool_format is None:
@@ -235,29 +360,133 @@ class _Writer:
         assert thinking is not None
         default = "true" if thinking.default else "false"
         self.put(f"set thinks = {thinking.switch} if {thinking.switch} is defined else {default}")
-        if thinking.span == "between" and (thinking.history != "keep" or thinking.empty_trained == "switched"):
+        if thinking.levels:
+            self._levels(thinking.levels)
+        if thinking.system_mark:
+            self._mark(thinking, thinking.system_mark)
+        removes = thinking.answer is None and self._dropped()
+        if thinking.span == "between" and removes:
             start, end = thinking.words
             if start in end or any(start.startswith(end[i:]) for i in range(1, len(end))):
                 raise Unsupported(f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart")
             self._remover(thinking.words)
 
-    def _history(self) -> None:
+    def _levels(self, levels: Levels) -> None:
+        """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
+        names = list(levels.names)
+        counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
+        self.put(f"set level = {levels.variable} if {counts} else none")
+        self.put(f"if level is not none and level not in {self._list(names)}")
+        if levels.unknown == "refuse":
+            self._raise("the format has no level of thinking of that name")
+        else:
+            self.put("set level = none")
+        self.put("endif")
+        defaults = ["none" if name is None else literal(name) for name in (levels.default_on, levels.default_off)]
+        if defaults != ["none", "none"]:
+            self.put("if level is none")
+            self.put(f"set level = {defaults[0]} if thinks else {defaults[1]}")
+            self.put("endif")
+        ways: dict[bool | None, list[str]] = {}
+        for name in names:
+            ways.setdefault(levels.names[name].thinking, []).append(name)
+        for value, some in ways.items():
+            if value is not None:
+                self.put(f"if level in {self._list(some)}")
+                self.put(f"set thinks = {'true' if value else 'false'}")
+                self.put("endif")
+        if None in ways and levels.count == "on":
+            self.put(f"if not thinks and level in {self._list(ways[None])}")
+            self.put("set level = none")
+            self.put("endif")
+
+    def _mark(self, thinking: Thinking, mark: SystemMark) -> None:
+        """Set ``mark`` to what the system text says about thinking."""
+        self.put(f"set mark = {literal(mark.on)} if thinks else {literal(mark.off)}")
+        for name, level in (thinking.levels.names if thinking.levels else {}).items():
+            if level.mark is not None:
+                self.put(f"if level == {literal(name)}")
+                self.put(f"set mark = {literal(level.mark)}")
+                self.put("endif")
+
+    def _list(self, texts: Sequence[str]) -> str:
+        return f"[{', '.join(map(literal, texts))}]"
+
+    def _rewrite(self, thinking: Thinking) -> None:
+        """Put a reply that holds a thought together anew."""
+        start, end = (literal(word.strip()) for word in thinking.words)
+        before, after = map(literal, thinking.words)
+        self.put(f"set text = {self._trimmed('text', self.template.trim['assistant'])}")
+        self.put(f"if {start} in text and {end} in text")
+        self.put(f"set rest = text.split({end})[1:]|join({end})")
+        thought = f"(text.split({end})|first).split({start})|last|trim"
+        self.put(f"set text = {before} ~ ({thought}) ~ {after} ~ {self._trimmed('rest', 'leading_newlines')}")
+        self.put("endif")
+
+    def _frame(self, frame: Frame, thinking: Thinking) -> None:
+        """Write what stands around the parts of a reply into its text."""
+        start, end = (word.strip() for word in thinking.words)
+        front, between, behind = map(literal, frame.thought)
+        begins = f"text[:{len(start)}] == {literal(start)}"
+        if frame.unless:
+            self.put(f"if {literal(frame.unless)} not in text")
+        if thinking.span == "between":
+            self.put(f"if {begins}")
+            self._demand(f"{literal(end)} in text[{len(start)}:]", "the thought of a reply does not end")
+            self.put(f"set piece = text[{len(start)}:].split({literal(end)})")
+            rest = f"(piece[1:]|join({literal(end)}))"
+            self.put(f"set text = {front} ~ piece[0] ~ {between} ~ {rest} ~ {behind}")
+        else:
+            self.put(f"if {literal(end)} in text")
+            self.put(f"if {front} not in text")
+            self.put(f"set text = text.split({literal(start)})|join({front})")
+            self.put("endif")
+            self.put(f"set text = (text.split({literal(end)})|join({between})) ~ {behind}")
+        self.put("else")
+        head, tail = map(literal, frame.plain)
+        self.put(f"set text = {head} ~ text ~ {tail}")
+        self.put("endif")
+        if frame.unless:
+            self.put("endif")
+
+    def _only_answer(self, words: tuple[str, str], how: Trim) -> str:
+        """Cut ``text`` down to its answer, and give what is then written of it."""
+        start, end = map(literal, words)
+        self.put(f"set text = (text.split({start})|last).rstrip()")
+        self.put(f"if text[-{len(words[1])}:] == {end}")
+        self.put(f"set text = text[:-{len(words[1])}]")
+        self.put("endif")
+        return self._trimmed("text", how)
+
+    def _dropped(self) -> list[str]:
+        """When a reply loses its thought; any of these."""
         thinking = self.template.thinking
         assert thinking is not None
         dropped = []
         if thinking.history != "keep":
             when = "thinks and " if thinking.history == "switched" else ""
-            kept = (
-                "add_generation_prompt and preserve_thinking" if thinking.history == "remove" else "preserve_thinking"
-            )
+            prompts_only = thinking.history == "remove" or self.template.learns == "last"
+            kept = "add_generation_prompt and preserve_thinking" if prompts_only else "preserve_thinking"
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
+        return dropped
+
+    def _history(self) -> None:
+        thinking = self.template.thinking
+        assert thinking is not None
+        dropped = self._dropped()
+        if dropped and thinking.empty_in != "learned":
+            self.put(f"set drops = {' or '.join(dropped)}")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
+            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
+            if thinking.answer:
+                self.put(f"set text = {front}{self._only_answer(thinking.answer, thinking.history_trim)}")
+                self.put("endif")
+                return
             rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
             kept = "without_thoughts(text)" if thinking.span == "between" else rest
-            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
             self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 

@@ -15,10 +15,11 @@ from ...targets import llamafactory as lf_target
 from ...targets import swift as swift_target
 from .. import frozen
 from ..engines import llamafactory, tokenizers
-from ..engines.swift import Request, copied, start
+from ..engines.swift import copied, start
 from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, tally
+from .swift_registration import request_of
 
 _WORST = ("differs", "unsupported", "exact")
 Write = Callable[[Scenario, Kind], "tuple[Run, ...] | Refusal"]
@@ -126,7 +127,7 @@ def _swift_writers(
     bench: Workbench, templates: Sequence[Template], truths: Mapping[tuple[str, str], Truth], other: str
 ) -> dict[str, Write]:
     requests = [
-        Request(str(template.registered["swift"]), scenario, kind)
+        request_of(template, str(template.registered["swift"]), scenario, kind)
         for template in templates
         for scenario in scenarios().values()
         for kind in Kind

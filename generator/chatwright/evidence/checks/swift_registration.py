@@ -19,8 +19,8 @@ from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind
 from ..adapters import to_swift
-from ..engines.swift import Rendered, Request, Swift, SwiftError, copied, start
-from ..scenarios import scenarios
+from ..engines.swift import THOUGHT_WORDS, Rendered, Request, Swift, SwiftError, copied, start
+from ..scenarios import Scenario, scenarios
 from ..sync.compare import compare, swift_meaning, template_differences
 from ..sync.registry import Registry
 from ..sync.report import line
@@ -145,6 +145,8 @@ def version_cause(request: Request, fields: Mapping[str, Any]) -> str | None:
     last_user = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=-1)
     answered = any(message["role"] == "tool" for message in messages[last_user:])
     thinks = scenario.thinking or fields["is_thinking"] or fields["non_thinking_prefix"]
+    if scenario.variables:
+        return "3.12 takes no variables of a chat template"
     if scenario.tools and fields["agent_template"] is None:
         return "without an agent template 4.x refuses tools, 3.12 takes react_en"
     if any(
@@ -218,7 +220,7 @@ def _check_adapter(findings: Findings, swift: Swift) -> None:
     for scenario in scenarios().values():
         if any(message.get("reasoning_content") for message in scenario.messages):
             continue
-        adapted = to_swift(scenario.messages, scenario.tools, thinks=False)["messages"]
+        adapted = to_swift(scenario.messages, scenario.tools, words=None)["messages"]
         compared += 1
         read, expected = (
             [(message["role"], message["content"]) for message in swift.normalized(messages)]
@@ -284,11 +286,20 @@ def _check_conflict(findings: Findings, generated: Path) -> None:
 
 
 def _requests(template: Template, name: str) -> list[Request]:
-    return [
-        Request(name, scenario, kind, added_by_tokenizer(template))
-        for scenario in scenarios().values()
-        for kind in Kind
-    ]
+    return [request_of(template, name, scenario, kind) for scenario in scenarios().values() for kind in Kind]
+
+
+def request_of(template: Template, name: str, scenario: Scenario, kind: Kind) -> Request:
+    """The request for a text of the template that ms-swift has under that name, in what only the spec knows."""
+    thinking = template.thinking
+    return Request(
+        name,
+        scenario,
+        kind,
+        adds=added_by_tokenizer(template),
+        words=thinking.words if thinking else THOUGHT_WORDS,
+        levels=bool(thinking and thinking.levels),
+    )
 
 
 def _render(requests: Sequence[Request], *workers: Swift) -> list[list[Rendered | Unsupported]]:

@@ -32,6 +32,7 @@ def variables(
         given[switch] = scenario.thinking
     if scenario.preserve_thinking:
         given["preserve_thinking"] = True
+    given.update(scenario.variables)
     return given
 
 

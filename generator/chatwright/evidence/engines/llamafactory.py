@@ -72,6 +72,8 @@ def encode(template: Any, tokenizer: Any, scenario: Scenario, kind: Kind) -> Enc
     Raises:
         Unsupported: LLaMA-Factory's entry points cannot carry the scenario.
     """
+    if scenario.variables:
+        raise Unsupported("LLaMA-Factory knows no levels of thinking")
     reasoning = "Reasoning" in type(template).__name__
     fused = type(template).__name__ == "Llama2Template"
     messages = scenario.asked if kind is Kind.PROMPT else scenario.messages

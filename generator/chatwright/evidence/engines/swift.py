@@ -26,6 +26,7 @@ from ..adapters import to_swift
 from ..scenarios import Scenario
 
 PLAIN_CLASS = "swift.template.base.Template"  # of a template without a Python class of its own (4.x)
+THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # that ms-swift's Template looks for (template/base.py)
 _SOURCE = Path(__file__).resolve().parents[3]  # the folder that holds the package
 
 
@@ -50,7 +51,8 @@ class Request:
     """One text to render.
 
     ``adds`` is the token that the tokenizer puts in front of a text by itself, its BOS. ``plain`` leaves out the
-    template's own Python class and takes ms-swift's ``Template``.
+    template's own Python class and takes ms-swift's ``Template``. ``words`` are those around a thought, ``levels`` says
+    whether the template reads further variables of a request.
     """
 
     template_type: str
@@ -58,6 +60,8 @@ class Request:
     kind: Kind
     adds: str = ""
     plain: bool = False
+    words: tuple[str, str] = THOUGHT_WORDS
+    levels: bool = False
 
 
 class SwiftError(Exception):
@@ -153,10 +157,13 @@ class Swift:
         fields = self.registries["templates"][request.template_type]
         thinks = any(fields[key] for key in ("is_thinking", "thinking_prefix", "non_thinking_prefix"))
         scenario = request.scenario
+        if scenario.variables and not request.levels:
+            raise Unsupported("ms-swift's template knows no levels of thinking")
         messages = scenario.asked if request.kind is Kind.PROMPT else scenario.messages
         return {
             "template_type": request.template_type,
-            "inputs": to_swift(messages, scenario.tools, thinks=thinks),
+            "inputs": to_swift(messages, scenario.tools, words=request.words if thinks else None),
+            "variables": dict(scenario.variables),
             "kind": request.kind.value,
             "thinking": scenario.thinking,
             "preserve_thinking": scenario.preserve_thinking and request.kind is Kind.PROMPT,

@@ -116,6 +116,8 @@ class _Engine:
     def _rendered(self, **item: Any) -> dict[str, Any]:
         if self.is_3 and item["preserve_thinking"]:
             return {"unsupported": "ms-swift 3.12 cannot keep the thoughts of earlier turns"}
+        if self.is_3 and item["variables"]:
+            return {"unsupported": "ms-swift 3.12 takes no variables of a chat template"}
         try:
             return self._render(**item)
         except (Exception, _NoNetwork) as error:
@@ -126,6 +128,7 @@ class _Engine:
         *,
         template_type: str,
         inputs: dict[str, Any],
+        variables: dict[str, Any],
         kind: str,
         thinking: bool | None,
         preserve_thinking: bool,
@@ -133,6 +136,9 @@ class _Engine:
         plain: bool,
     ) -> dict[str, Any]:
         """Encode as training and inference do, below the point where a model's files would be needed."""
+        if not self.is_3:  # a request says it as well as the command line, which some classes do not listen to
+            said = {} if thinking is None else {"enable_thinking": thinking}
+            inputs = {**inputs, "chat_template_kwargs": {**said, **variables}}
         chosen = self.inputs.TemplateInputs.from_dict(inputs).chosen
         for encode in (None, self.plain_class._encode):
             template, tokenizer = self._template(template_type, kind, thinking, preserve_thinking, adds, plain)

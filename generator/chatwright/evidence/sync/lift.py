@@ -29,6 +29,8 @@ _RESULT = ("<tool_response>\n", "\n</tool_response>")  # ms-swift, agent_templat
 _BASE_CLASS = "swift.template.base.Template"
 _ORDER = tuple(load_schema()["$defs"]["template"]["properties"])  # of the keys of a template
 _ORDER_SWIFT = tuple(load_schema()["$defs"]["template"]["properties"]["targets"]["properties"]["swift"]["properties"])
+_ORDER_SLOTS = tuple(load_schema()["$defs"]["slots"]["properties"])
+_ORDER_THINKING = tuple(load_schema()["$defs"]["template"]["properties"]["thinking"]["properties"])
 _ROLE = re.compile(
     r"(?i:<\|open\|>message role=\"assistant\"|<beginning_of_sentence>ai name=assistant|GPT4 Correct Assistant"
     r"|\]~b\]ai|<AI>|<C_A>|\[\|AI\|]|<\|response\|>|_bot>|assistant|chatbot|\bmodel\b|\bbot\b"
@@ -226,10 +228,11 @@ def _from_swift(fields: Mapping[str, Any]) -> dict[str, Any]:
             user, prefix, separator = join_slots(head, user), _drop_tail(prefix, head), _drop_tail(separator, head)
             system = join_slots(_drop_head(before, join_slots(prefix, head)), (_CONTENT,), after)
         elif head:
-            data["system_placement"] = "first_user"
-            own["system_prefix"] = write_slot(literal_system or system)
-            data["undescribed"] = "a system text in place of the head of the first user turn"
+            data["system_placement"] = "first_user_head"
             user, prefix, separator = join_slots(head, user), _drop_tail(prefix, head), _drop_tail(separator, head)
+            shared = _common_head(prefix, literal_system or system)
+            no_system, prefix = _drop_head(prefix, shared) or None, shared
+            system = _drop_head(literal_system or system, shared)
         else:
             shared = _before_system(_common_head(prefix, before), user)
             rest = _drop_head(prefix, shared)
@@ -267,6 +270,9 @@ def _from_swift(fields: Mapping[str, Any]) -> dict[str, Any]:
     if own:
         data["targets"] = {"swift": {key: own[key] for key in _ORDER_SWIFT if key in own}}
     data = {key: data[key] for key in _ORDER if key in data}
+    for key, order in (("slots", _ORDER_SLOTS), ("thinking", _ORDER_THINKING)):
+        if key in data:
+            data[key] = {name: data[key][name] for name in order if name in data[key]}
     _demand("swift", data, fields)
     return data
 
