@@ -16,7 +16,7 @@ from pathlib import Path
 from ...catalogue.model import Catalogue, Template
 from ..sandbox import TemplateFailed
 from . import boundaries, stops, texts, vocabulary
-from .candidates import Identity, identify, matches, same_meaning
+from .candidates import identify, same_meaning
 from .findings import ADVICE, Compared, Divergence, Finding, Verification
 from .folder import ModelFolder, read_folder
 from .prompts import Texts, deployed, served, trained
@@ -36,18 +36,19 @@ def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: dat
     today = today or date.today()
     folder = read_folder(path)
     found, own = _own_texts(folder, catalogue, today)
+    if name is not None:
+        template = catalogue.templates[name]
+        same = same_meaning(catalogue, template, today)
+        return _against(template, folder, catalogue, today, own, found, named=True, same=same, others=())
     identity = identify(catalogue, folder, own, today) if own else None
-    template = catalogue.templates[name] if name is not None else identity.template if identity else None
-    if name is None and own and (identity is None or not identity.known):
+    if own and (identity is None or not identity.known):
         near = f"; the nearest is {identity.template.name}" if identity else ""
-        found.append(
-            Finding(
-                "unknown-template", folder.chat_templates[0].file, f"no template of the catalogue writes this{near}"
-            )
-        )
-    if template is None:
-        return Verification(str(path), None, False, None, (), (), None, tuple(found), ())
-    return _against(template, folder, catalogue, today, name is not None, identity, own, found)
+        text = f"no template of the catalogue writes this{near}"
+        found.append(Finding("unknown-template", folder.chat_templates[0].file, text))
+    if identity is None:
+        return Verification(str(path), None, False, (), (), None, tuple(found), ())
+    same, others = identity.same, identity.others
+    return _against(identity.template, folder, catalogue, today, own, found, named=False, same=same, others=others)
 
 
 def _against(
@@ -55,62 +56,52 @@ def _against(
     folder: ModelFolder,
     catalogue: Catalogue,
     today: date,
-    named: bool,
-    identity: Identity | None,
     own: Texts | None,
     found: list[Finding],
+    *,
+    named: bool,
+    same: tuple[str, ...],
+    others: tuple[str, ...],
 ) -> Verification:
     prompts, reasons = trained(template, folder, today)
+    notes: list[str] = []
     if not prompts:
-        found.append(
-            Finding("not-described", template.location.path, f"{template.name}: {next(iter(reasons.values()))}")
-        )
-    differing = None
+        text = f"{template.name}: {next(iter(reasons.values()))}"
+        found.append(Finding("not-described", template.location.path, text))
+    agreeing = None
     if own is not None:
         differing = texts.differences(template, folder, prompts, own)
-        like = identity.template.name if identity and identity.known and identity.template != template else None
-        found += texts.findings(differing, folder.chat_templates[0].file, like)
-    unread = own is not None and texts.TYPED in prompts and texts.parts_unread(own[texts.TYPED])
+        like = identify(catalogue, folder, own, today) if named and texts.is_another(differing) else None
+        found += texts.findings(differing, folder.chat_templates[0].file, like.template.name if like else None)
+        agreeing = len(prompts) - len(differing)
+        if texts.TYPED in prompts and texts.parts_unread(own[texts.TYPED]):
+            agreeing -= 1
+            notes.append("its chat template does not read content that comes in parts; servers then join the parts")
     file = deployed(template, folder, today)
-    off = None if isinstance(file, str) else texts.differences(template, folder, prompts, file)
-    found += texts.findings(off or {}, DEPLOYED)
-    cut = boundaries.cuts(prompts, folder)
-    at_boundaries, notes = boundaries.findings(cut, prompts)
-    at_stops, more = stops.findings(template, folder, today)
-    found += [*at_boundaries, *at_stops, *vocabulary.findings(template, folder)]
-    notes += more
-    if unread:
-        notes.append("its chat template does not read content that comes in parts; servers then join the parts")
+    off: dict[str, texts.Difference] = {}
     if isinstance(file, str):
         notes.append(f"there is no file to deploy: {file}")
+    else:
+        off = texts.differences(template, folder, prompts, file)
+        found += texts.findings(off, DEPLOYED)
+    cut = boundaries.cuts(prompts, folder)
+    at_boundaries, told = boundaries.findings(cut, prompts)
+    at_stops, more = stops.findings(template, folder, today)
+    found += [*at_boundaries, *at_stops, *vocabulary.findings(template, folder)]
+    notes += told + more
     if folder.adds_bos and any(prompt.text.startswith(folder.bos) for prompt in prompts.values()):
         notes.append(
             f"the tokenizer adds {folder.bos}, which the prompt has already: tokenize prompts with "
             "add_special_tokens=False, as the chat endpoints of servers do; completion endpoints double it"
         )
-    if identity and not named and identity.others:
+    if others:
         notes.append(
-            f"its chat template agrees as far with {_some(identity.others)}, which mean something else; "
+            f"its chat template agrees as far with {_some(others)}, which mean something else; "
             "name yours with --template"
         )
     count = len(prompts)
-    compared = Compared(
-        count,
-        None if differing is None else count - len(differing) - unread,
-        None if off is None else count - len(off),
-        count - len(cut),
-    )
-    return Verification(
-        str(folder.path),
-        template.name,
-        named,
-        None if own is None else matches(template, folder, own, today),
-        same_meaning(catalogue, template, today) if named or identity is None else identity.same,
-        () if named or identity is None else identity.others,
-        compared,
-        tuple(found),
-        tuple(notes),
-    )
+    compared = Compared(count, agreeing, None if isinstance(file, str) else count - len(off), count - len(cut))
+    return Verification(str(folder.path), template.name, named, same, others, compared, tuple(found), tuple(notes))
 
 
 def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[list[Finding], Texts | None]:

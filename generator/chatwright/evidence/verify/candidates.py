@@ -24,13 +24,12 @@ _NEAR = 0.6  # the least likeness of texts that is worth naming
 class Identity:
     """The template that a chat template agrees with best.
 
-    ``matched`` counts the conversations in which it writes the same prompt, BOS aside. ``same`` are further names
-    that mean the same in everything, ``others`` those that agree just as far and mean something else. ``known`` says
-    whether the agreement holds for conversations that any template must write; else the template is only the nearest.
+    ``same`` are further names that mean the same in everything, ``others`` those that agree just as far and mean
+    something else. ``known`` says whether the agreement holds for conversations that any template must write; else the
+    template is only the nearest.
     """
 
     template: Template
-    matched: int
     same: tuple[str, ...]
     others: tuple[str, ...]
     known: bool
@@ -51,7 +50,7 @@ def identify(catalogue: Catalogue, folder: ModelFolder, texts: Texts, today: dat
         if nearest is None:
             return None
         template = catalogue.templates[nearest]
-        return Identity(template, len(equal[nearest]), same_meaning(catalogue, template, today), (), False)
+        return Identity(template, same_meaning(catalogue, template, today), (), False)
     users = _users(catalogue, set(folder.config.get("architectures") or ()))
 
     def rank(name: str) -> tuple[bool, bool, int, str]:
@@ -61,12 +60,7 @@ def identify(catalogue: Catalogue, folder: ModelFolder, texts: Texts, today: dat
     template = catalogue.templates[min(best, key=rank)]
     same = same_meaning(catalogue, template, today)
     others = tuple(name for name in sorted(best, key=rank) if name != template.name and name not in same)
-    return Identity(template, len(equal[template.name]), same, others, True)
-
-
-def matches(template: Template, folder: ModelFolder, texts: Texts, today: date) -> int:
-    """In how many conversations a chat template writes the template's prompt, BOS aside."""
-    return len(_equal(template, folder, texts, today))
+    return Identity(template, same, others, True)
 
 
 def same_meaning(catalogue: Catalogue, template: Template, today: date) -> tuple[str, ...]:

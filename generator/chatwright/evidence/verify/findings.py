@@ -93,7 +93,6 @@ class Verification:
     folder: str
     template: str | None
     named: bool
-    matched: int | None  # conversations in which the chat template writes this template's prompt
     same: tuple[str, ...]
     others: tuple[str, ...]
     compared: Compared | None

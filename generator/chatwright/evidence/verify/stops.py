@@ -12,7 +12,7 @@ from typing import Any
 
 from ...catalogue.model import Template
 from ...errors import Unsupported
-from ...meaning.render import Kind, Piece
+from ...meaning.render import Kind, Piece, to_text
 from ..token_ids import piece_ids
 from .findings import Finding
 from .folder import ModelFolder
@@ -90,17 +90,20 @@ def _first_token(folder: ModelFolder, text: str) -> str:
 def _written(template: Template, folder: ModelFolder, stops: set[int], place: str, today: date) -> list[Finding]:
     """The stops behind which a trained reply goes on: the model must write them, and is cut off there."""
     seen: dict[int, list[str]] = {}
+    words = {token: folder.tokenizer.decode([token]) for token in sorted(stops) if token < len(folder.tokenizer)}
+    words = {token: word for token, word in words.items() if word}
     for name, scenario in conversations().items():
         try:
             pieces = pieces_of(template, scenario, Kind.TRAINING, today)
         except Unsupported:
             continue
         for reply in _replies(pieces):
-            ids = piece_ids(reply, folder.tokenizer)
-            last = max((index for index, token in enumerate(ids) if token in stops), default=-1)
-            rest = folder.tokenizer.decode(ids[last + 1 :]).strip()
-            for index, token in enumerate(ids):
-                if token in stops and (index < last or rest) and name not in seen.setdefault(token, []):
+            text = to_text(reply, bos=folder.bos, eos=folder.eos)
+            for token in sorted(words.keys() & set(piece_ids(reply, folder.tokenizer))):
+                rest = text.partition(words[token])[2]
+                for word in words.values():
+                    rest = rest.replace(word, "")
+                if rest.strip() and name not in seen.setdefault(token, []):
                     seen[token].append(name)
     return [
         Finding(

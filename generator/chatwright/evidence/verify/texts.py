@@ -62,9 +62,7 @@ def findings(found: Mapping[str, Difference], place: str, behaves_like: str | No
 
     ``behaves_like`` is the template that the text is in fact that of.
     """
-    core = [found[name].kinds[-1] for name in CORE if name in found]
-    layouts = {"turn-layout", "system-layout", "generation-prompt"}
-    if len(core) == len(CORE) and set(core) <= layouts:
+    if is_another(found):
         told = f": it behaves like {behaves_like}" if behaves_like else ""
         text = f"the chat template is that of another format{told}"
         return [Finding("wrong-template", place, text, tuple(found), found[CORE[0]].example)]
@@ -72,10 +70,18 @@ def findings(found: Mapping[str, Difference], place: str, behaves_like: str | No
     for name, difference in found.items():
         for kind in difference.kinds:
             by_kind.setdefault(kind, []).append(name)
+    if set(CORE) & set(by_kind.get("white-space", ())):  # then padded messages tell nothing more
+        by_kind["white-space"] += by_kind.pop("trimming", [])
     return [
         Finding(kind, place, _WORDS[kind], tuple(names), found[names[0]].example)
         for kind, names in sorted(by_kind.items(), key=lambda item: list(_WORDS).index(item[0]))
     ]
+
+
+def is_another(found: Mapping[str, Difference]) -> bool:
+    """Whether the differences are those of another format: in the layout of every core conversation."""
+    core = {found[name].kinds[-1] for name in CORE if name in found}
+    return found.keys() >= set(CORE) and core <= {"turn-layout", "system-layout", "generation-prompt"}
 
 
 def parts_unread(text: str | Refused) -> bool:
@@ -124,11 +130,11 @@ def _kind(template: Template, prompt: Trained, expected: str, got: str) -> str:
     if rest <= len(opener) + len(mark):
         return "generation-prompt"
     given = scenario.messages[0]["role"] == "system"
+    default = _constant(template.default_system)
+    if default and default in expected and default not in got:
+        return "default-system-lost"
     if given and not scenario.messages[0]["content"]:
         return "empty-system"
-    default = _constant(template.default_system)
-    if not given and default and default not in got:
-        return "default-system-lost"
     if _uses_tools(prompt):
         return "tool-layout"
     if got.endswith(_from_first_turn(prompt)):
