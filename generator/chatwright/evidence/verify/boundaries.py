@@ -62,7 +62,15 @@ def findings(found: Mapping[str, Cut], prompts: Mapping[str, Trained]) -> tuple[
 
 
 def _tokens(folder: ModelFolder, ids: Sequence[int]) -> str:
-    return " ".join(visible(str(token)) for token in folder.tokenizer.convert_ids_to_tokens(ids)) or "(nothing more)"
+    return " | ".join(_shown(folder, token) for token in ids) or "(nothing more)"
+
+
+def _shown(folder: ModelFolder, token: int) -> str:
+    """The text of a token, made visible; its name where it is no text of its own (a part of a character)."""
+    text, name = folder.tokenizer.decode([token]), str(folder.tokenizer.convert_ids_to_tokens([token])[0])
+    if not text or "\ufffd" in text:
+        return visible(name)
+    return visible(" " + text if name.startswith("▁") and not text.startswith(" ") else text)
 
 
 def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -> str:
@@ -82,7 +90,7 @@ def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -
     if straddled:
         left, right, token = straddled[0]
         swallows = _swallows(folder, token)
-        merged = visible(str(folder.tokenizer.convert_ids_to_tokens([token])[0]))
+        merged = _shown(folder, token)
         where = (
             f"between two slots of the {left}'s turn"
             if left == right
