@@ -1,6 +1,6 @@
 """The command line: the only module that prints or exits.
 
-Exit codes: 0 fine, 1 a mistake in a spec or stale output, 2 wrong usage, 3 a mistake of ours.
+Exit codes: 0 fine, 1 a mistake in a spec, stale output or something found, 2 wrong usage, 3 a mistake of ours.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
 if TYPE_CHECKING:
     from .catalogue.model import Catalogue, Override, Template
     from .evidence.scenarios import Scenario
+    from .evidence.verify import Verification
     from .meaning.render import Kind, Piece
     from .pipeline import Rendering
 
@@ -254,6 +255,36 @@ def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None
         raise SystemExit(MISTAKE)
 
 
+@cli.command()
+@click.argument("folder", metavar="MODEL_DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--template", "name", metavar="NAME", help="What it was trained with; told by its chat template if left out."
+)
+@_specs
+@_json
+def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Check that a model folder is served with the very tokens it was trained on.
+
+    Compares its own chat template and the file to deploy with what training writes, as text and as the token ids of
+    its tokenizer; then its stops and its vocabulary. Exit code 1 if anything is found. Uses no network and runs no
+    code of the folder but its chat template, in a sandbox.
+    """
+    from .evidence.verify import verify as verify_folder
+
+    catalogue = _load(folders)
+    if name is not None:
+        name = _find_template(catalogue, name).name
+    with _Progress() as progress:
+        progress("reading the tokenizer")
+        found = verify_folder(folder, catalogue, name)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _echo_verification(found)
+    if not found.fine:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command(hidden=True)
 @click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
 @click.option("--swift-3", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="An unpacked ms-swift 3.")
@@ -473,6 +504,46 @@ def _plain(value: Any) -> Any:
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
+
+
+def _echo_verification(found: Verification) -> None:
+    if found.template:
+        how = "as named" if found.named else "told by its chat template"
+        rows = [("template", f"{found.template}, {how}")]
+        if found.same:
+            rows.append(("means the same", ", ".join(found.same)))
+        if compared := found.compared:
+            of = f"of {compared.conversations}"
+            shown = (
+                "none that runs"
+                if compared.chat_template is None
+                else f"{compared.chat_template} {of} prompts as trained"
+            )
+            rows.append(("its chat template", shown))
+            shown = "there is none" if compared.deployed is None else f"{compared.deployed} {of} prompts as trained"
+            rows.append(("file to deploy", shown))
+            rows.append(("token ids", f"{compared.token_ids} {of} prompts cut as in training"))
+        _echo_table(rows)
+    for finding in found.findings:
+        click.echo()
+        click.secho(finding.kind, bold=True, fg="red", nl=False)
+        seen = f" ({_some(finding.conversations)})" if finding.conversations else ""
+        click.echo(f"  {finding.place}: {finding.text}{seen}")
+        if example := finding.example:
+            click.echo(f"  {example.conversation}: {example.before}")
+            click.echo(f"    trained  {example.trained}")
+            click.echo(f"    served   {example.served}")
+        click.echo(f"  to do: {finding.advice}")
+    if found.notes:
+        click.echo()
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    click.echo()
+    click.secho(found.verdict, bold=True, fg="green" if found.fine else "red")
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _echo_summary(data: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
 from .checks.sync import check_sync
+from .checks.verify import check_verify
 from .known import FILE, Case, judge, load_known, outdated, shrink
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
@@ -53,6 +54,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "token-ids": check_token_ids,
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
+    "verify": check_verify,
 }
 
 

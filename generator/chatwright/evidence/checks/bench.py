@@ -13,6 +13,7 @@ from ...catalogue.model import Catalogue
 from ...errors import Unsupported
 from ...targets.protocol import Deployment
 from ..scenarios import Scenario, scenarios
+from ..token_ids import first_difference
 from ..vectors import Truth
 
 Results = dict[str, Result]
@@ -122,10 +123,7 @@ def compare(
 
 def difference(got: str, expected: str) -> str:
     """Where two texts part, in words."""
-    start = next(
-        (i for i, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other),
-        min(len(got), len(expected)),
-    )
+    start = first_difference(got, expected)
     return f"at character {start}: {got[start : start + 20]!r} instead of {expected[start : start + 20]!r}"
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
-from ...meaning.render import Kind, Piece
+from ...meaning.render import Kind
 from ...meaning.tool_formats import calls_jinja, tool_format, tools_jinja
 from .. import frozen
 from ..engines import jinja, llamafactory, npm_tokenizers
 from ..scenarios import Scenario, scenarios
+from ..token_ids import first_difference, piece_ids
 from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
 from .reference import reference_pieces
@@ -163,33 +164,9 @@ def _slot_wise_results(template: Template, tokenizer: Any, built_in: Any) -> Res
     return results
 
 
-def piece_ids(pieces: Sequence[Piece], tokenizer: Any) -> list[int]:
-    """The token ids of pieces, encoded slot by slot: a joined piece together with the one before it.
-
-    A tokenizer without the token that a ``bos`` or ``eos`` piece asks for writes none.
-    """
-    ids: list[int] = []
-    text = ""
-    own = {"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id}
-    for piece in pieces:
-        if text and not (piece.kind == "text" and piece.joined):
-            ids += tokenizer.encode(text, add_special_tokens=False)
-            text = ""
-        if piece.kind == "text":
-            text += piece.text
-        elif piece.kind == "token":
-            ids.append(tokenizer.convert_tokens_to_ids(piece.text))
-        elif (token := own[piece.kind]) is not None:
-            ids.append(token)
-    return ids + (tokenizer.encode(text, add_special_tokens=False) if text else [])
-
-
 def _boundary(tokenizer: Any, trained: list[int], served: list[int]) -> str:
     """Where training and serving cut the same text differently."""
-    start = next(
-        (i for i, (one, other) in enumerate(zip(trained, served, strict=False)) if one != other),
-        min(len(trained), len(served)),
-    )
+    start = first_difference(trained, served)
     one, other = (tokenizer.convert_ids_to_tokens(ids[start : start + 3]) for ids in (trained, served))
     before = tokenizer.decode(trained[max(0, start - 3) : start])
     return f"after {before!r} training writes the tokens {one}, serving {other}"

@@ -21,11 +21,11 @@ TOKENIZERS = {
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Read a tokenizer's files as they are; no remote code is run or asked for.
+    """Read a tokenizer's files as they are; no remote code is run or asked for, and nothing is looked up elsewhere.
 
     Raises:
         OSError: the folder has no such files.
     """
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast.from_pretrained(str(folder))
+    return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)

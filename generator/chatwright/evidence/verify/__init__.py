@@ -1,0 +1,128 @@
+"""``chatwright verify``: whether a model folder is served with the very tokens that its template trains on.
+
+Three things are held against each other, on every scenario: what training writes (the reference renderer, which the
+recorded vectors prove to equal the frameworks), what the folder's own chat template writes, and what the file to
+deploy writes; as text, and as the token ids of the folder's tokenizer, training's slot by slot. Then where generation
+stops, and whether the vocabulary has the template's markers. Nothing is looked up elsewhere, and no code of the folder
+is run but its chat template, in the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from ...catalogue.model import Catalogue, Template
+from ..sandbox import TemplateFailed
+from . import boundaries, stops, texts, vocabulary
+from .candidates import identify, same_meaning
+from .findings import ADVICE, Compared, Divergence, Finding, Verification
+from .folder import ModelFolder, read_folder
+from .prompts import Texts, deployed, served, trained
+
+__all__ = ["ADVICE", "Compared", "Divergence", "Finding", "Verification", "verify"]
+
+DEPLOYED = "deploy"  # the place of findings about the file that we generate
+
+
+def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: date | None = None) -> Verification:
+    """Verify the model folder at ``path``, against the template of that name or the one it is identified as.
+
+    Raises:
+        ChatwrightError: the folder cannot be read.
+        KeyError: the catalogue has no template of that name.
+    """
+    today = today or date.today()
+    folder = read_folder(path)
+    found, own = _own_texts(folder, catalogue, today)
+    if name is not None:
+        template = catalogue.templates[name]
+        same = same_meaning(catalogue, template, today)
+        return _against(template, folder, catalogue, today, own, found, named=True, same=same, others=())
+    identity = identify(catalogue, folder, own, today) if own else None
+    if own and (identity is None or not identity.known):
+        near = f"; the nearest is {identity.template.name}" if identity else ""
+        text = f"no template of the catalogue writes this{near}"
+        found.append(Finding("unknown-template", folder.chat_templates[0].file, text))
+    if identity is None:
+        return Verification(str(path), None, False, (), (), None, tuple(found), ())
+    same, others = identity.same, identity.others
+    return _against(identity.template, folder, catalogue, today, own, found, named=False, same=same, others=others)
+
+
+def _against(
+    template: Template,
+    folder: ModelFolder,
+    catalogue: Catalogue,
+    today: date,
+    own: Texts | None,
+    found: list[Finding],
+    *,
+    named: bool,
+    same: tuple[str, ...],
+    others: tuple[str, ...],
+) -> Verification:
+    prompts, reasons = trained(template, folder, today)
+    notes: list[str] = []
+    if not prompts:
+        text = f"{template.name}: {next(iter(reasons.values()))}"
+        found.append(Finding("not-described", template.location.path, text))
+    agreeing = None
+    if own is not None:
+        differing = texts.differences(template, folder, prompts, own)
+        like = identify(catalogue, folder, own, today) if named and texts.is_another(differing) else None
+        found += texts.findings(differing, folder.chat_templates[0].file, like.template.name if like else None)
+        agreeing = len(prompts) - len(differing)
+        if texts.TYPED in prompts and texts.parts_unread(own[texts.TYPED]):
+            agreeing -= 1
+            notes.append("its chat template does not read content that comes in parts; servers then join the parts")
+    file = deployed(template, folder, today)
+    off: dict[str, texts.Difference] = {}
+    if isinstance(file, str):
+        notes.append(f"there is no file to deploy: {file}")
+    else:
+        off = texts.differences(template, folder, prompts, file)
+        found += texts.findings(off, DEPLOYED)
+    cut = boundaries.cuts(prompts, folder)
+    at_boundaries, told = boundaries.findings(cut, prompts)
+    at_stops, more = stops.findings(template, folder, today)
+    found += [*at_boundaries, *at_stops, *vocabulary.findings(template, folder)]
+    notes += told + more
+    if folder.adds_bos and any(prompt.text.startswith(folder.bos) for prompt in prompts.values()):
+        notes.append(
+            f"the tokenizer adds {folder.bos}, which the prompt has already: tokenize prompts with "
+            "add_special_tokens=False, as the chat endpoints of servers do; completion endpoints double it"
+        )
+    if others:
+        notes.append(
+            f"its chat template agrees as far with {_some(others)}, which mean something else; "
+            "name yours with --template"
+        )
+    count = len(prompts)
+    compared = Compared(count, agreeing, None if isinstance(file, str) else count - len(off), count - len(cut))
+    return Verification(str(folder.path), template.name, named, same, others, compared, tuple(found), tuple(notes))
+
+
+def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[list[Finding], Texts | None]:
+    """What the folder's own chat template writes, None where it has none that runs, and what is wrong with that."""
+    if not folder.chat_templates:
+        text = "the folder has no chat template, so servers refuse chats or make up a format"
+        return [Finding("chat-template-missing", "tokenizer_config.json", text)], None
+    first, *rest = folder.chat_templates
+    found = [
+        Finding(
+            "chat-templates-disagree", other.file, f"its chat template is not that of {first.file}, which is read first"
+        )
+        for other in rest
+        if any(other.source(tools) != first.source(tools) for tools in (False, True))
+    ]
+    try:
+        return found, served(first, folder, catalogue, today)
+    except TemplateFailed as reason:
+        return [*found, Finding("chat-template-fails", first.file, f"the chat template cannot be run: {reason}")], None
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,154 @@
+"""Slot-wise training tokenization against whole-text serving tokenization: where the ids part, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...meaning.render import Piece
+from ...meaning.visible import visible
+from ..token_ids import first_difference, piece_ids
+from .findings import Divergence, Finding
+from .folder import ModelFolder
+from .prompts import Trained
+from .texts import is_padded
+
+_SHOWN = 4  # tokens of each side of a difference
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One conversation whose text training and serving cut into different tokens, and the cause."""
+
+    cause: str
+    example: Divergence
+
+
+def cuts(prompts: Mapping[str, Trained], folder: ModelFolder) -> dict[str, Cut]:
+    """The differences by conversation, each prompt's text being equal on both sides."""
+    found = {}
+    for name, prompt in prompts.items():
+        ids, whole = piece_ids(prompt.pieces, folder.tokenizer), folder.encode(prompt.text)
+        if ids == whole:
+            continue
+        start = first_difference(ids, whole)
+        trained, served = (_tokens(folder, side[start : start + _SHOWN]) for side in (ids, whole))
+        before = visible(folder.tokenizer.decode(ids[max(0, start - 3) : start]))
+        found[name] = Cut(_cause(prompt, folder, whole, start), Divergence(name, before, trained, served))
+    return found
+
+
+def findings(found: Mapping[str, Cut], prompts: Mapping[str, Trained]) -> tuple[list[Finding], list[str]]:
+    """One finding per cause; where it takes a message with white space around it, a note."""
+    by_cause: dict[str, list[str]] = {}
+    padded = [name for name in found if is_padded(prompts[name])]
+    for name, cut in found.items():
+        if name not in padded:
+            by_cause.setdefault(cut.cause, []).append(name)
+    notes = []
+    if len(padded) == len(found) and padded:
+        cut = found[padded[0]]
+        notes.append(
+            f"a message that begins or ends with white space is served with other tokens than it was trained with "
+            f"({cut.cause}): {cut.example.before!r} is followed by {cut.example.trained} in training and by "
+            f"{cut.example.served} in serving"
+        )
+    causes = [
+        Finding("token-boundary", "tokenizer.json", cause, tuple(names), found[names[0]].example)
+        for cause, names in by_cause.items()
+    ]
+    return causes, notes
+
+
+def _tokens(folder: ModelFolder, ids: Sequence[int]) -> str:
+    return " | ".join(_shown(folder, token) for token in ids) or "(nothing more)"
+
+
+def _shown(folder: ModelFolder, token: int) -> str:
+    """The text of a token, made visible; its name where it is no text of its own (a part of a character)."""
+    text, name = folder.tokenizer.decode([token]), str(folder.tokenizer.convert_ids_to_tokens([token])[0])
+    if not text or "\ufffd" in text:
+        return visible(name)
+    return visible(" " + text if name.startswith("▁") and not text.startswith(" ") else text)
+
+
+def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -> str:
+    """Why the ids part at index ``start``, in words without anything of this one conversation."""
+    for piece in prompt.pieces:
+        if piece.kind == "token" and folder.encode(piece.text) != [_id(folder, piece.text)]:
+            return f"training writes {visible(piece.text)} as one token, and its text is cut into other tokens"
+    if spaced := _puts_space(folder):
+        return f"the tokenizer puts a space in front of every text that it encodes ({spaced}), so of every slot"
+    spans = _spans(folder, prompt.text)
+    straddled = [
+        (left, right, token)
+        for (left, right), offset in _boundaries(prompt.pieces, folder)
+        for token, (begin, end) in zip(whole, spans, strict=False)
+        if begin < offset < end
+    ]
+    if straddled:
+        left, right, token = straddled[0]
+        swallows = _swallows(folder, token)
+        merged = _shown(folder, token)
+        where = (
+            f"between two slots of the {left}'s turn"
+            if left == right
+            else f"between the {left}'s and the {right}'s slot"
+        )
+        if swallows:
+            return f"the token {merged} swallows the white space {swallows} it {where}"
+        return f"serving merges characters {where} into one token {merged}"
+    return "the whole text is cut in another way than its slots"
+
+
+def _boundaries(pieces: Sequence[Piece], folder: ModelFolder) -> Iterator[tuple[tuple[str, str], int]]:
+    """Where slot-wise tokenization starts anew: the roles on both sides, and the index in the text."""
+    own, index, before = {"bos": folder.bos, "eos": folder.eos}, 0, None
+    for piece in pieces:
+        if before is not None and not (piece.joined and piece.kind == "text"):
+            yield (before.role, piece.role), index
+        index += len(own.get(piece.kind, piece.text))
+        before = piece
+
+
+def _spans(folder: ModelFolder, text: str) -> list[tuple[int, int]]:
+    encoding = folder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    return [(begin, end) for begin, end in encoding["offset_mapping"]]
+
+
+def _swallows(folder: ModelFolder, token: int) -> str | None:
+    added = folder.tokenizer.added_tokens_decoder.get(token)
+    if added is None:
+        return None
+    sides = [name for name, given in (("before", added.lstrip), ("behind", added.rstrip)) if given]
+    return " and ".join(sides) or None
+
+
+def _puts_space(folder: ModelFolder) -> str | None:
+    """The part of tokenizer.json that adds a space to every text, None where none does."""
+    data = json.loads(folder.tokenizer.backend_tokenizer.to_str())
+    for place in ("normalizer", "pre_tokenizer"):
+        for part in _parts(data.get(place)):
+            if part.get("type") == "Prepend":
+                return f"{place} Prepend"
+            if part.get("add_prefix_space") and part.get("type") == "ByteLevel":
+                return f"{place} ByteLevel, add_prefix_space"
+            if part.get("type") == "Metaspace" and part.get("prepend_scheme") == "always":
+                return f"{place} Metaspace, prepend_scheme"
+    return None
+
+
+def _parts(data: Mapping[str, object] | None) -> Iterator[Mapping[str, object]]:
+    if data is None:
+        return
+    yield data
+    for key in ("normalizers", "pretokenizers"):
+        inner = data.get(key)
+        if isinstance(inner, list):
+            for part in inner:
+                yield from _parts(part)
+
+
+def _id(folder: ModelFolder, token: str) -> int:
+    return int(folder.tokenizer.convert_tokens_to_ids(token))

@@ -1,0 +1,174 @@
+"""A model folder as it lies on disk: its tokenizer, its chat templates, and where generation is to stop.
+
+Nothing is looked up elsewhere and no code of the folder is run: whatever class ``tokenizer_config.json`` names, the
+tokenizer is what ``tokenizer.json`` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...errors import ChatwrightError
+from ..engines.npm_tokenizers import load_tokenizer
+
+TOOL_USE = "tool_use"  # the named template that transformers takes for a request with tools
+_NAMED = "additional_chat_templates"
+
+
+@dataclass(frozen=True)
+class ChatTemplates:
+    """The chat templates that one file of the folder holds, by name; ``default`` is the one that is always there."""
+
+    file: str
+    by_name: Mapping[str, str]
+
+    def source(self, tools: bool) -> str | None:
+        """The template of a request, as ``get_chat_template`` of transformers 5.6.0 chooses it."""
+        name = TOOL_USE if tools and TOOL_USE in self.by_name else "default"
+        return self.by_name.get(name)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model folder holds.
+
+    ``chat_templates`` stand in the order in which transformers prefers their files. ``config``, ``generation`` and
+    ``tokenizer_config`` are the JSON of their files, empty where there is none.
+    """
+
+    path: Path
+    tokenizer: Any
+    tokenizer_config: Mapping[str, Any]
+    config: Mapping[str, Any]
+    generation: Mapping[str, Any]
+    chat_templates: tuple[ChatTemplates, ...]
+    vocabulary: Mapping[str, int]  # what the files hold; the loaded tokenizer may have more
+
+    @cached_property
+    def adds_bos(self) -> bool:
+        """Whether the tokenizer puts its BOS in front of whatever it encodes with special tokens."""
+        bos = self.tokenizer.bos_token_id
+        return bos is not None and [bos] == self.tokenizer.encode("a")[:1] != self.encode("a")[:1]
+
+    @property
+    def bos(self) -> str:
+        """The text of the BOS, empty where there is none."""
+        return self.tokenizer.bos_token or ""
+
+    @property
+    def eos(self) -> str:
+        """The text of the tokenizer's EOS, empty where there is none."""
+        return self.tokenizer.eos_token or ""
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text, as chat servers make them: without special tokens added."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Read a model folder.
+
+    Raises:
+        ChatwrightError: it has no tokenizer.json, or one of its files cannot be read; the message names the file.
+    """
+    if not path.is_dir():
+        raise ChatwrightError(f"{path}: there is no such folder")
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        raise ChatwrightError(
+            f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained)"
+        )
+    raw = _json(file)
+    tokenizer_config, config = _optional(path / "tokenizer_config.json"), _optional(path / "config.json")
+    tokenizer = _tokenizer(path)
+    return ModelFolder(
+        path,
+        tokenizer,
+        tokenizer_config,
+        config,
+        _optional(path / "generation_config.json"),
+        tuple(_chat_templates(path, tokenizer_config)),
+        _vocabulary(raw, tokenizer_config),
+    )
+
+
+def _tokenizer(path: Path) -> Any:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return load_tokenizer(path)
+    except Exception as error:  # whatever the library makes of broken files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ChatwrightError(f"{path / 'tokenizer.json'}: the tokenizer cannot be read: {reason}") from error
+    finally:
+        logging.set_verbosity(before)
+
+
+def _vocabulary(raw: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> dict[str, int]:
+    """Token -> id, as ``tokenizer.json`` and the ``added_tokens_decoder`` of ``tokenizer_config.json`` list them."""
+    model = raw.get("model") or {}
+    listed = model.get("vocab") or {}
+    found = dict(listed) if isinstance(listed, Mapping) else {entry[0]: index for index, entry in enumerate(listed)}
+    found |= {token["content"]: token["id"] for token in raw.get("added_tokens") or ()}
+    added = tokenizer_config.get("added_tokens_decoder") or {}
+    return found | {token["content"]: int(index) for index, token in added.items()}
+
+
+def _chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
+    found = []
+    file = path / "chat_template.jinja"
+    named = {item.stem: _text(item) for item in sorted((path / _NAMED).glob("*.jinja"))}
+    if file.is_file():
+        found.append(ChatTemplates(file.name, {"default": _text(file), **named}))
+    elif named:
+        found.append(ChatTemplates(_NAMED, named))
+    for name, data in (
+        ("chat_template.json", _optional(path / "chat_template.json")),
+        ("tokenizer_config.json", tokenizer_config),
+    ):
+        if (value := data.get("chat_template")) is not None:
+            found.append(ChatTemplates(name, _by_name(path / name, value)))
+    return found
+
+
+def _by_name(file: Path, value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        return {"default": value}
+    if isinstance(value, list):
+        value = {item.get("name"): item.get("template") for item in value if isinstance(item, Mapping)}
+    if isinstance(value, Mapping) and value and all(isinstance(text, str) for pair in value.items() for text in pair):
+        return dict(value)
+    raise ChatwrightError(f"{file}: chat_template is neither a text nor a list of named ones")
+
+
+def _optional(file: Path) -> Mapping[str, Any]:
+    return _json(file) if file.is_file() else {}
+
+
+def _json(file: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(_text(file))
+    except json.JSONDecodeError as error:
+        raise ChatwrightError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise ChatwrightError(f"{file}: not JSON that can be read: it nests too deeply") from error
+    if not isinstance(data, Mapping):
+        raise ChatwrightError(f"{file}: not a JSON object")
+    return data
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ChatwrightError(f"{file}: not UTF-8 text") from error

@@ -1,0 +1,56 @@
+"""The template's markers in the folder's vocabulary."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from ...catalogue.model import Slot, Template
+from .findings import Finding
+from .folder import ModelFolder
+from .prompts import MEDIA
+
+# What looks like a special token wherever it stands: <|im_start|>, <｜User｜>. Other brackets may be plain text.
+_MARKER = re.compile(r"<\|[^|<>\s]+\|>|<｜[^｜<>\s]+｜>")
+
+
+def findings(template: Template, folder: ModelFolder) -> list[Finding]:
+    """The markers that the vocabulary lacks although it has others of the same template, or must have them."""
+    lacking = missing(template, folder)
+    if not lacking:
+        return []
+    media = {word for kind in MEDIA for word in _MARKER.findall(getattr(template.slots, kind) or "")}
+    found = []
+    if others := [word for word in lacking if word not in media]:
+        found.append(Finding("marker-missing", "tokenizer.json", _told(others)))
+    if placeholders := [word for word in lacking if word in media]:
+        found.append(Finding("placeholder-missing", "tokenizer.json", _told(placeholders)))
+    return found
+
+
+def missing(template: Template, folder: ModelFolder) -> list[str]:
+    """The markers that should be tokens and are not: tokens by name, and text that looks like a token.
+
+    A format none of whose markers is a token writes them as plain text (Zephyr does), and lacks nothing.
+    """
+    slots = [getattr(template.slots, field.name) for field in fields(template.slots)]
+    tokens = {part.value for slot in slots if isinstance(slot, tuple) for part in slot if part.kind == "token"}
+    looks = {word for slot in slots for word in _MARKER.findall(_text(slot))}
+    lacking = [word for word in sorted(tokens | looks) if word not in folder.vocabulary]
+    if tokens.isdisjoint(lacking) and looks == set(lacking) and not looks & set(template.stop_words):
+        return []
+    return lacking
+
+
+def _text(slot: Slot | str | None) -> str:
+    if isinstance(slot, str):
+        return slot
+    return "\0".join(part.value for part in slot or () if part.kind == "text")
+
+
+def _told(words: list[str]) -> str:
+    return f"the vocabulary lacks {', '.join(words)}, which the template writes as {_single(words)}"
+
+
+def _single(words: list[str]) -> str:
+    return "one token" if len(words) == 1 else "one token each"

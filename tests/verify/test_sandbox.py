@@ -1,0 +1,48 @@
+"""Chat templates of others: what they write, and that none gets out of bounds."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from chatwright.evidence import sandbox
+from chatwright.evidence.sandbox import Refused, TemplateFailed, render_foreign
+
+TODAY = date(2025, 3, 4)
+
+
+def test_requests_are_rendered_or_refused_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jinja2.py").write_text("raise SystemExit", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    source = (
+        "{{ strftime_now('%d %b %Y') }} {{ x|tojson }}{% if x == 2 %}{{ raise_exception('no') }}{% endif %}{{ x + 1 }}"
+    )
+    texts = render_foreign(source, [{"x": 1}, {"x": 2}, {"x": "é"}], TODAY)
+    assert texts[:2] == ["04 Mar 2025 12", Refused("no")]
+    assert isinstance(texts[2], Refused)
+    assert "TypeError" in texts[2].reason
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("{{ ''.__class__.__mro__ }}", "forbids: access to attribute '__class__'"),
+        ("{% if %}", "line 1"),
+        ("{{ 'a' * 10**10 }}", "500 MB"),
+        ("{% for i in range(99999) %}{{ 'abcdefgh' * 999 }}{% endfor %}", "more than 4000000 characters"),
+    ],
+)
+def test_what_it_may_not_do_is_told(source: str, reason: str) -> None:
+    with pytest.raises(TemplateFailed, match=reason):
+        render_foreign(source, [{}], TODAY)
+
+
+def test_an_endless_template_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 1)
+    start = time.monotonic()
+    with pytest.raises(TemplateFailed, match="more than 1 seconds"):
+        render_foreign("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", [{}], TODAY)
+    assert time.monotonic() - start < 10
