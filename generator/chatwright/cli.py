@@ -263,13 +263,18 @@ def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None
     type=click.Path(exists=True, path_type=Path),
     help="A folder with llamafactory/ and swift/: unpacked older versions.",
 )
+@click.option("--servers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="vLLM and SGLang, unpacked.")
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
-def conformance(tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool) -> None:
+def conformance(
+    tokenizers: Path | None, swift_3: Path | None, older: Path | None, servers: Path | None, record: bool
+) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from .evidence.conformance import run
 
     with _Progress() as progress:
-        reports = run(tokenizers=tokenizers, swift_3=swift_3, older=older, record=record, progress=progress)
+        reports = run(
+            tokenizers=tokenizers, swift_3=swift_3, older=older, servers=servers, record=record, progress=progress
+        )
     for report in reports:
         click.secho(report.engine, bold=True)
         for line in report.lines:

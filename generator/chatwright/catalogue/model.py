@@ -111,6 +111,7 @@ class Template:
     mm_plugin: MMPlugin | None
     single_turn: bool  # of a longer conversation only the last round is written
     undescribed: str | None  # what the slots do not say of the text, in words; None: nothing
+    serving: Mapping[str, Mapping[str, str]]  # server -> kind of parser -> its name there; only what the template has
     evidence: Mapping[str, str]
     targets: Mapping[str, Mapping[str, Any]]
 
