@@ -20,7 +20,8 @@ from .slots import parse_slot
 FRAMEWORKS = ("llamafactory", "swift")
 HUBS = ("huggingface", "modelscope", "openmind")
 ROLES = ("system", "user", "assistant", "observation")
-_MERGED = ("slots", "serving", "targets")  # keys of a template that `extends` merges instead of replacing
+_OWN = ("extends", "registered", "serving", "evidence")  # those that it does not take from the one it extends
+_MERGED = ("slots", "targets")  # keys of a template that `extends` merges instead of replacing
 
 Locate = Callable[[tuple[str | int, ...]], Location]
 
@@ -66,7 +67,7 @@ def resolve_extends(templates: Mapping[str, Any], name: str) -> Mapping[str, Any
     base = templates.get(own.get("extends", ""))
     if base is None:
         return {key: value for key, value in own.items() if key != "extends"}
-    merged = {key: value for key, value in base.items() if key not in ("extends", "registered", "evidence")}
+    merged = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in own.items():
         if key in _MERGED and key in merged:
             merged[key] = _merge(merged[key], value)

@@ -1,8 +1,8 @@
 """What vLLM and SGLang call their parsers, and which of them have read what a template writes.
 
-Both stand in ``tests/vectors/parsers/*.json``: ``make record`` writes one file per engine, the names from the registries
-in the engine's source, and ``proven`` by running the parsers; ``make conformance`` compares them, and a wheel carries
-them. Of an engine without a file nothing is known, and every name is accepted.
+Both stand in ``tests/vectors/parsers/*.json``: ``make record`` writes one file per server, the names from the
+registries in the server's source, and ``proven`` by running the parsers; ``make conformance`` compares them, and a
+wheel carries them. Of a server without a file nothing is known, and every name is accepted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Parsers:
-    """The parsers of one version of an engine: kind -> names, and by template what was proven."""
+    """The parsers of one version of a server: kind -> names, and by template what was proven."""
 
     version: str
     names: Mapping[str, frozenset[str]]
@@ -39,12 +39,12 @@ class Parsers:
 
 @cache
 def parsers() -> Mapping[str, Parsers]:
-    """What is recorded, by engine."""
+    """What is recorded, by server."""
     return load_parsers(parsers_path())
 
 
 def load_parsers(folder: Path) -> dict[str, Parsers]:
-    """The records in a folder by engine, sorted; empty where it does not exist."""
+    """The records in a folder by server, sorted; empty where it does not exist."""
     return {path.stem: _read(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))}
 
 

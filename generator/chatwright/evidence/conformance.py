@@ -22,6 +22,7 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
+from .checks.export import check_export
 from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
@@ -56,6 +57,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
     "parsers": check_parsers,
+    "export": check_export,
 }
 
 
@@ -71,8 +73,8 @@ def run(
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
     ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3, ``older`` a folder with an
-    unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An engine whose package is missing is reported as skipped, and its
-    evidence stays as it was; without a framework's truths all evidence does.
+    unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An engine whose package is missing
+    is reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:

@@ -75,7 +75,7 @@ _TOOLS = [
 _CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "get_weather",
-        {"city": "São \"Paulo\" <b>", "days": 3, "exact": True, "units": ["C", "F"], "place": {"x": 1.5}},
+        {"city": 'São "Paulo" <b>', "days": 3, "exact": True, "units": ["C", "F"], "place": {"x": 1.5}},
     ),
     ("get_time", {"city": "Berlin, Mitte"}),
 )
@@ -131,7 +131,7 @@ def _reply(template: Template, thinking: bool | None, thought: str, count: int, 
     prompt = to_text(render(template, [_QUESTION], tools, **settings), bos=BOS, eos=EOS)
     learned = to_text(render(template, [_QUESTION, message], tools, kind=Kind.TRAINING, **settings), bos=BOS, eos=EOS)
     if not learned.startswith(prompt):
-        prompt, learned = _meet(prompt, learned)
+        raise Unsupported("what is asked is not what was learned")
     mode = "" if thinking is None else f", thinking {'on' if thinking else 'off'}"
     what = ("a text", "a call", "two calls")[count]
     switch = template.thinking.switch if template.thinking and thinking is not None else None
@@ -147,23 +147,14 @@ def _reply(template: Template, thinking: bool | None, thought: str, count: int, 
     )
 
 
-def _meet(prompt: str, learned: str) -> tuple[str, str]:
-    """The prompt, and behind it what a model that has learned the other text writes."""
-    common = len(os.path.commonprefix([prompt, learned]))
-    rest = prompt[common:]
-    if rest.strip() and rest.strip() not in learned[common:]:
-        return prompt, prompt + learned[common:]
-    return prompt, prompt + learned[common:].lstrip().removeprefix(rest.strip())
-
-
 def _without_end(template: Template, output: str) -> str:
     """The output without the end of its turn, where generation stops."""
-    ends = [to_text_of(template), *template.stop_words, EOS]
+    ends = [_end_text(template), *template.stop_words, EOS]
     places = [place for end in ends if end.strip() and (place := output.rfind(end.rstrip())) > 0]
     return output[: min(places)] if places else output
 
 
-def to_text_of(template: Template) -> str:
+def _end_text(template: Template) -> str:
     """The text of a template's end of turn."""
     own = {"eos": EOS, "bos": BOS}
     return "".join(own.get(part.kind, part.value) for part in template.end if part.kind != "break")
@@ -224,8 +215,10 @@ def registered(servers: Path) -> dict[str, Parsers]:
 
 def _keys(file: Path, name: str) -> frozenset[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id == name and isinstance(value := getattr(node, "value"), ast.Dict):
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        if isinstance(target, ast.Name) and target.id == name and isinstance(value := node.value, ast.Dict):
             return frozenset(str(ast.literal_eval(key)) for key in value.keys if key is not None)
     raise ServersError(f"{file.name} has no dictionary {name}")
 
@@ -251,4 +244,3 @@ def ask(requests: Sequence[Mapping[str, Any]], servers: Path) -> list[dict[str, 
         raise ServersError(f"the worker ended with exit code {process.returncode}")
     answers: list[dict[str, Any]] = json.loads(process.stdout)
     return answers
-

@@ -10,6 +10,7 @@ from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 from ..catalogue.slots import write_text
 from ..errors import Unsupported
 from ..targets import llamafactory, swift
+from ..targets.parsers import serving_entry
 from ..targets.protocol import Deployments, added_models, added_templates, count_added, registered_names
 
 ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
@@ -70,6 +71,7 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
         "stop_words": list(template.stop_words),
         "tool_format": template.tool_format,
         "thinking": template.thinking is not None,
+        "serving": serving_entry(template) if served["vllm"] and served["vllm"].path else {},
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ...catalogue.model import Template
-from ...catalogue.parsers import SERVERS, Parsers, Proof
+from ...catalogue.parsers import SERVERS, Proof
 from ...errors import Unsupported
 from ..server_parsers import Reply, ServersError, ask, registered, replies, request, wrong
 from .bench import Report, Workbench
@@ -38,7 +39,7 @@ def _named(template: Template) -> bool:
 def _prove(bench: Workbench, server: str, templates: Mapping[str, Template], report: Report) -> dict[str, Proof]:
     """Ask all parsers of a server at once; what is wrong goes into the report, the rest is proven."""
     asked: list[tuple[str, Reply]] = []
-    requests = []
+    requests: list[dict[str, Any]] = []
     for name, template in templates.items():
         named = template.serving[server]
         source = bench.body("vllm", name)
