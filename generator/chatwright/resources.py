@@ -45,3 +45,9 @@ def built_ins_path() -> Path:
     """What the frameworks register themselves, recorded by ``make record``."""
     root = checkout_root()
     return root / "tests" / "vectors" / "built_ins" if root else _INSTALLED / "built_ins"
+
+
+def parsers_path() -> Path:
+    """What vLLM and SGLang call their parsers, recorded by ``make record``."""
+    root = checkout_root()
+    return root / "tests" / "vectors" / "parsers" if root else _INSTALLED / "parsers"

@@ -28,12 +28,14 @@ from .model import (
     Template,
     Thinking,
 )
+from .parsers import SERVERS
 from .schema import load_schema
 from .slots import parse_slot
 
 FRAMEWORKS = ("llamafactory", "swift")
 HUBS = ("huggingface", "modelscope", "openmind")
 ROLES = ("system", "user", "assistant", "observation")
+_OWN = ("extends", "registered", "serving", "evidence")  # those that it does not take from the one it extends
 _MERGED = ("slots", "targets")  # keys of a template that `extends` merges instead of replacing
 
 Locate = Callable[[tuple[str | int, ...]], Location]
@@ -51,7 +53,14 @@ def build_spec(data: Mapping[str, Any], *, path: str, source: str, locate: Locat
         title=data["title"],
         publisher=data["publisher"],
         templates=tuple(
-            _template(key, name, locate(("templates", key)), resolve_extends(raw_templates, key), mm_plugin)
+            _template(
+                key,
+                name,
+                locate(("templates", key)),
+                resolve_extends(raw_templates, key),
+                mm_plugin,
+                data.get("serving", {}),
+            )
             for key in raw_templates
         ),
         model_types=tuple(
@@ -73,7 +82,7 @@ def resolve_extends(templates: Mapping[str, Any], name: str) -> Mapping[str, Any
     base = templates.get(own.get("extends", ""))
     if base is None:
         return {key: value for key, value in own.items() if key != "extends"}
-    merged = {key: value for key, value in base.items() if key not in ("extends", "registered", "evidence")}
+    merged = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in own.items():
         if key in _MERGED and key in merged:
             merged[key] = _merge(merged[key], value)
@@ -114,7 +123,12 @@ def _owners(data: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str | int
 
 
 def _template(
-    name: str, family: str, location: Location, data: Mapping[str, Any], mm_plugin: MMPlugin | None
+    name: str,
+    family: str,
+    location: Location,
+    data: Mapping[str, Any],
+    mm_plugin: MMPlugin | None,
+    serving: Mapping[str, Any],
 ) -> Template:
     registered = data.get("registered", {})
     return Template(
@@ -137,9 +151,17 @@ def _template(
         last_message_end=data.get("last_message_end"),
         pair=_pair(data.get("pair")),
         undescribed=data.get("undescribed"),
+        serving=_frozen(_parsers(data, serving)),
         evidence=_frozen(data.get("evidence", {})),
         targets=_frozen(data.get("targets", {})),
     )
+
+
+def _parsers(data: Mapping[str, Any], family: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The parsers of a template: its own, else the family's; none of calls without tools, nor of thoughts without."""
+    has = {"tool_call_parser": "tool_format" in data, "reasoning_parser": "thinking" in data}
+    named = {server: {**family.get(server, {}), **data.get("serving", {}).get(server, {})} for server in SERVERS}
+    return {server: {kind: name for kind, name in found.items() if has[kind]} for server, found in named.items()}
 
 
 def _slots(data: Mapping[str, Any]) -> Slots:

@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import Location, Problem
 from .build import FRAMEWORKS, HUBS
 from .model import Part
+from .parsers import parsers
 from .schema import suggest
 from .slots import PLACEHOLDER, parse_slot, write_slot
 from .yaml_reader import Document, KeyPath, breadcrumb, quote
@@ -103,6 +104,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_placement(source)
         problems += _check_levels(source)
         problems += _check_pair(source)
+        problems += _check_parsers(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -355,6 +357,18 @@ def _check_placement(source: Source) -> Iterator[Problem]:
                 yield found.on_value("tools are described in the system text, and this slot leaves it out")
         if own and settings.get("system_placement") == "none" and "default_system" in settings:
             yield own[0].on_value("the template has a default system text, so it must have a place for it")
+
+
+def _check_parsers(source: Source) -> Iterator[Problem]:
+    for engine, known in parsers().items():
+        for kind, names in known.names.items():
+            for above in (("serving",), ("templates", _ANY, "serving")):
+                for found in _find(source, *above, engine, kind):
+                    if _is_text(found) and found.value not in names:
+                        yield found.on_value(
+                            f"{engine} {known.version} has no {kind.replace('_', ' ')} {quote(found.value)} "
+                            f"{suggest(found.value, names)}"
+                        )
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

@@ -206,6 +206,7 @@ class Template:
     last_message_end: str | None  # stands behind the text of the last message, unless a message holds it
     pair: Pair | None
     undescribed: str | None  # what the slots do not say of the text, in words; None: nothing
+    serving: Mapping[str, Mapping[str, str]]  # server -> kind of parser -> its name there; only what the template has
     evidence: Mapping[str, str]
     targets: Mapping[str, Mapping[str, Any]]
 

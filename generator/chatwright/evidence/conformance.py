@@ -15,15 +15,18 @@ from pathlib import Path
 
 from ..catalogue.built_ins import dump_built_ins
 from ..catalogue.evidence import dump_evidence
+from ..catalogue.parsers import dump_parsers
 from ..errors import ChatwrightError
 from ..pipeline import generate, load_public_catalogue, render
 from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
+from .checks.export import check_export
 from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
+from .checks.parsers import check_parsers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
@@ -55,17 +58,25 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
     "verify": check_verify,
+    "parsers": check_parsers,
+    "export": check_export,
 }
 
 
 def run(
-    *, tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool, progress: Progress
+    *,
+    tokenizers: Path | None,
+    swift_3: Path | None,
+    older: Path | None,
+    servers: Path | None,
+    record: bool,
+    progress: Progress,
 ) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
     ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3, ``older`` a folder with an
-    unpacked older version of each framework. An engine whose package is missing is reported as skipped, and its
-    evidence stays as it was; without a framework's truths all evidence does.
+    unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An engine whose package is missing
+    is reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
@@ -80,7 +91,7 @@ def run(
         work = Path(folder)
         rendering = render(catalogue)
         generate(catalogue, work / "generated")
-        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3, older, record)
+        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3, older, servers, record)
         reports = []
         for engine, check in CHECKS.items():
             progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)
@@ -123,6 +134,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
         due[vector_path(folder, "models", "llamafactory")] = dump_models(bench.models)
     for framework, built_ins in bench.built_ins.items():
         due[vector_path(folder, "built_ins", framework)] = dump_built_ins(built_ins)
+    for server, found in bench.parsers.items():
+        due[vector_path(folder, "parsers", server)] = dump_parsers(found)
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():

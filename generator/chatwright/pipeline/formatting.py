@@ -27,7 +27,7 @@ def header(file: GeneratedFile) -> str:
 
 def formatted_body(file: GeneratedFile) -> str:
     """The body as it is written: Python is formatted by black, everything else stays as its target made it."""
-    return _format_python(file.body) if file.path.endswith(".py") else file.body
+    return format_python(file.body) if file.path.endswith(".py") else file.body
 
 
 def is_generated(content: bytes) -> bool:
@@ -36,7 +36,8 @@ def is_generated(content: bytes) -> bool:
 
 
 @cache
-def _format_python(source: str) -> str:
+def format_python(source: str) -> str:
+    """Python as black writes it."""
     import black
     from black.mode import TargetVersion
 

@@ -10,6 +10,7 @@ from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 from ..catalogue.slots import write_text
 from ..errors import Unsupported
 from ..targets import llamafactory, swift
+from ..targets.parsers import serving_entry
 from ..targets.protocol import Deployments, added_models, added_templates, count_added, registered_names
 
 ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
@@ -71,6 +72,7 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
         "tool_format": template.tool_format,
         "thinking": template.thinking is not None,
         **_levels(template),
+        "serving": serving_entry(template) if served["vllm"] and served["vllm"].path else {},
     }
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..catalogue.model import Checkpoint, ModelGroup, Template
 from ..meaning.visible import visible
+from .parsers import serving_entry
 from .protocol import (
     Context,
     GeneratedFile,
@@ -33,6 +34,7 @@ _HUBS = {
 }
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _SERVERS = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
+_PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
 _TARGETS = {**_FRAMEWORKS, **_SERVERS}
 _ADDED = "†"
 _PAGES = ("supported-models", "templates")
@@ -52,6 +54,7 @@ _LABELS = {
         "multimodal": "Multimodal",
         "tools": "Tools",
         "thinking": "Thinking",
+        "parsers": "Parsers",
         "files": "Files",
         "yes": "yes",
         "template": "Template",
@@ -80,6 +83,7 @@ _LABELS = {
         "multimodal": "多模态",
         "tools": "工具调用",
         "thinking": "思考",
+        "parsers": "解析器",
         "files": "文件",
         "yes": "是",
         "template": "模板",
@@ -234,8 +238,17 @@ def _templates(context: Context, labels: Mapping[str, str]) -> Iterator[dict[str
                 framework: _marked(known or "", framework in added) for framework, known in registered.items()
             },
             "files": _files(template, context),
+            "parsers": "; ".join(_parsers(template, context, labels)),
             "proof": "; ".join(_proof(context.fidelity.get(name, {}), labels)) or labels["unverified"],
         }
+
+
+def _parsers(template: Template, context: Context, labels: Mapping[str, str]) -> Iterator[str]:
+    """The options that a server is given with the template's file."""
+    made = context.deployments.get("vllm", {}).get(template.name)
+    for server, named in serving_entry(template).items() if made and made.path else ():
+        proven = "" if named["proven"] else f" ({labels['unverified']})"
+        yield cell(f"{_PARSING[server]}: {' '.join(named['flags'])}{proven}")
 
 
 def _proof(fidelity: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str]) -> Iterator[str]:

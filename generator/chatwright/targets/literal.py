@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..catalogue.model import Part, Slot, Spec, Template
+from ..catalogue.slots import split_content
 
 
 def token_text(spec: Spec, token: Literal["bos_token", "eos_token"]) -> str | None:
@@ -29,16 +30,21 @@ def begins_with_bos(slot: Slot, bos: str | None) -> bool:
 
 
 def stop_texts(spec: Spec, template: Template) -> tuple[str, ...]:
-    """Every text at which generation stops: the stop words, and the end of turn where none of them covers it.
+    """Every text at which generation stops: the stop words, and the ends of turns where none of them covers one.
 
-    A text that stands inside the words around a thought is left out: the model must write it and go on. Where the end
-    of turn is the tokenizer's own EOS, its text is known only if the spec tells it; engines stop there by themselves.
+    A turn that calls tools may end in another way than others. A text that stands inside what the model must write
+    before it goes on is left out: the words around a thought, and what stands in front of a reply or a call. Where the
+    end of a turn is the tokenizer's own EOS, its text is known only if the spec tells it; engines stop there anyway.
     """
     stops = list(template.stop_words)
-    end = next((part for part in template.end if part.kind != "break"), None)
-    if end is not None and end.kind in ("text", "token", "eos"):
-        written = end.value if end.kind != "eos" else token_text(spec, "eos_token") or ""
-        if written.strip() and not any(written.startswith(stop) for stop in stops):
-            stops.append(written.rstrip())
-    words = template.thinking.words if template.thinking else ()
-    return tuple(stop for stop in stops if not any(stop in word for word in words))
+    function_head, function_end = split_content(template.slots.function)
+    ends = (template.end, function_end) if template.tool_format else (template.end,)
+    for end in (next((part for part in slot if part.kind != "break"), None) for slot in ends):
+        if end is not None and end.kind in ("text", "token", "eos"):
+            written = end.value if end.kind != "eos" else token_text(spec, "eos_token") or ""
+            if written.strip() and not any(written.startswith(stop) for stop in stops):
+                stops.append(written.rstrip())
+    heads = (split_content(template.slots.body)[0], split_content(template.slots.last)[0], function_head)
+    onward = [part.value for head in heads for part in head]
+    onward += template.thinking.words if template.thinking else ()
+    return tuple(stop for stop in stops if not any(stop in word for word in onward))

@@ -230,6 +230,12 @@ def _starts_with(slot: Slot, word: str) -> bool:
     return bool(slot) and slot[0].kind in ("text", "token") and slot[0].value.startswith(word)
 
 
+def model_groups(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """Every group of models, as ``register_model_group`` takes it."""
+    for spec in catalogue.specs:
+        yield from _model_groups(spec, catalogue)
+
+
 def _model_groups(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     for group in spec.models:
         kinds: dict[tuple[str | None, bool], dict[str, dict[str, str]]] = {}

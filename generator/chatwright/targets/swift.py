@@ -79,7 +79,7 @@ def generate(context: Context) -> Output:
         groups = list(_groups(spec, context.catalogue))
         if templates or model_types or groups:
             body = render.get_template("spec.py.j2").render(
-                spec=spec, templates=templates, model_types=model_types, groups=groups, dated=_dated(templates)
+                spec=spec, templates=templates, model_types=model_types, groups=groups, dated=dated(templates)
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
@@ -295,6 +295,21 @@ def _thinking(template: Template) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value or (key == "preserve_thinking" and value is not None)}
 
 
+def model_types_of(template: Template, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """The model types with models of a template: name, arguments of ms-swift's ``ModelMeta``, and all their groups."""
+    used = {
+        group.model_type
+        for spec in catalogue.specs
+        for group in spec.models
+        if group.model_type and group.template_for("swift") == template.name
+    }
+    homes = [spec for spec in catalogue.specs if used.intersection(group.model_type for group in spec.models)]
+    groups = [found for spec in homes for found in _groups(spec, catalogue)]
+    for name in sorted(used):
+        arguments = _model_type(catalogue.model_types[name], catalogue)
+        yield {"name": name, "arguments": arguments, "groups": [values for key, values in groups if key == name]}
+
+
 def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
     """The arguments of ms-swift's ``ModelMeta`` apart from its name and groups; what is left out has its default."""
     own = model_type.targets.get("swift", {})
@@ -376,7 +391,8 @@ def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:
     return (*listed, None) if len(listed) == 1 else listed or None
 
 
-def _dated(value: Any) -> bool:
+def dated(value: Any) -> bool:
+    """Whether a value holds today's date."""
     if isinstance(value, Mapping):
-        return any(map(_dated, value.values()))
-    return isinstance(value, Expression) or (isinstance(value, list) and any(map(_dated, value)))
+        return any(map(dated, value.values()))
+    return isinstance(value, Expression) or (isinstance(value, list) and any(map(dated, value)))

@@ -10,6 +10,7 @@ from typing import Any
 from ...catalogue.built_ins import BuiltIns
 from ...catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from ...catalogue.model import Catalogue
+from ...catalogue.parsers import Parsers
 from ...errors import Unsupported
 from ...targets.protocol import Deployment
 from ..scenarios import Scenario, scenarios
@@ -29,11 +30,13 @@ class Workbench:
     tokenizer_root: Path | None = None
     swift_3: Path | None = None
     older: Path | None = None  # older versions of the frameworks, by framework
+    servers: Path | None = None  # vLLM and SGLang, unpacked side by side
     record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
     written_tools: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_tool_formats
     built_ins: dict[str, BuiltIns] = field(default_factory=dict)  # by framework
+    parsers: dict[str, Parsers] = field(default_factory=dict)  # by server
     added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, by name
 

@@ -116,6 +116,15 @@ class Swift:
         self._registries = None
         self._ask(do="register_all", on_conflict=on_conflict)
 
+    def paste(self, code: str, package: str) -> None:
+        """Run Python as a new file of ms-swift's package would.
+
+        Raises:
+            SwiftError: it raised.
+        """
+        self._registries = None
+        self._ask(do="paste", code=code, package=package)
+
     def assign(self, template_type: str, field: str, value: Any) -> None:
         """Change a field of a registered template."""
         self._registries = None

@@ -78,6 +78,9 @@ class _Engine:
     def do_register_all(self, on_conflict: str) -> None:
         self.register_all_module.register_all(on_conflict=on_conflict)
 
+    def do_paste(self, code: str, package: str) -> None:
+        exec(compile(code, "pasted", "exec"), {"__name__": f"{package}.pasted", "__package__": package})
+
     def do_assign(self, template_type: str, field: str, value: Any) -> None:
         setattr(self.templates[template_type], field, value)
 

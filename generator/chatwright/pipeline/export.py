@@ -1,0 +1,236 @@
+"""One template for one engine: the file where the engine looks for it, and the command that uses it.
+
+What the engines do with stop tokens (read from vLLM 0.33.0 and SGLang 0.5.23): both stop at the tokenizer's EOS and at
+every id in ``eos_token_id`` of the model's ``generation_config.json``. vLLM reads another one with
+``--generation-config DIR`` (``config/model.py``, ``try_get_generation_config``); ``--override-generation-config`` has
+no say in it (``get_diff_sampling_param``). SGLang adds ``eos_token_id`` of ``config.json``, which
+``--json-model-override-args`` overrides (``configs/model_config.py``, ``_get_hf_eos_token_id``); what
+``--preferred-sampling-params`` says of ``stop`` is overwritten by every chat request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..catalogue.model import Catalogue, Template
+from ..errors import ChatwrightError, Unsupported
+from ..targets.literal import stop_texts
+from ..targets.parsers import parser_flags, parser_notes
+from ..targets.upstream import snippets
+from .formatting import format_python
+from .generate import render
+from .select import select
+from .writer import read_text
+
+_TARGETS = {"vllm": "vllm", "sglang": "vllm", "transformers": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}
+FRAMEWORKS = ("llamafactory", "swift")
+ENGINES = (*_TARGETS, *FRAMEWORKS)
+_MODEL = "MODEL"  # stands in a command for the model that was not named
+_HELLO = '[{"role": "user", "content": "Hello"}]'
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an engine needs.
+
+    ``files`` holds (file name, content), the first of them the file itself; ``command`` is a line for a shell, None
+    where the file is pasted; ``notes`` are for the user to read.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    command: str | None
+    notes: tuple[str, ...]
+
+
+def export(
+    catalogue: Catalogue, name: str, engine: str, *, model: str | None = None, into: Path | None = None
+) -> Export:
+    """The files and the command of a template for an engine; nothing is written.
+
+    ``model`` is the folder or the id of a model, ``into`` the folder that the files will stand in (None: the current
+    one).
+
+    Raises:
+        ChatwrightError: the engine cannot have the template, or the model's files cannot be read.
+    """
+    template = catalogue.templates[name]
+    try:
+        if engine in FRAMEWORKS:
+            return _upstream(catalogue, template, engine)
+        return _served(catalogue, template, engine, model, into)
+    except Unsupported as reason:
+        raise ChatwrightError(f"{name}: not for {engine}: {reason}") from None
+
+
+def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, bool]]:
+    """Write the files into a folder; returns each with whether it changed.
+
+    Raises:
+        ChatwrightError: another file is there and ``force`` is not given; nothing is written then.
+    """
+    changed = [(folder / name, text, read_text(folder / name)) for name, text in export_.files]
+    if not force and (there := [str(path) for path, text, old in changed if old is not None and old != text]):
+        raise ChatwrightError(
+            "\n".join(f"{path}: is there with another content; --force replaces it" for path in there)
+        )
+    for path, text, old in changed:
+        if old != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, text)
+    return [(path, old != text) for path, text, old in changed]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    handle, stage = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(stage, 0o666 & ~_umask())
+        os.replace(stage, path)
+    except BaseException:
+        Path(stage).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+
+def _served(catalogue: Catalogue, template: Template, engine: str, model: str | None, into: Path | None) -> Export:
+    source = next(spec.source for spec in catalogue.specs if template in spec.templates)
+    rendering = render(select(catalogue, {source}))
+    deployment = rendering.deployments[_TARGETS[engine]][template.name]
+    if deployment.path is None:
+        raise Unsupported(deployment.reason)
+    text = rendering.files[deployment.path]
+    suffix = {"ollama": "Modelfile", "lmdeploy": "json"}.get(engine, "jinja")
+    name = "chat_template.jinja" if engine == "transformers" else f"{template.name}.{suffix}"
+    files = [(name, _from_model(text, model) if engine == "ollama" else text)]
+    path = str((into or Path()) / name)
+    notes = list(deployment.notes)
+    if engine == "transformers":
+        folder = str(into) if into else model or _MODEL
+        program = (
+            f"from transformers import AutoTokenizer; tokenizer = AutoTokenizer.from_pretrained({json.dumps(folder)}); "
+            f"print(tokenizer.apply_chat_template({_HELLO}, tokenize=False, add_generation_prompt=True))"
+        )
+        return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
+    if engine == "ollama":
+        if model is None:
+            notes.append(
+                "FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name"
+            )
+        return Export(tuple(files), shlex.join(["ollama", "create", template.name, "-f", path]), tuple(notes))
+    if engine == "lmdeploy":
+        command = ["lmdeploy", "serve", "api_server", model or _MODEL, "--chat-template", path]
+        return Export(tuple(files), shlex.join(command), tuple(notes))
+    serve = ["vllm", "serve"] if engine == "vllm" else ["python3", "-m", "sglang.launch_server", "--model-path"]
+    command = [*serve, model or _MODEL, "--chat-template", path, *parser_flags(template, engine)]
+    notes += parser_notes(template, engine)
+    stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
+    flags, further, told = _stops(template.name, stops, engine, model, into)
+    return Export((*files, *further), shlex.join([*command, *flags]), (*notes, *told))
+
+
+def _from_model(modelfile: str, model: str | None) -> str:
+    if model is None:
+        return modelfile
+    place = str(Path(model).resolve()) if Path(model).exists() else model
+    if "\n" in place or '"' in place:
+        raise Unsupported(f"a Modelfile cannot name the model {place!r}")
+    return modelfile.replace("\nFROM .\n", f'\nFROM "{place}"\n' if " " in place else f"\nFROM {place}\n", 1)
+
+
+# -- where generation stops --------------------------------------------------------------------------------------------
+
+Stops = tuple[list[str], list[tuple[str, str]], list[str]]  # flags, files, notes
+
+
+def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into: Path | None) -> Stops:
+    """How a server is told where generation stops, as far as the model's folder does not say so itself."""
+    folder = Path(model) if model and Path(model).is_dir() else None
+    if not stops:
+        return [], [], []
+    shown = ", ".join(stops)
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        told = f"replies end at {shown}: eos_token_id of the model's generation_config.json must have their ids"
+        return [], [], [f"{told} (--model FOLDER looks whether it has)"]
+    ids = _token_ids(folder)
+    generation = _json(folder / "generation_config.json")
+    known = _ids(generation)
+    if engine == "sglang":
+        known += _ids(_json(folder / "config.json"))
+    own = ids.get(_eos_text(folder))
+    missing = [stop for stop in stops if stop in ids and ids[stop] not in (*known, own)]
+    notes = [
+        f"{stop!r} is no token of this model: requests must give it as `stop`" for stop in stops if stop not in ids
+    ]
+    if not missing:
+        return [], [], notes
+    complete = list(dict.fromkeys([*known, *([] if own is None else [own]), *(ids[stop] for stop in missing)]))
+    notes.append(f"the model's own files do not stop at {', '.join(missing)}, so the command says so")
+    if engine == "sglang":
+        return ["--json-model-override-args", json.dumps({"eos_token_id": complete})], [], notes
+    text = json.dumps({**generation, "eos_token_id": complete}, indent=2, ensure_ascii=False) + "\n"
+    place = f"{name}.generation/generation_config.json"
+    return ["--generation-config", str(((into or Path()) / place).parent)], [(place, text)], notes
+
+
+def _token_ids(folder: Path) -> dict[str, int]:
+    data = _json(folder / "tokenizer.json")
+    vocab = data.get("model", {}).get("vocab", {})
+    ids = dict(vocab) if isinstance(vocab, Mapping) else {}
+    return {**ids, **{token["content"]: token["id"] for token in data.get("added_tokens", ())}}
+
+
+def _eos_text(folder: Path) -> str:
+    token = _json(folder / "tokenizer_config.json").get("eos_token") or ""
+    return str(token["content"]) if isinstance(token, Mapping) else str(token)
+
+
+def _ids(config: Mapping[str, Any]) -> list[int]:
+    found = config.get("eos_token_id")
+    listed = found if isinstance(found, list) else [found]
+    return [number for number in listed if isinstance(number, int)]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ChatwrightError(f"{path}: is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ChatwrightError(f"{path}: holds no JSON object")
+    return data
+
+
+# -- frameworks --------------------------------------------------------------------------------------------------------
+
+
+def _upstream(catalogue: Catalogue, template: Template, framework: str) -> Export:
+    found = snippets(framework, template, catalogue)
+    files = []
+    for snippet, kind in zip(found, ("template", "models"), strict=False):
+        text = format_python(f"# For {snippet.place}\n\n{snippet.text}")
+        files.append((f"{template.name}.{framework}.{kind}.py", text))
+    how = {True: "a new file, imported in the __init__.py beside it", False: "to the others of its kind"}
+    notes = tuple(
+        f"{name}: goes into {snippet.place}, {how[snippet.whole]}"
+        for (name, _), snippet in zip(files, found, strict=True)
+    )
+    return Export(tuple(files), None, notes)

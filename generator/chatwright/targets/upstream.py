@@ -1,0 +1,98 @@
+"""The registrations as their frameworks' own files hold them, for those who add a model upstream or to a fork.
+
+What stands in ``generated/`` registers beside a framework; this is the same code as one would type it into the
+framework's sources (LLaMA-Factory 0.9.5, ms-swift 4.6.0), from the same arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..catalogue.model import Catalogue, Template
+from ..errors import Unsupported
+from . import llamafactory, swift
+from .rendering import environment
+
+_LLAMAFACTORY_DEFAULTS: Mapping[str, Any] = {  # data/template.py, register_template
+    "format_user": ("StringFormatter", ["{{content}}"], None),
+    "format_system": ("StringFormatter", ["{{content}}"], None),
+    "format_tools": ("ToolFormatter", None, "default"),
+    "format_prefix": ("EmptyFormatter", [], None),
+    "default_system": "",
+    "stop_words": [],
+    "tool_call_words": ("<tool_call>", "</tool_call>"),
+    "thought_words": ("<think>\n", "\n</think>\n\n"),
+    "efficient_eos": False,
+    "replace_eos": False,
+    "replace_jinja_template": False,
+    "template_class": "Template",
+}
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Python for a file of a framework: ``place`` is the file, ``whole`` says that it is a new one."""
+
+    place: str
+    text: str
+    whole: bool
+
+
+def snippets(framework: str, template: Template, catalogue: Catalogue) -> list[Snippet]:
+    """What a framework's sources need for a template and its models; the Python is not formatted yet.
+
+    Raises:
+        Unsupported: the framework cannot have the template; the message says why.
+    """
+    name = template.registered[framework]
+    if name is None:
+        raise Unsupported(f"the spec registers this template under no name there (registered.{framework}: null)")
+    return (_llamafactory if framework == "llamafactory" else _swift)(name, template, catalogue)
+
+
+def _llamafactory(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]:
+    arguments = llamafactory.template_arguments(template)
+    defaults = {**_LLAMAFACTORY_DEFAULTS, "format_observation": arguments["format_user"]}
+    end = [] if arguments["efficient_eos"] else [{"eos_token"}]
+    defaults["format_assistant"] = ("StringFormatter", ["{{content}}", *end], None)
+    defaults["format_function"] = ("FunctionFormatter", arguments["format_assistant"][1], "default")
+    told = {key: value for key, value in arguments.items() if key not in defaults or value != defaults[key]}
+    render = environment("upstream")
+    text = render.get_template("llamafactory_template.py.j2").render(name=name, arguments=told)
+    found = [Snippet("src/llamafactory/data/template.py", text, whole=False)]
+    groups = [group for group in llamafactory.model_groups(catalogue) if group["template"] == name]
+    if groups:
+        text = render.get_template("llamafactory_models.py.j2").render(groups=groups)
+        found.append(Snippet("src/llamafactory/extras/constants.py", text, whole=False))
+    return found
+
+
+def _swift(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]:
+    arguments = swift.template_arguments(template)
+    render = environment("upstream")
+    own = arguments.get("template_cls", "").rpartition(".")
+    text = render.get_template("swift_template.py.j2").render(
+        name=name,
+        arguments=arguments,
+        template_class=(own[0], own[2]) if own[2] else None,
+        dated=swift.dated(arguments),
+    )
+    found = [Snippet(f"swift/template/templates/{_module(name)}.py", text, whole=True)]
+    model_types = list(swift.model_types_of(template, catalogue))
+    if model_types:
+        loaders = {path for item in model_types if (path := item["arguments"].get("loader"))}
+        text = render.get_template("swift_models.py.j2").render(
+            model_types=model_types,
+            loaders=sorted((path.rpartition(".")[0], path.rpartition(".")[2]) for path in loaders),
+            torch=any("torch_dtype" in item["arguments"] for item in model_types),
+        )
+        found.append(Snippet(f"swift/model/models/{_module(name)}.py", text, whole=True))
+    return found
+
+
+def _module(name: str) -> str:
+    """A file name for the template that can be imported."""
+    clean = "".join(character if character.isalnum() else "_" for character in name)
+    return f"_{clean}" if clean[0].isdigit() else clean
