@@ -18,11 +18,11 @@ from ruamel.yaml.comments import CommentedMap
 
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.model import Catalogue, Template
-from chatwright.errors import CatalogueError, Unsupported
+from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
 from chatwright.evidence.sync.compare import Difference, compare
-from chatwright.evidence.sync.editing import Spec
+from chatwright.evidence.sync.editing import Spec, put_override
 from chatwright.evidence.sync.lift import Lifted, lift
-from chatwright.evidence.sync.place import Home
+from chatwright.evidence.sync.place import Home, Newcomer, beside_relatives
 from chatwright.evidence.sync.registry import Registry
 from chatwright.evidence.sync.specs import Specs
 from chatwright.evidence.sync.write import write
@@ -602,3 +602,119 @@ def test_specs_that_would_become_invalid_are_not_written(specs: Path) -> None:
     with pytest.raises(CatalogueError):
         write([Difference("model_type", "xverse", "differs", "tags", [], [])], upstream("swift"), specs)
     assert content(specs) == before
+
+
+ODD = [
+    ("title: GLM-4\n", "title: >-\n  GLM-4\n# of Zhipu\n", 3),
+    (
+        '    stop_words: ["<|user|>", "<|observation|>"]\n',
+        '    stop_words: ["<|user|>",\n      "<|observation|>"]\n',
+        None,
+    ),
+    ("title: GLM-4\n", 'title: "GLM-4\\u200b"\n', 3),
+    ("title: GLM-4\n", "title: GLM-4\t# a tab\n", 3),
+    ("title: GLM-4\n", "title: |+\n  GLM-4\n\n# of Zhipu\n", 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "mine", "number"), ODD, ids=["comment", "folded list", "invisible", "tab", "kept end"]
+)
+def test_a_file_that_would_be_rewritten_is_refused(specs: Path, line: str, mine: str, number: int | None) -> None:
+    """Nothing is written then; the message names the first line that would change."""
+    theirs, difference = changed_upstream("llamafactory", "glm4", "default_system", "Be kind.")
+    path = next(specs.glob("*/glm4.yaml"))
+    text = path.read_text(encoding="utf-8")
+    text = text.replace(next(each for each in text.splitlines(True) if each.startswith("title:")), "title: GLM-4\n")
+    assert line in text
+    path.write_text(text.replace(line, mine, 1), encoding="utf-8")
+    where = number or path.read_text(encoding="utf-8").splitlines().index(mine.splitlines()[0]) + 1
+    before = content(specs)
+    with pytest.raises(ChatwrightError, match=rf"glm4\.yaml:{where}: (?s:.*)make the change by hand"):
+        write([difference], theirs, specs)
+    assert content(specs) == before
+
+
+def test_a_file_that_is_not_edited_may_be_written_in_any_way(specs: Path) -> None:
+    theirs, difference = changed_upstream("llamafactory", "glm4", "default_system", "Be kind.")
+    path = next(path for path in specs.glob("*/*.yaml") if path.name != "glm4.yaml")
+    text = path.read_text(encoding="utf-8").replace("publisher: ", "publisher: >-\n  ", 1)
+    path.write_text(text, encoding="utf-8")
+    write([difference], theirs, specs)
+    assert path.read_text(encoding="utf-8") == text
+    assert load(specs).templates["glm4"].default_system is not None
+
+
+def test_a_disk_that_refuses_leaves_every_spec_as_it_was(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content(specs)
+    folder = Specs(specs)
+    for spec in list(folder.specs.values())[:3]:
+        spec.root["title"] = "New"
+        folder.touch(spec)
+    replace_file, left = Path.replace, [2]
+
+    def refusing(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device", str(target))
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(ChatwrightError, match="cannot write: No space left"):
+        folder.save()
+    assert content(specs) == before
+    assert not [path for path in specs.rglob("*") if ".new" in path.name or "stage" in path.name]
+
+
+def test_a_new_spec_stands_in_the_folder_of_its_publisher(specs: Path) -> None:
+    folder = Specs(specs)
+
+    def home(*ids: tuple[str, str]) -> str:
+        return beside_relatives(Newcomer("model_type", "swift", "acme_mt", ids, None, "acme_mt"), folder).source
+
+    assert home(("path", "/acme/mt")) == "generic/acme_mt.yaml"
+    assert home(("path", "/acme/mt"), ("huggingface", "Acme/MT")) == "acme/acme_mt.yaml"
+    assert home(("modelscope", "\u667a\u8c31/mt")) == "u667a_u8c31/acme_mt.yaml"
+    for outside in ("/acme_mt.yaml", "../acme/mt.yaml", "acme/../../mt.yaml", "mt.yaml", "/.yaml"):
+        with pytest.raises(ChatwrightError, match="is not a place for a spec"):
+            folder.open(outside, "MT", "Acme")
+
+
+def test_an_id_that_is_dropped_upstream_is_dropped_with_its_override(specs: Path) -> None:
+    path = next(
+        path for path in specs.glob("*/*.yaml") if "      - name: BLOOM-560M\n" in path.read_text(encoding="utf-8")
+    )
+    folder = Specs(specs)
+    entry = folder.named("BLOOM-560M")
+    assert entry is not None
+    put_override(entry.data, "llamafactory", "modelscope", "Own/bloom", "checkpoint")
+    folder.touch_entry(entry)
+    folder.save()
+    theirs = upstream("llamafactory")
+    model = {**theirs.models["BLOOM-560M"], "ids": {"DEFAULT": theirs.models["BLOOM-560M"]["ids"]["DEFAULT"]}}
+    theirs = replace(theirs, models={**theirs.models, "BLOOM-560M": model})
+    ours = registered(load(specs), theirs)
+    write(compare(ours, theirs), theirs, specs)
+    assert compare(registered(load(specs), theirs), theirs) == []
+    assert "Own/bloom" not in path.read_text(encoding="utf-8")
+
+
+def test_a_class_that_nobody_knows_is_left_to_a_person(specs: Path) -> None:
+    """A new release's template may write what no field of it says: no other target gets it before somebody looked."""
+    theirs = upstream("swift")
+    fields = {
+        **theirs.templates["xverse"],
+        "template_type": "fresh",
+        "template_cls": "swift.template.fresh.FreshTemplate",
+    }
+    later = replace(theirs, templates={**theirs.templates, "fresh": fields})
+    report = write(compare(registered(load(specs), later), later), later, specs)
+    assert (
+        "left to a person: template fresh: say in it what its class swift.template.fresh.FreshTemplate writes" in report
+    )
+    assert (
+        load(specs).templates["fresh"].undescribed
+        == "what the class FreshTemplate adds, which nobody has looked at yet"
+    )
+    known = {**fields, "template_cls": "swift.template.templates.qwen.Qwen3OmniTemplate"}
+    assert "undescribed" not in lift("swift", "fresh", known, Catalogue(())).data

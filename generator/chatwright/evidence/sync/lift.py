@@ -315,12 +315,12 @@ def _prompt(elements: Sequence[Any]) -> Slot:
     parts: list[Part] = []
     for element in elements:
         if isinstance(element, list):
-            (item,) = element
             named = {"bos_token_id": Part("bos"), "eos_token_id": Part("eos")}
-            if isinstance(item, int):
-                parts.append(Part("id", str(item)))
-            else:
-                parts.append(named.get(item) or Part("attribute", item.removesuffix("_id")))
+            for item in element:
+                if isinstance(item, int):
+                    parts.append(Part("id", str(item)))
+                else:
+                    parts.append(named.get(item) or Part("attribute", item.removesuffix("_id")))
         else:
             parts.extend(_dated(element))
     return join_slots(tuple(part for part in parts if part.kind != "text" or part.value))

@@ -349,7 +349,8 @@ class Models:
         shared = entry.is_listed(other) and hub != "openmind"
         counts = framework == "swift" and hub == "modelscope"
         if wanted is None and not shared:
-            del entry.data[hub]
+            entry.data.pop(hub, None)
+            drop_override(entry.data, framework, hub)
             return
         holder = self.specs.holder(hub, wanted) if wanted else None
         if holder is not None and counts and not holder.is_listed("swift"):

@@ -27,6 +27,7 @@ from .models import Models, template_users
 from .place import Newcomer, Placement, beside_relatives
 from .registry import Registry
 from .specs import NOWHERE, Specs
+from .template_classes import is_unknown
 
 _ABSENT = object()
 _LEFT = "left to a person"
@@ -155,6 +156,8 @@ class _Templates:
         section[ours] = canonical({ours: short}, "templates")[ours]
         self.specs.touch(spec)
         self.report.append(f"{spec.source}: template {ours}")
+        if framework == "swift" and is_unknown(theirs):
+            self.report.append(f"{_LEFT}: template {ours}: say in it what its class {theirs['template_cls']} writes")
 
     def _name(self, name: str) -> tuple[str, dict[str, str | None]]:
         """What the catalogue calls a new template, and where it is not registered under that name.
