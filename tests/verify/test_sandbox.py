@@ -1,14 +1,12 @@
-"""Chat templates of others: what they write, and that none gets out of bounds."""
+"""Chat templates of others: what they write, and that none gets out of bounds; of time, see test_faults.py."""
 
 from __future__ import annotations
 
-import time
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from chatwright.evidence import sandbox
 from chatwright.evidence.sandbox import Refused, TemplateFailed, render_foreign
 
 TODAY = date(2025, 3, 4)
@@ -30,7 +28,6 @@ def test_requests_are_rendered_or_refused_one_by_one(tmp_path: Path, monkeypatch
     ("source", "reason"),
     [
         ("{{ ''.__class__.__mro__ }}", "forbids: access to attribute '__class__'"),
-        ("{% if %}", "line 1"),
         ("{{ 'a' * 10**10 }}", "500 MB"),
         ("{% for i in range(99999) %}{{ 'abcdefgh' * 999 }}{% endfor %}", "more than 4000000 characters"),
     ],
@@ -38,11 +35,3 @@ def test_requests_are_rendered_or_refused_one_by_one(tmp_path: Path, monkeypatch
 def test_what_it_may_not_do_is_told(source: str, reason: str) -> None:
     with pytest.raises(TemplateFailed, match=reason):
         render_foreign(source, [{}], TODAY)
-
-
-def test_an_endless_template_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "SECONDS", 1)
-    start = time.monotonic()
-    with pytest.raises(TemplateFailed, match="more than 1 seconds"):
-        render_foreign("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", [{}], TODAY)
-    assert time.monotonic() - start < 10

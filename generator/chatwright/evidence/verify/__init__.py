@@ -72,7 +72,8 @@ def _against(
     if own is not None:
         differing = texts.differences(template, folder, prompts, own)
         like = identify(catalogue, folder, own, today) if named and texts.is_another(differing) else None
-        found += texts.findings(differing, folder.chat_templates[0].file, like.template.name if like else None)
+        known = like.template.name if like and like.known else None
+        found += texts.findings(differing, folder.chat_templates[0].file, known)
         agreeing = len(prompts) - len(differing)
         if texts.TYPED in prompts and texts.parts_unread(own[texts.TYPED]):
             agreeing -= 1

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...meaning.render import Piece
 from ...meaning.visible import visible
 from ..token_ids import first_difference, piece_ids
 from .findings import Divergence, Finding
@@ -83,7 +82,7 @@ def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -
     spans = _spans(folder, prompt.text)
     straddled = [
         (left, right, token)
-        for (left, right), offset in _boundaries(prompt.pieces, folder)
+        for (left, right), offset in _boundaries(prompt)
         for token, (begin, end) in zip(whole, spans, strict=False)
         if begin < offset < end
     ]
@@ -102,13 +101,13 @@ def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -
     return "the whole text is cut in another way than its slots"
 
 
-def _boundaries(pieces: Sequence[Piece], folder: ModelFolder) -> Iterator[tuple[tuple[str, str], int]]:
+def _boundaries(prompt: Trained) -> Iterator[tuple[tuple[str, str], int]]:
     """Where slot-wise tokenization starts anew: the roles on both sides, and the index in the text."""
-    own, index, before = {"bos": folder.bos, "eos": folder.eos}, 0, None
-    for piece in pieces:
+    index, before = 0, None
+    for piece, text in zip(prompt.pieces, prompt.texts, strict=True):
         if before is not None and not (piece.joined and piece.kind == "text"):
             yield (before.role, piece.role), index
-        index += len(own.get(piece.kind, piece.text))
+        index += len(text)
         before = piece
 
 

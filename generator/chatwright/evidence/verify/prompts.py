@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
-from ...meaning.render import Kind, Piece, render, to_text
+from ...meaning.render import Kind, Piece, render
 from ...targets.vllm import chat_template
 from ..engines.jinja import transformers_renderer, variables
 from ..sandbox import Refused, TemplateFailed, render_foreign
@@ -24,11 +25,19 @@ Texts = dict[str, str | Refused]
 
 @dataclass(frozen=True)
 class Trained:
-    """The reference renderer's prompt of one conversation, its text written with the folder's own tokens."""
+    """The reference renderer's prompt of one conversation.
+
+    ``texts`` are those of the pieces, BOS and EOS written as the folder's own.
+    """
 
     scenario: Scenario
     pieces: tuple[Piece, ...]
-    text: str
+    texts: tuple[str, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """The whole prompt."""
+        return "".join(self.texts)
 
 
 def conversations() -> dict[str, Scenario]:
@@ -46,7 +55,8 @@ def trained(template: Template, folder: ModelFolder, today: date) -> tuple[dict[
         except Unsupported as reason:
             reasons[name] = str(reason)
             continue
-        found[name] = Trained(scenario, pieces, to_text(pieces, bos=folder.bos, eos=folder.eos))
+        own = {"bos": folder.bos, "eos": folder.eos}
+        found[name] = Trained(scenario, pieces, tuple(own.get(piece.kind, piece.text) for piece in pieces))
     return found, reasons
 
 

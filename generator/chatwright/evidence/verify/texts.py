@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...catalogue.model import Slot, Template
-from ...meaning.render import to_text
 from ...meaning.visible import visible
 from ..sandbox import Refused
 from ..token_ids import first_difference
@@ -120,7 +119,7 @@ def _clip(text: str) -> str:
 def _kind(template: Template, prompt: Trained, expected: str, got: str) -> str:
     scenario, start = prompt.scenario, first_difference(expected, got)
     rest = len(expected) - start
-    if scenario.name in MEDIA:
+    if scenario.name in MEDIA and str(getattr(template.slots, scenario.name)) not in got:
         return "placeholder-missing"
     if "".join(expected.split()) == "".join(got.split()):
         return "trimming" if is_padded(prompt) else "white-space"
@@ -142,7 +141,7 @@ def _kind(template: Template, prompt: Trained, expected: str, got: str) -> str:
     thoughts = any(message.get("reasoning_content") for message in scenario.asked)
     if thoughts or scenario.name.startswith("thinking"):
         return "thought-layout"
-    if prompt.pieces and _role_at(prompt, len(prompt.text) - rest) == "system":
+    if _role_at(prompt, len(prompt.text) - rest) == "system":
         return "system-layout"
     return "turn-layout"
 
@@ -160,10 +159,10 @@ def _uses_tools(prompt: Trained) -> bool:
 def _tail(template: Template, prompt: Trained) -> tuple[str, str]:
     """The end of a prompt in two parts: the opener of the reply, and the thought mark of the mode behind it."""
     texts: list[str] = []
-    for piece in reversed(prompt.pieces):
+    for piece, text in zip(reversed(prompt.pieces), reversed(prompt.texts), strict=True):
         if piece.role != "assistant":
             break
-        texts.insert(0, piece.text)
+        texts.insert(0, text)
     marks = (template.thinking.when_on, template.thinking.when_off) if template.thinking else ()
     mark = texts.pop() if texts and texts[-1] in marks else ""
     return "".join(texts), mark
@@ -173,14 +172,14 @@ def _from_first_turn(prompt: Trained) -> str:
     """The prompt from its first turn on, without the head; the whole where there is none."""
     roles = [piece.role for piece in prompt.pieces]
     first = next((index for index, role in enumerate(roles) if role not in ("prefix", "system")), 0)
-    return to_text(prompt.pieces[first:])
+    return "".join(prompt.texts[first:])
 
 
 def _role_at(prompt: Trained, index: int) -> str:
-    for piece in prompt.pieces:
-        if index < len(piece.text):
+    for piece, text in zip(prompt.pieces, prompt.texts, strict=True):
+        if index < len(text):
             return piece.role
-        index -= len(piece.text)
+        index -= len(text)
     return prompt.pieces[-1].role
 
 

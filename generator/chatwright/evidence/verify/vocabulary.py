@@ -12,6 +12,7 @@ from .prompts import MEDIA
 
 # What looks like a special token wherever it stands: <|im_start|>, <｜User｜>. Other brackets may be plain text.
 _MARKER = re.compile(r"<\|[^|<>\s]+\|>|<｜[^｜<>\s]+｜>")
+_PLACEHOLDER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]")  # in a medium's slot, any bracket
 
 
 def findings(template: Template, folder: ModelFolder) -> list[Finding]:
@@ -19,7 +20,7 @@ def findings(template: Template, folder: ModelFolder) -> list[Finding]:
     lacking = missing(template, folder)
     if not lacking:
         return []
-    media = {word for kind in MEDIA for word in _MARKER.findall(getattr(template.slots, kind) or "")}
+    media = _placeholders(template)
     found = []
     if others := [word for word in lacking if word not in media]:
         found.append(Finding("marker-missing", "tokenizer.json", _told(others)))
@@ -33,18 +34,20 @@ def missing(template: Template, folder: ModelFolder) -> list[str]:
 
     A format none of whose markers is a token writes them as plain text (Zephyr does), and lacks nothing.
     """
-    slots = [getattr(template.slots, field.name) for field in fields(template.slots)]
-    tokens = {part.value for slot in slots if isinstance(slot, tuple) for part in slot if part.kind == "token"}
+    slots = [getattr(template.slots, field.name) for field in fields(template.slots) if field.name not in MEDIA]
+    tokens = {part.value for slot in slots for part in slot or () if part.kind == "token"}
     looks = {word for slot in slots for word in _MARKER.findall(_text(slot))}
-    lacking = [word for word in sorted(tokens | looks) if word not in folder.vocabulary]
+    lacking = [word for word in sorted(tokens | looks | _placeholders(template)) if word not in folder.vocabulary]
     if tokens.isdisjoint(lacking) and looks == set(lacking) and not looks & set(template.stop_words):
         return []
     return lacking
 
 
-def _text(slot: Slot | str | None) -> str:
-    if isinstance(slot, str):
-        return slot
+def _placeholders(template: Template) -> set[str]:
+    return {word for kind in MEDIA for word in _PLACEHOLDER.findall(getattr(template.slots, kind) or "")}
+
+
+def _text(slot: Slot | None) -> str:
     return "\0".join(part.value for part in slot or () if part.kind == "text")
 
 
