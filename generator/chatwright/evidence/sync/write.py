@@ -225,6 +225,8 @@ class _Templates:
         found = self.specs.template(ours_name)
         assert found is not None
         spec, data = found
+        if self._is_right(spec, ours_name, []):  # since what it extends was changed
+            return
         try:
             wanted = lift(framework, name, theirs, Catalogue(())).data
         except Unsupported as reason:
@@ -237,7 +239,9 @@ class _Templates:
             if _is_own(data, resolved, change)
         ]
         fields = {str(each.field) for each in differences}
-        if not self._is_right(spec, ours_name, changes):
+        kept = [change for change in changes if change[1] is not _ABSENT]  # what goes may be what an extension needs
+        changes = next((each for each in (changes, kept) if self._is_right(spec, ours_name, each)), [])
+        if not changes:
             what = ", ".join(sorted(fields))
             self.report.append(f"{_LEFT}: template {ours_name} in {spec.source}: {what} differs from upstream")
             return
