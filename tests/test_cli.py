@@ -198,6 +198,15 @@ def test_show_makes_every_character_visible(run: Runner) -> None:
     assert "".join(line[14:] for line in shown) == visible(to_text(pieces)).join(["<bos>", ""])
 
 
+def test_show_tells_levels_of_thinking_and_renders_at_one(run: Runner) -> None:
+    answer = run("show", "hy_v3", "--scenario", "level_low")
+    assert answer.code == 0
+    (told,) = [line.split() for line in answer.out.splitlines() if line.startswith("  reasoning_effort")]
+    assert told == ["reasoning_effort", "no_think", "low", "high", "max"]
+    assert "reasoning_effort:low" in answer.out
+    assert "reasoning_effort" not in run("show", "qwen3").out
+
+
 def test_overrides(run: Runner, own: Path) -> None:
     file = own / "acme" / "acme.yaml"
     file.write_text(SPEC + "    targets: {swift: {template: qwen}}\n", encoding="utf-8")

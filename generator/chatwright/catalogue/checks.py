@@ -353,7 +353,8 @@ def _check_placement(source: Source) -> Iterator[Problem]:
         own = [found for key in ("system_placement", "default_system") for found in _item(template, key)]
         settings = {str(found.path[-1]): found.value for part in (*base, template) for found in _items(part)}
         for found in _find(source, *template.path, "slots", "system"):
-            if "tool_format" in settings and _is_text(found) and "{{content}}" not in found.value:
+            text = found.value if _is_text(found) else "{{content}}"
+            if "tool_format" in settings and "{{text:" in text and Part("field", "content") not in parse_slot(text):
                 yield found.on_value("tools are described in the system text, and this slot leaves it out")
         if own and settings.get("system_placement") == "none" and "default_system" in settings:
             yield own[0].on_value("the template has a default system text, so it must have a place for it")
