@@ -54,7 +54,7 @@ def _render(job: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _bound(seconds: int) -> None:
-    """Let the system end this process when it takes more; where the system cannot, the parent watches the clock."""
+    """Let the system end this process when it takes more; the parent watches the clock as well."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -62,8 +62,9 @@ def _bound(seconds: int) -> None:
         allowed = int(used.ru_utime + used.ru_stime) + seconds + 1
         bounds = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
         for name, most in bounds.items():
+            hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
-                resource.setrlimit(getattr(resource, name), (most, most))
+                resource.setrlimit(getattr(resource, name), (most, hard))
 
 
 def main() -> None:
