@@ -350,15 +350,15 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     listed = python("-m", "chatwright", "list", "--json", cwd=elsewhere, **site)
     assert len(json.loads(listed.stdout)["families"]) == len(catalogue().specs)
     assert python("-m", "chatwright", "show", "qwen3", cwd=elsewhere, **site).returncode == 0
-    jinja = (ROOT / "generated" / "deploy" / "vllm" / "llama3.jinja").read_bytes()
+    jinja = (ROOT / "generated" / "deploy" / "vllm" / "marco_o1.jinja").read_bytes()
     for engine in ENGINES:
-        exported = python("-m", "chatwright", "export", "llama3", "--for", engine, cwd=elsewhere, **site)
+        exported = python("-m", "chatwright", "export", "marco_o1", "--for", engine, cwd=elsewhere, **site)
         assert exported.returncode == 0, exported.stderr.decode()
         assert (exported.stdout == jinja) is (engine in ("vllm", "sglang", "transformers"))
-    parsers = "--enable-auto-tool-choice --tool-call-parser llama3_json"
-    served = python("-m", "chatwright", "export", "llama3", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)
-    assert f"vllm serve MODEL --chat-template a/llama3.jinja {parsers}" in served.stderr.decode()
-    assert (elsewhere / "a" / "llama3.jinja").read_bytes() == jinja
+    parsers = "--enable-auto-tool-choice --tool-call-parser hermes"
+    served = python("-m", "chatwright", "export", "marco_o1", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)
+    assert f"vllm serve MODEL --chat-template a/marco_o1.jinja {parsers}" in served.stderr.decode()
+    assert (elsewhere / "a" / "marco_o1.jinja").read_bytes() == jinja
     assert python("-m", "chatwright", "generate", cwd=elsewhere, **site).returncode == 0
     ours, theirs = ROOT / "generated", elsewhere / "generated"
     files = {path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()}

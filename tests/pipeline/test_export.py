@@ -32,7 +32,7 @@ def model(folder: Path, *, eos: Any = None, **tokens: int) -> Path:
 
 @pytest.mark.parametrize("engine", sorted(SERVED))
 def test_the_file_is_the_generated_one(engine: str) -> None:
-    name = "vicuna"
+    name = "marco_o1"
     text = export(catalogue(), name, engine).files[0][1]
     assert text == (ROOT / "generated" / "deploy" / SERVED[engine].format(name)).read_text(encoding="utf-8")
 
@@ -56,7 +56,7 @@ def test_the_commands_survive_a_shell(tmp_path: Path) -> None:
 
 
 def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:
-    folder = str(model(tmp_path / "m", eos=[7, 8], im_end=7))
+    folder = str(model(tmp_path / "m", eos=[7, 8], im_end=7, endoftext=8))
     for engine in ("vllm", "sglang"):
         made = export(catalogue(), "qwen2_5", engine, model=folder)
         assert len(made.files) == 1
@@ -67,7 +67,7 @@ def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_stop_is_told_to(tmp_path: Path) -> None:
-    folder = str(model(tmp_path / "m", eos=8, im_end=7))
+    folder = str(model(tmp_path / "m", eos=8, im_end=7, endoftext=8))
     made = export(catalogue(), "qwen2_5", "vllm", model=folder, into=tmp_path / "out")
     [_, (place, text)] = made.files
     assert json.loads(text) == {"eos_token_id": [8, 7], "temperature": 0.5}
