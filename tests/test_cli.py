@@ -16,10 +16,11 @@ import chatwright.catalogue.evidence
 import chatwright.pipeline
 from chatwright import __version__
 from chatwright.catalogue.evidence import load_evidence
-from chatwright.cli import main
+from chatwright.cli import ENGINES, main
 from chatwright.evidence.checks.bench import Refusal, attempt
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.visible import visible
+from chatwright.pipeline import export as exports
 from chatwright.resources import evidence_path
 from tests.support import ROOT, catalogue, is_told, scenarios
 
@@ -315,7 +316,7 @@ def test_a_terminal_without_unicode(own: Path, arguments: list[str], encoding: s
 
 HELP = """
 import sys
-from chatwright.cli import main
+from chatwright.cli import ENGINES, main
 sys.argv = ["chatwright", "--help"]
 try:
     main()
@@ -328,6 +329,21 @@ finally:
 def test_help_imports_nothing_heavy() -> None:
     answer = python("-c", HELP)
     assert (answer.returncode, answer.stderr) == (0, b"")
+
+
+def test_export_prints_the_file_and_tells_the_rest(run: Runner, tmp_path: Path) -> None:
+    answer = run("export", "qwen3", "--for", "vllm")
+    assert answer.code == 0
+    assert answer.out == (ROOT / "generated" / "deploy" / "vllm" / "qwen3.jinja").read_text(encoding="utf-8")
+    assert answer.err.splitlines()[-1].startswith("vllm serve MODEL --chat-template qwen3.jinja")
+    answer = run("export", "qwen3", "--for", "transformers", "--model", tmp_path)
+    assert (answer.code, answer.out) == (0, "")
+    assert (tmp_path / "chat_template.jinja").is_file()
+    (tmp_path / "chat_template.jinja").write_text("theirs", encoding="utf-8")
+    assert "--force" in run("export", "qwen3", "--for", "transformers", "--into", tmp_path).err
+    assert run("export", "qwen3", "--for", "lmdeploy").code == 1
+    assert run("export", "qwen33", "--for", "vllm").code == 2
+    assert set(ENGINES) == set(exports.ENGINES)
 
 
 def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
@@ -343,6 +359,15 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     listed = python("-m", "chatwright", "list", "--json", cwd=elsewhere, **site)
     assert len(json.loads(listed.stdout)["families"]) == len(catalogue().specs)
     assert python("-m", "chatwright", "show", "qwen3", cwd=elsewhere, **site).returncode == 0
+    jinja = (ROOT / "generated" / "deploy" / "vllm" / "marco_o1.jinja").read_bytes()
+    for engine in ENGINES:
+        exported = python("-m", "chatwright", "export", "marco_o1", "--for", engine, cwd=elsewhere, **site)
+        assert exported.returncode == 0, exported.stderr.decode()
+        assert (exported.stdout == jinja) is (engine in ("vllm", "sglang", "transformers"))
+    parsers = "--enable-auto-tool-choice --tool-call-parser hermes"
+    served = python("-m", "chatwright", "export", "marco_o1", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)
+    assert f"vllm serve MODEL --chat-template a/marco_o1.jinja {parsers}" in served.stderr.decode()
+    assert (elsewhere / "a" / "marco_o1.jinja").read_bytes() == jinja
     assert python("-m", "chatwright", "generate", cwd=elsewhere, **site).returncode == 0
     ours, theirs = ROOT / "generated", elsewhere / "generated"
     files = {path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()}

@@ -124,7 +124,7 @@ def test_both_languages_say_the_same() -> None:
 
     assert [rows(table) for table in english] == [rows(table) for table in chinese]
     assert len(english) > 200
-    proofs = [plain(row[5]) for row in tables(pages()["docs/templates.md"])[0][1:] if plain(row[0]) == "qwen3"]
+    proofs = [plain(row[6]) for row in tables(pages()["docs/templates.md"])[0][1:] if plain(row[0]) == "qwen3"]
     assert proofs == ["jinja 1.0: 3 exact, 1 no upstream truth; other 2: x, emulated@2: 3 exact, 1 no upstream truth"]
 
 

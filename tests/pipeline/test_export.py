@@ -1,0 +1,149 @@
+"""One template for one engine: the file, the command, and what is told."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chatwright.errors import ChatwrightError
+from chatwright.pipeline.export import ENGINES, export, write
+from chatwright.targets.llamafactory import template_arguments
+from tests.support import ROOT, catalogue
+
+GENERATED = {"vllm": "vllm/{}.jinja", "ollama": "ollama/{}.Modelfile", "lmdeploy": "lmdeploy/{}.json"}
+SERVED = {**GENERATED, "sglang": GENERATED["vllm"], "transformers": GENERATED["vllm"]}
+
+
+def model(folder: Path, *, eos: Any = None, **tokens: int) -> Path:
+    """A model's folder with these tokens and what its generation_config.json says of the end."""
+    folder.mkdir(parents=True)
+    added = [{"id": number, "content": f"<|{name}|>"} for name, number in tokens.items()]
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": added}), encoding="utf-8")
+    if eos is not None:
+        config = {"eos_token_id": eos, "temperature": 0.5}
+        (folder / "generation_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("engine", sorted(SERVED))
+def test_the_file_is_the_generated_one(engine: str) -> None:
+    name = "marco_o1"
+    text = export(catalogue(), name, engine).files[0][1]
+    assert text == (ROOT / "generated" / "deploy" / SERVED[engine].format(name)).read_text(encoding="utf-8")
+
+
+def test_the_commands_survive_a_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a folder"
+    commands = {
+        engine: shlex.split(export(catalogue(), "qwen3", engine, model="a b", into=folder).command or "")
+        for engine in ("vllm", "sglang", "ollama", "transformers")
+    }
+    tools = ["--tool-call-parser", "qwen", "--reasoning-parser", "qwen3"]
+    file = str(folder / "qwen3.jinja")
+    assert commands["vllm"][:5] == ["vllm", "serve", "a b", "--chat-template", file]
+    assert commands["sglang"] == [
+        *("python3", "-m", "sglang.launch_server", "--model-path", "a b", "--chat-template", file),
+        *tools,
+    ]
+    assert commands["ollama"] == ["ollama", "create", "qwen3", "-f", str(folder / "qwen3.Modelfile")]
+    compile(commands["transformers"][2], "command", "exec")
+    assert json.dumps(str(folder)) in commands["transformers"][2]
+
+
+def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:
+    folder = str(model(tmp_path / "m", eos=[7, 8], im_end=7, endoftext=8))
+    for engine in ("vllm", "sglang"):
+        made = export(catalogue(), "qwen2_5", engine, model=folder)
+        assert len(made.files) == 1
+        assert made.notes == ()
+        assert made.command is not None
+        assert "generation" not in made.command
+        assert "eos" not in made.command
+
+
+def test_a_model_that_does_not_stop_is_told_to(tmp_path: Path) -> None:
+    folder = str(model(tmp_path / "m", eos=8, im_end=7, endoftext=8))
+    made = export(catalogue(), "qwen2_5", "vllm", model=folder, into=tmp_path / "out")
+    [_, (place, text)] = made.files
+    assert json.loads(text) == {"eos_token_id": [8, 7], "temperature": 0.5}
+    words = shlex.split(made.command or "")
+    assert words[words.index("--generation-config") + 1] == str((tmp_path / "out" / place).parent)
+    made = export(catalogue(), "qwen2_5", "sglang", model=folder)
+    words = shlex.split(made.command or "")
+    assert json.loads(words[words.index("--json-model-override-args") + 1]) == {"eos_token_id": [8, 7]}
+
+
+def test_a_stop_word_that_is_no_token_is_told(tmp_path: Path) -> None:
+    made = export(catalogue(), "qwen2_5", "vllm", model=str(model(tmp_path / "m", other=1)))
+    assert any("<|im_end|>" in note and "stop" in note for note in made.notes)
+
+
+def test_files_of_a_model_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m", im_end=7)
+    (folder / "generation_config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ChatwrightError, match=r"generation_config\.json"):
+        export(catalogue(), "qwen2_5", "vllm", model=str(folder))
+
+
+def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
+    made = export(catalogue(), "qwen3", "transformers", into=tmp_path)
+    place = tmp_path / "chat_template.jinja"
+    assert write(made, tmp_path, force=False) == [(place, True)]
+    assert write(made, tmp_path, force=False) == [(place, False)]
+    place.write_text("theirs", encoding="utf-8")
+    with pytest.raises(ChatwrightError, match="--force"):
+        write(made, tmp_path, force=False)
+    assert place.read_text(encoding="utf-8") == "theirs"
+    assert write(made, tmp_path, force=True) == [(place, True)]
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_ollama_gets_the_models_place(tmp_path: Path) -> None:
+    (tmp_path / "a model").mkdir()
+    text = export(catalogue(), "qwen3", "ollama", model=str(tmp_path / "a model")).files[0][1]
+    assert f'\nFROM "{(tmp_path / "a model").resolve()}"\n' in text
+    assert "\nFROM llama3:8b\n" in export(catalogue(), "qwen3", "ollama", model="llama3:8b").files[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [("qwen3", "lmdeploy"), ("glm5_2", "vllm"), ("llama4", "swift"), ("glm5_2", "llamafactory")],
+)
+def test_what_an_engine_cannot_have_is_refused_with_the_reason(name: str, engine: str) -> None:
+    assert engine in ENGINES
+    with pytest.raises(ChatwrightError, match=rf"{name}: not for {engine}: .{{20}}"):
+        export(catalogue(), name, engine)
+
+
+@pytest.mark.parametrize("name", ["qwen3", "llama3", "gemma3", "glm4_7", "empty"])
+def test_llamafactorys_code_says_what_the_generated_registration_says(name: str) -> None:
+    told: dict[str, Any] = {}
+    formatters = ("StringFormatter", "EmptyFormatter", "FunctionFormatter", "ToolFormatter")
+    classes = ("Template", "ReasoningTemplate", "Glm47ReasoningTemplate", "Llama2Template")
+    names: dict[str, Any] = {key: _formatter(key) for key in formatters}
+    names |= {key: key for key in classes}
+    names |= {"get_mm_plugin": lambda **options: options, "register_template": lambda **given: told.update(given)}
+    template = catalogue().templates[name]
+    exec(export(catalogue(), name, "llamafactory").files[0][1], names)
+    due = template_arguments(template)
+    assert told.pop("name") == template.registered["llamafactory"]
+    assert told == {key: due[key] for key in told}
+
+
+def _formatter(name: str) -> Any:
+    return lambda slots=None, tool_format=None: (name, slots, tool_format)
+
+
+def test_llamafactorys_models_are_those_of_the_template() -> None:
+    told: list[dict[str, Any]] = []
+    source = SimpleNamespace(DEFAULT="hf", MODELSCOPE="ms", OPENMIND="om")
+    code = export(catalogue(), "llama4", "llamafactory").files[1][1]
+    exec(code, {"DownloadSource": source, "register_model_group": lambda **given: told.append(given)})
+    assert [group["template"] for group in told] == ["llama4"]
+    assert told[0]["multimodal"] is True
+    assert told[0]["models"]["Llama-4-Scout-17B-16E-Instruct"]["hf"] == "meta-llama/Llama-4-Scout-17B-16E-Instruct"
