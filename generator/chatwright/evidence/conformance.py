@@ -21,7 +21,7 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
-from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
+from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_token_ids, check_transformers
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.reference import check_reference
@@ -50,6 +50,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "transformers": check_transformers,
     "sglang": check_sglang,
     "minijinja": check_minijinja,
+    "huggingface-jinja": check_huggingface_jinja,
     "token-ids": check_token_ids,
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
@@ -57,12 +58,18 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
 
 
 def run(
-    *, tokenizers: Path | None, swift_3: Path | None, older: Path | None, record: bool, progress: Progress
+    *,
+    tokenizers: Path | None,
+    npm: Path | None,
+    swift_3: Path | None,
+    older: Path | None,
+    record: bool,
+    progress: Progress,
 ) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
-    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3, ``older`` a folder with an
-    unpacked older version of each framework. An engine whose package is missing is reported as skipped, and its
+    ``tokenizers`` is a folder of real tokenizers, ``npm`` a ``node_modules`` folder, ``swift_3`` an unpacked ms-swift
+    3, ``older`` a folder with an unpacked older version of each framework. An engine whose package is missing is reported as skipped, and its
     evidence stays as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
@@ -78,7 +85,16 @@ def run(
         work = Path(folder)
         rendering = render(catalogue)
         generate(catalogue, work / "generated")
-        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3, older, record)
+        bench = Workbench(
+            catalogue,
+            work,
+            rendering.deployments,
+            tokenizer_root=tokenizers,
+            npm=npm,
+            swift_3=swift_3,
+            older=older,
+            record=record,
+        )
         reports = []
         for engine, check in CHECKS.items():
             progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)

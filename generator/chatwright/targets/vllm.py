@@ -53,6 +53,9 @@ class _Writer:
         template, slots = self.template, self.template.slots
         if template.thinking:
             self._thinking_head()
+        for how in sorted({*template.trim.values(), template.thinking.history_trim if template.thinking else "none"}):
+            if how in ("newlines", "leading_newlines"):
+                self._trimmer(how)
         self.put("set state = namespace(previous='', round=-1, fused='')")
         self._system()
         self.put("for message in turns")
@@ -284,6 +287,22 @@ class _Writer:
         self.print("scan.held")
         self.put("endmacro")
 
+    def _trimmer(self, how: Trim) -> None:
+        """A macro that takes newlines off; not every engine's ``strip`` can be told what to strip."""
+        self.put(f"macro without_{how}(text)")
+        self.put("set scan = namespace(begun=false, held='')")
+        self.put("for line in text.split('\\n')")
+        self.put("if line")
+        self.print("(scan.held if scan.begun else '') ~ line")
+        self.put("set scan.begun = true")
+        self.put("set scan.held = ''")
+        self.put("endif")
+        self.put("set scan.held = scan.held ~ '\\n'")
+        self.put("endfor")
+        if how == "leading_newlines":
+            self.print("scan.held[1:] if scan.begun else ''")
+        self.put("endmacro")
+
     def _content(self, message: str, name: str = "text") -> None:
         """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts."""
         self.put(f"set {name}")
@@ -348,8 +367,7 @@ class _Writer:
     def _trimmed(self, expression: str, how: Trim) -> str:
         if how == "both":
             return f"{expression}|trim"
-        method = {"newlines": "strip", "leading_newlines": "lstrip"}.get(how)
-        return f"{expression}.{method}('\\n')" if method else expression
+        return expression if how == "none" else f"without_{how}({expression})"
 
     def _either(self, condition: str, yes: str, no: str) -> None:
         if yes == no:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...catalogue.evidence import Result
@@ -11,7 +12,7 @@ from ...catalogue.model import Template
 from ...meaning.render import Kind, Piece
 from ...meaning.tool_formats import calls_jinja, tool_format, tools_jinja
 from .. import frozen
-from ..engines import jinja, llamafactory, npm_tokenizers
+from ..engines import huggingface_jinja, jinja, llamafactory, npm_tokenizers
 from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
@@ -32,10 +33,22 @@ def check_sglang(bench: Workbench) -> Report:
 
 
 def check_minijinja(bench: Workbench) -> Report:
-    """The same files in minijinja: the same text wherever the template writes no JSON."""
+    """The same files in minijinja: the same text wherever the template writes no JSON, and with Python's JSON."""
     version = importlib.metadata.version("minijinja")
     report = _check_jinja(bench, "minijinja", version, "engine", jinja.minijinja_renderer)
     _same_as_transformers(bench, report, jinja.minijinja_renderer, _without_json)
+    python_json = partial(jinja.minijinja_renderer, own_json=False)
+    _same_as_transformers(bench, report, python_json, _without_odd_floats, "with Python's JSON in it, ")
+    return report
+
+
+def check_huggingface_jinja(bench: Workbench) -> Report:
+    """The same files in @huggingface/jinja: the same text wherever JavaScript writes the numbers as Python does."""
+    if bench.npm is None:
+        return Report("huggingface-jinja", skipped="the folder of npm packages is not given")
+    with huggingface_jinja.Engine(bench.npm, TODAY) as engine:
+        report = _check_jinja(bench, "huggingface-jinja", engine.version, "engine", engine.renderer)
+        _same_as_transformers(bench, report, engine.renderer, _without_odd_floats)
     return report
 
 
@@ -69,14 +82,35 @@ def _without_json(template: Template, scenario: Scenario) -> bool:
     return "tojson" not in written
 
 
+def _without_odd_floats(template: Template, scenario: Scenario) -> bool:
+    """Whether every engine writes the numbers in the scenario's calls alike.
+
+    Python alone writes whole numbers of the type float with a point, and an exponent where 17 digits would do.
+    """
+    calls = [call["function"]["arguments"] for message in scenario.messages for call in message.get("tool_calls", ())]
+    return not any(number == int(number) or not 1e-4 <= abs(number) < 1e16 for number in _floats(calls))
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _floats(inner)
+
+
 def _same_as_transformers(
     bench: Workbench,
     report: Report,
     compile_source: Callable[[str], jinja.Render],
     wanted: Callable[[Template, Scenario], bool],
+    how: str = "",
 ) -> None:
-    """Hold every wanted text, or refusal, against what transformers makes of the same file."""
-    same = 0
+    """Hold every wanted text, or refusal, against what transformers makes of the same file.
+
+    ``how`` says in words how the engine was set up.
+    """
+    same = unwanted = 0
     for name, template in bench.catalogue.templates.items():
         source = bench.body("vllm", name)
         if source is None:
@@ -85,6 +119,7 @@ def _same_as_transformers(
             one, other = jinja.transformers_renderer(source), compile_source(source)
             for scenario in scenarios().values():
                 if not wanted(template, scenario):
+                    unwanted += 1
                     continue
                 given = jinja.variables(scenario, bos=BOS, eos=EOS)
                 expected, got = attempt(one, given), attempt(other, given)
@@ -92,8 +127,9 @@ def _same_as_transformers(
                     continue
                 same += expected == got
                 if expected != got:
-                    report.wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
-    report.lines.append(f"{same} texts the same as in transformers")
+                    report.wrong.append(f"{how}{name}, {scenario.name}: {difference(got, expected)}")
+    left_out = f", {unwanted} not compared" if unwanted else ""
+    report.lines.append(f"{how}{same} texts the same as in transformers{left_out}")
 
 
 def check_token_ids(bench: Workbench) -> Report:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ...errors import Unsupported
@@ -57,8 +58,11 @@ def sglang_renderer(source: str) -> Render:
     return transformers_renderer(source.strip("\n").replace("\\n", "\n"))
 
 
-def minijinja_renderer(source: str) -> Render:
-    """minijinja, with the two functions that chat servers add to it."""
+def minijinja_renderer(source: str, *, own_json: bool = True) -> Render:
+    """minijinja, with the two functions that chat servers add to it.
+
+    Without ``own_json`` Python's JSON takes the place of minijinja's, which escapes for HTML.
+    """
     import minijinja
 
     def refuse(message: str) -> None:
@@ -67,6 +71,8 @@ def minijinja_renderer(source: str) -> Render:
     environment = minijinja.Environment(trim_blocks=True, lstrip_blocks=True, pycompat=True)
     environment.add_global("raise_exception", refuse)
     environment.add_global("strftime_now", lambda pattern: date.today().strftime(pattern))
+    if not own_json:
+        environment.add_filter("tojson", partial(json.dumps, ensure_ascii=False))
 
     def render(given: dict[str, Any]) -> str:
         try:
