@@ -21,13 +21,15 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
-from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_token_ids, check_transformers
+from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
 from .checks.sync import check_sync
+from .checks.token_ids import check_mistral_common, check_token_ids
+from .checks.training import check_assistant_mask
 from .known import FILE, Case, judge, load_known, outdated, shrink
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
@@ -51,7 +53,9 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sglang": check_sglang,
     "minijinja": check_minijinja,
     "huggingface-jinja": check_huggingface_jinja,
+    "assistant-mask": check_assistant_mask,
     "token-ids": check_token_ids,
+    "mistral-common": check_mistral_common,
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
 }

@@ -32,8 +32,8 @@ _HUBS = {
     "openmind": ("OpenMind", "https://modelers.cn/models/"),
 }
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
-_SERVERS = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
-_TARGETS = {**_FRAMEWORKS, **_SERVERS}
+_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
+_TARGETS = {**_FRAMEWORKS, **_FILES}
 _ADDED = "†"
 _PAGES = ("supported-models", "templates")
 _LABELS = {
@@ -252,7 +252,7 @@ def _refusals(context: Context) -> Iterator[dict[str, str]]:
 
 
 def _files(template: Template, context: Context) -> str:
-    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in _SERVERS.items()}
+    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in _FILES.items()}
     return _links({title: f"../{found.path}" for title, found in made.items() if found and found.path})
 
 

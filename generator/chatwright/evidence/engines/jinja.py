@@ -9,29 +9,38 @@ from functools import cache, partial
 from typing import Any
 
 from ...errors import Unsupported
+from ...meaning.render import Kind
 from ..scenarios import Scenario
+from ..vectors import Run
 
 Render = Callable[[dict[str, Any]], str]
 
 
 def variables(
-    scenario: Scenario, *, bos: str | None, eos: str | None, switch: str = "enable_thinking"
+    scenario: Scenario,
+    *,
+    bos: str | None,
+    eos: str | None,
+    switch: str = "enable_thinking",
+    kind: Kind = Kind.PROMPT,
 ) -> dict[str, Any]:
-    """What a chat server hands to the template for the prompt of a scenario.
+    """What a chat server hands to the template for the prompt of a scenario, or a trainer for a training text.
 
     ``switch`` is the variable that the template reads for thinking. ``apply_chat_template`` passes the special tokens
     that the tokenizer has, and no others.
     """
     given: dict[str, Any] = {
-        "messages": [dict(message) for message in scenario.asked],
+        "messages": [dict(message) for message in (scenario.asked if kind is Kind.PROMPT else scenario.messages)],
         "tools": list(scenario.tools) if scenario.tools else None,
         "documents": None,
-        "add_generation_prompt": True,
+        "add_generation_prompt": kind is Kind.PROMPT,
     }
     given.update({key: token for key, token in (("bos_token", bos), ("eos_token", eos)) if token is not None})
     if scenario.thinking is not None:
         given[switch] = scenario.thinking
-    if scenario.preserve_thinking:
+    if kind is not Kind.PROMPT:
+        given["preserve_thinking"] = kind is Kind.TRAINING
+    elif scenario.preserve_thinking:
         given["preserve_thinking"] = True
     return given
 
@@ -49,6 +58,27 @@ def transformers_renderer(source: str) -> Render:
             return str(template.render(**given))
         except TemplateError as error:
             raise Unsupported(f"the template raises: {error.message}") from error
+
+    return render
+
+
+def marked_renderer(source: str) -> Callable[[dict[str, Any]], list[Run]]:
+    """transformers' engine on a template with marks: the text in runs, and whether each is learned."""
+    from jinja2 import TemplateError
+    from transformers.utils.chat_template_utils import _compile_jinja_template, _render_with_assistant_indices
+
+    template = _compile_jinja_template(source)
+
+    def render(given: dict[str, Any]) -> list[Run]:
+        try:
+            text, spans = _render_with_assistant_indices(compiled_template=template, **given)
+        except TemplateError as error:
+            raise Unsupported(f"the template raises: {error.message}") from error
+        runs, position = [], 0
+        for start, end in spans:
+            runs += [(text[position:start], False), (text[start:end], True)]
+            position = end
+        return [*runs, (text[position:], False)]
 
     return render
 
