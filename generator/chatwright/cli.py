@@ -272,9 +272,7 @@ def conformance(
     from .evidence.conformance import run
 
     with _Progress() as progress:
-        reports = run(
-            tokenizers=tokenizers, npm=npm, swift_3=swift_3, older=older, record=record, progress=progress
-        )
+        reports = run(tokenizers=tokenizers, npm=npm, swift_3=swift_3, older=older, record=record, progress=progress)
     for report in reports:
         click.secho(report.engine, bold=True)
         for line in report.lines:

@@ -21,7 +21,7 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
-from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers
+from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.reference import check_reference
@@ -50,6 +50,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
+    "vllm": check_vllm,
     "sglang": check_sglang,
     "minijinja": check_minijinja,
     "huggingface-jinja": check_huggingface_jinja,
@@ -73,8 +74,8 @@ def run(
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
     ``tokenizers`` is a folder of real tokenizers, ``npm`` a ``node_modules`` folder, ``swift_3`` an unpacked ms-swift
-    3, ``older`` a folder with an unpacked older version of each framework. An engine whose package is missing is reported as skipped, and its
-    evidence stays as it was; without a framework's truths all evidence does.
+    3, ``older`` a folder with an unpacked older version of each framework. An engine whose package is missing is
+    reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:

@@ -172,6 +172,7 @@ class _Writer:
         self._opener(slots.opener)
         if self.marks:
             self.put("set learned = not add_generation_prompt and (loop.last or preserve_thinking)")
+            self.put("set front = ''")
         if template.trim["assistant"] != "none":
             self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
         if thinking:
@@ -193,8 +194,13 @@ class _Writer:
             if thinking.history != "keep":
                 absent += " and (replied or (preserve_thinking and not add_generation_prompt))"
             self.put(f"if {absent}")
-            with self._learned("learned" if thinking.empty_trained == "always" else "learned and thinks"):
-                self.print(literal(thinking.empty))
+            if self.marks:
+                self.put("if learned" if thinking.empty_trained == "always" else "if learned and thinks")
+                self.put(f"set front = {literal(thinking.empty)}")
+                self.put("else")
+            self.print(literal(thinking.empty))
+            if self.marks:
+                self.put("endif")
             self.put("endif")
         self.put("if message.tool_calls")
         if template.tool_format is None:
@@ -213,6 +219,7 @@ class _Writer:
             return
         before, after = split_content(slots.function)
         with self._learned():
+            self._front()
             self.out(before)
             self.print("text")
             self.raw(calls_jinja(tool_format(template.tool_format)))
@@ -225,20 +232,28 @@ class _Writer:
         slots = self.template.slots
         if slots.last == slots.body:
             with self._learned():
+                self._front()
                 self.out(slots.body, "text")
             return
         self.put("if loop.last")
         with self._learned():
+            self._front()
             self.out(slots.last, "text")
         self.put("else")
         before, after = split_content(slots.body)
         learned, rest = self._learned_end() if self.marks else (after, ())
         with self._learned():
+            self._front()
             self.out((*before, Part("field", "content"), *learned), "text")
         self.out(rest)
         if self.marks:
             self.put("set state.owed = learned")
         self.put("endif")
+
+    def _front(self) -> None:
+        """Write what is learned in front of the reply: one mark for both, since a mark may lose bytes at its end."""
+        if self.marks:
+            self.print("front")
 
     @contextmanager
     def _learned(self, when: str = "learned") -> Iterator[None]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from ...catalogue.model import Template
-from ...meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from ...meaning.conversation import MediaKind, Message
+from ...meaning.render import render, to_text
+from ...meaning.tool_formats import calls_jinja, needs_objects, tool_format, tools_jinja
 from .. import frozen
-from ..engines import huggingface_jinja, jinja
+from ..engines import huggingface_jinja, jinja, vllm
 from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
@@ -20,6 +22,44 @@ def check_transformers(bench: Workbench) -> Report:
     """The generated Jinja through transformers' engine against the frameworks' own inference prompts."""
     version = importlib.metadata.version("transformers")
     return _check_jinja(bench, "transformers", version, "engine", jinja.transformers_renderer)
+
+
+def check_vllm(bench: Workbench) -> Report:
+    """The same files with the messages as vLLM hands them over: typed parts everywhere, and media in their places.
+
+    With text in place of typed parts, vLLM would join the texts of a message with newlines and place media itself.
+    """
+    report = _check_jinja(
+        bench, "vllm", vllm.VERSION, f"emulated@{vllm.VERSION}", jinja.transformers_renderer, vllm.messages
+    )
+    formats = {
+        name: vllm.content_format(source)
+        for name in bench.catalogue.templates
+        if (source := bench.body("vllm", name)) is not None
+    }
+    report.wrong += [f"{name}: vLLM hands over {found}" for name, found in formats.items() if found != "openai"]
+    report.lines.append(f"{sum(found == 'openai' for found in formats.values())} templates take typed parts")
+    placed = 0
+    for name in formats:
+        template, source = bench.catalogue.templates[name], bench.body("vllm", name)
+        for kind in get_args(MediaKind):
+            due, got = _media_texts(template, str(source), kind)
+            placed += not isinstance(due, Refusal) and due == got
+            if due != got and not (isinstance(due, Refusal) and isinstance(got, Refusal)):
+                report.wrong.append(f"{name}, {kind}: {got!r} instead of {due!r}")
+    report.lines.append(f"{placed} media placed as the reference renderer places them, and refused where it refuses")
+    return report
+
+
+def _media_texts(template: Template, source: str, kind: str) -> tuple[str | Refusal, str | Refusal]:
+    """What the reference renderer, and the file in vLLM, make of a medium between two texts."""
+    part = {"type": f"{kind}_url", f"{kind}_url": {"url": f"https://example.com/{kind}"}}
+    content = [{"type": "text", "text": "a "}, part, {"type": "text", "text": " b"}]
+    messages = [{"role": "user", "content": content}]
+    due = attempt(lambda: to_text(render(template, messages, today=TODAY), bos=BOS, eos=EOS))
+    given = {"messages": vllm.messages(messages), "tools": None, "documents": None, "add_generation_prompt": True}
+    with frozen.day(TODAY):
+        return due, attempt(jinja.transformers_renderer(source), {**given, "bos_token": BOS, "eos_token": EOS})
 
 
 def check_sglang(bench: Workbench) -> Report:
@@ -35,7 +75,7 @@ def check_minijinja(bench: Workbench) -> Report:
     report = _check_jinja(bench, "minijinja", version, "engine", jinja.minijinja_renderer)
     _same_as_transformers(bench, report, jinja.minijinja_renderer, _without_json)
     python_json = partial(jinja.minijinja_renderer, own_json=False)
-    _same_as_transformers(bench, report, python_json, _without_odd_floats, "with Python's JSON in it, ")
+    _same_as_transformers(bench, report, python_json, _with_floats_in_json, "with Python's JSON in it, ")
     return report
 
 
@@ -50,7 +90,12 @@ def check_huggingface_jinja(bench: Workbench) -> Report:
 
 
 def _check_jinja(
-    bench: Workbench, engine: str, version: str, grade: str, compile_source: Callable[[str], jinja.Render]
+    bench: Workbench,
+    engine: str,
+    version: str,
+    grade: str,
+    compile_source: Callable[[str], jinja.Render],
+    messages: Callable[[Sequence[Message]], Sequence[Message]] = list,
 ) -> Report:
     found: dict[str, Results] = {}
     for name, truth in bench.truths.items():
@@ -58,15 +103,21 @@ def _check_jinja(
         if source is None:
             continue
         with frozen.day(TODAY):
-            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos))
+            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
     report.results[engine] = found
     report.evidence = bench.evidence(engine, version, grade, "vllm", found)
     return report
 
 
-def _jinja_texts(renderer: jinja.Render, eos: str) -> Callable[[Scenario], str]:
-    return lambda scenario: renderer(jinja.variables(scenario, bos=BOS, eos=eos))
+def _jinja_texts(
+    renderer: jinja.Render, eos: str, messages: Callable[[Sequence[Message]], Sequence[Message]]
+) -> Callable[[Scenario], str]:
+    def write(scenario: Scenario) -> str:
+        given = jinja.variables(scenario, bos=BOS, eos=eos)
+        return renderer({**given, "messages": messages(given["messages"])})
+
+    return write
 
 
 def _without_json(template: Template, scenario: Scenario) -> bool:
@@ -86,6 +137,12 @@ def _without_odd_floats(template: Template, scenario: Scenario) -> bool:
     """
     calls = [call["function"]["arguments"] for message in scenario.messages for call in message.get("tool_calls", ())]
     return not any(number == int(number) or not 1e-4 <= abs(number) < 1e16 for number in _floats(calls))
+
+
+def _with_floats_in_json(template: Template, scenario: Scenario) -> bool:
+    """Whether the template writes the numbers in the scenario's calls as JSON, or the numbers do not matter."""
+    looks_inside = template.tool_format is not None and needs_objects(tool_format(template.tool_format))
+    return not looks_inside or _without_odd_floats(template, scenario)
 
 
 def _floats(value: Any) -> Iterator[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def _beginning(bos: int | None, trained: Sequence[int], served: Sequence[int]) -
         return None
     if trained.count(bos) != served.count(bos):
         return f"{served.count(bos)} BOS tokens are served, {trained.count(bos)} trained"
-    doubled = any(one == other == bos for one, other in zip(served, served[1:], strict=False))
+    doubled = any(one == other == bos for one, other in pairwise(served))
     return "two BOS tokens in a row" if doubled else ""
 
 

@@ -42,7 +42,7 @@ def encoder(version: str, vocabulary: str) -> Any:
     """
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
-    data = json.loads(resources.files("mistral_common").joinpath("data", vocabulary).read_text(encoding="utf-8"))
+    data = json.loads((resources.files("mistral_common") / "data" / vocabulary).read_text(encoding="utf-8"))
     data["config"]["version"] = version
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         file = Path(folder) / "tekken.json"
