@@ -1,5 +1,5 @@
-# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js, npm and Python 3.11.
-# Each makes its own environment from pinned requirements, again whenever those change.
+# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js with npm and
+# Python 3.11. Each makes its own environment from pinned requirements, again whenever those change.
 
 first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, $(1)))' 2>/dev/null && echo $$python && break; done)

@@ -172,7 +172,8 @@ class _Writer:
         self._opener(slots.opener)
         if self.marks:
             self.put("set learned = not add_generation_prompt and (loop.last or preserve_thinking)")
-            self.put("set front = ''")
+            if thinking:
+                self.put("set front = ''")
         if template.trim["assistant"] != "none":
             self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
         if thinking:
@@ -252,7 +253,7 @@ class _Writer:
 
     def _front(self) -> None:
         """Write what is learned in front of the reply: one mark for both, since a mark may lose bytes at its end."""
-        if self.marks:
+        if self.marks and self.template.thinking:
             self.print("front")
 
     @contextmanager
