@@ -21,7 +21,7 @@ TEXT = [
     "{% for m in messages %}{{ m.content }}{% endfor %}",
     "{% for m in others %}{% for p in m.content %}{% endfor %}{% endfor %}",
     "{% for m in messages %}{% set text = m.content %}{% for p in text %}{% endfor %}{% endfor %}",
-    "{% macro f(content) %}{% for p in content %}{% endfor %}{% endmacro %}{% for m in messages %}{{ f() }}{% endfor %}",
+    "{% macro f(content) %}{% for p in content %}{% endfor %}{% endmacro %}{% for m in messages %}{% endfor %}",
     "{% for p in messages[0].content %}{% endfor %}",
 ]
 
