@@ -12,7 +12,7 @@ from ...meaning.render import Kind
 from .. import frozen
 from ..engines import jinja, tokenizers
 from ..scenarios import Scenario, scenarios
-from ..vectors import BOS, TODAY, Run, Truth, normal
+from ..vectors import BOS, TODAY, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, difference, tally
 
 TRAINING = (Kind.TRAINING, Kind.TRAINING_DROPPED)
@@ -53,17 +53,18 @@ def _compared(tokenizer: Any, source: str, truth: Truth, scenario: Scenario, kin
     due = truth.texts[scenario.name][kind]
     if isinstance(due, str):
         return Result("no upstream truth", due)
-    runs = attempt(_runs, tokenizer, source, scenario, kind)
-    if isinstance(runs, Refusal):
-        return Result("unsupported", str(runs))
-    if runs == due:
+    marked = attempt(_marked, tokenizer, source, scenario, kind)
+    if isinstance(marked, Refusal):
+        return Result("unsupported", str(marked))
+    runs = (([token for token, _ in run], learned == 1) for learned, run in groupby(marked, key=lambda pair: pair[1]))
+    if normal([(tokenizers.decode(tokenizer, ids), learned) for ids, learned in runs]) == due:
         return Result("exact")
-    got, expected = ("".join(text for text, _ in texts) for texts in (runs, due))
+    got, expected = tokenizers.decode(tokenizer, [token for token, _ in marked]), "".join(text for text, _ in due)
     return Result("differs", "the mask differs" if got == expected else difference(got, expected))
 
 
-def _runs(tokenizer: Any, source: str, scenario: Scenario, kind: Kind) -> tuple[Run, ...]:
-    """The training text of a scenario with its mask, through transformers' own entry point."""
+def _marked(tokenizer: Any, source: str, scenario: Scenario, kind: Kind) -> list[tuple[int, int]]:
+    """The token ids of a training text, each with 1 where it is learned, through transformers' own entry point."""
     from jinja2 import TemplateError
 
     given = jinja.variables(scenario, bos=BOS, eos=tokenizer.eos_token, kind=kind)
@@ -74,6 +75,4 @@ def _runs(tokenizer: Any, source: str, scenario: Scenario, kind: Kind) -> tuple[
         )
     except TemplateError as error:
         raise Unsupported(f"the template raises: {error.message}") from error
-    marked = zip(encoded["input_ids"], encoded["assistant_masks"], strict=True)
-    runs = (([token for token, _ in run], learned == 1) for learned, run in groupby(marked, key=lambda pair: pair[1]))
-    return normal([(tokenizers.decode(tokenizer, ids), learned) for ids, learned in runs])
+    return list(zip(encoded["input_ids"], encoded["assistant_masks"], strict=True))
