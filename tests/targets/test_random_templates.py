@@ -18,9 +18,10 @@ from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Slots, Spec, Template
 from chatwright.errors import Location, Unsupported
 from chatwright.evidence.engines import ollama as engine
-from chatwright.evidence.engines.jinja import transformers_renderer
+from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer
 from chatwright.evidence.engines.modelfile import read_modelfile
 from chatwright.evidence.scenarios import Scenario
+from chatwright.evidence.vectors import normal
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.targets import ollama
 from chatwright.targets.vllm import chat_template
@@ -244,6 +245,49 @@ def test_jinja_writes_what_the_renderer_means(
     except Unsupported:
         written = None
     assert written == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    templates(),
+    conversations(),
+    st.sampled_from([Kind.TRAINING, Kind.TRAINING_DROPPED]),
+    st.sampled_from([None, True, False]),
+)
+def test_the_marks_are_around_what_the_renderer_learns(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+) -> None:
+    (template,) = spec_of(data).templates
+    messages, tools = conversation
+    given_variables: dict[str, Any] = {
+        "messages": messages,
+        "tools": tools,
+        "documents": None,
+        "add_generation_prompt": False,
+        "bos_token": "<BOS>",
+        "eos_token": "<EOS>",
+        "preserve_thinking": kind is Kind.TRAINING,
+        "strftime_now": TODAY.strftime,
+    }
+    if thinking is not None and template.thinking:
+        given_variables[template.thinking.switch] = thinking
+    try:
+        source = chat_template(template, marks=True)
+    except Unsupported as reason:
+        assert hides_a_token(template) or "depends on the text behind it" in str(reason)
+        return
+    try:
+        pieces = render(template, messages, tools, kind=kind, thinking=thinking, today=TODAY)
+    except Unsupported:
+        with pytest.raises(Unsupported):
+            marked_renderer(source)(given_variables)
+        return
+    own = {"bos": "<BOS>", "eos": "<EOS>"}
+    expected = normal([(own.get(piece.kind, piece.text), piece.trained) for piece in pieces])
+    assert normal(marked_renderer(source)(given_variables)) == expected
 
 
 # -- Ollama -----------------------------------------------------------------------------------------------------------

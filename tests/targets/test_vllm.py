@@ -125,6 +125,11 @@ def test_refuses_turns_out_of_order() -> None:
     assert {name for name in accepted if not catalogue().templates[name].single_turn} == set()
 
 
+def test_strips_no_named_characters() -> None:
+    """@huggingface/jinja takes all white space off whatever it is told to strip."""
+    assert [name for name in written() if "strip(" in str(source(name))] == []
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_literals_come_out_as_they_went_in(text: str) -> None:
     source = f"{{{{ {literal(text)} }}}}"

@@ -23,7 +23,7 @@ from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
 from .checks.export import check_export
-from .checks.jinja import check_minijinja, check_sglang, check_token_ids, check_transformers
+from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
@@ -31,6 +31,8 @@ from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
 from .checks.sync import check_sync
+from .checks.token_ids import check_mistral_common, check_token_ids
+from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
 from .known import FILE, Case, judge, load_known, outdated, shrink
 from .scenarios import scenarios
@@ -52,9 +54,13 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
+    "vllm": check_vllm,
     "sglang": check_sglang,
     "minijinja": check_minijinja,
+    "huggingface-jinja": check_huggingface_jinja,
+    "assistant-mask": check_assistant_mask,
     "token-ids": check_token_ids,
+    "mistral-common": check_mistral_common,
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
     "verify": check_verify,
@@ -66,6 +72,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
 def run(
     *,
     tokenizers: Path | None,
+    npm: Path | None,
     swift_3: Path | None,
     older: Path | None,
     servers: Path | None,
@@ -74,9 +81,10 @@ def run(
 ) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
-    ``tokenizers`` is a folder of real tokenizers, ``swift_3`` an unpacked ms-swift 3, ``older`` a folder with an
-    unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An engine whose package is missing
-    is reported as skipped, and its evidence stays as it was; without a framework's truths all evidence does.
+    ``tokenizers`` is a folder of real tokenizers, ``npm`` a ``node_modules`` folder, ``swift_3`` an unpacked ms-swift
+    3, ``older`` a folder with an unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An
+    engine whose package is missing is reported as skipped, and its evidence stays as it was; without a framework's
+    truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
@@ -91,7 +99,17 @@ def run(
         work = Path(folder)
         rendering = render(catalogue)
         generate(catalogue, work / "generated")
-        bench = Workbench(catalogue, work, rendering.deployments, tokenizers, swift_3, older, servers, record)
+        bench = Workbench(
+            catalogue,
+            work,
+            rendering.deployments,
+            tokenizer_root=tokenizers,
+            npm=npm,
+            swift_3=swift_3,
+            older=older,
+            servers=servers,
+            record=record,
+        )
         reports = []
         for engine, check in CHECKS.items():
             progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..meaning.render import Piece
 
 
+def encoded_together(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The pieces as they are encoded: a joined one is part of the text before it."""
+    text: Piece | None = None
+    for piece in pieces:
+        if piece.kind == "text" and piece.joined and text:
+            text = Piece(text.text + piece.text, text.role)
+            continue
+        if text:
+            yield text
+        text = piece if piece.kind == "text" else None
+        if text is None:
+            yield piece
+    if text:
+        yield text
+
+
 def piece_ids(pieces: Sequence[Piece], tokenizer: Any) -> list[int]:
-    """The token ids of pieces, encoded slot by slot: a joined piece together with the one before it.
+    """The token ids of pieces, encoded slot by slot.
 
     A tokenizer without the token that a ``bos`` or ``eos`` piece asks for writes none.
     """
     ids: list[int] = []
-    text = ""
     own = {"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id}
-    for piece in pieces:
-        if text and not (piece.kind == "text" and piece.joined):
-            ids += tokenizer.encode(text, add_special_tokens=False)
-            text = ""
+    for piece in encoded_together(pieces):
         if piece.kind == "text":
-            text += piece.text
+            ids += tokenizer.encode(piece.text, add_special_tokens=False)
         elif piece.kind == "token":
             ids.append(tokenizer.convert_tokens_to_ids(piece.text))
         elif (token := own[piece.kind]) is not None:
             ids.append(token)
-    return ids + (tokenizer.encode(text, add_special_tokens=False) if text else [])
+    return ids
 
 
 def first_difference(one: Sequence[Any], other: Sequence[Any]) -> int:

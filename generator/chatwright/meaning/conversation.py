@@ -41,11 +41,14 @@ class Text:
     text: str
 
 
+MediaKind = Literal["image", "video", "audio"]
+
+
 @dataclass(frozen=True)
 class Media:
     """An image, video or audio clip in a turn."""
 
-    kind: Literal["image", "video", "audio"]
+    kind: MediaKind
 
 
 Content = tuple[Text | Media, ...]

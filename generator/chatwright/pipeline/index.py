@@ -17,7 +17,7 @@ ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
     "llamafactory": llamafactory.template_arguments,
     "swift": swift.template_arguments,
 }
-SERVING = ("vllm", "ollama", "lmdeploy")  # the targets whose files serve one template each
+FILES = ("vllm", "ollama", "lmdeploy", "training")  # the targets with a file for each template
 
 
 def names_of(template: Template) -> dict[str, str | None]:
@@ -55,7 +55,7 @@ def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, A
 
 def template_entry(template: Template, deployments: Deployments) -> dict[str, Any]:
     """One template: what it is called, which files serve it, and why there is none where there is none."""
-    served = {target: deployments.get(target, {}).get(template.name) for target in SERVING}
+    served = {target: deployments.get(target, {}).get(template.name) for target in FILES}
     return {
         "family": template.family,
         "registered": registered_names(template, deployments),

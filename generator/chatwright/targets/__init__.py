@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import docs, llamafactory, lmdeploy, ollama, swift, vllm
+from . import docs, llamafactory, lmdeploy, ollama, swift, training, vllm
 from .protocol import Target
 
 TARGETS: dict[str, Target] = {
@@ -11,5 +11,6 @@ TARGETS: dict[str, Target] = {
     "vllm": vllm,
     "ollama": ollama,
     "lmdeploy": lmdeploy,
+    "training": training,
     "docs": docs,
 }

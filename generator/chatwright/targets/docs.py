@@ -33,9 +33,9 @@ _HUBS = {
     "openmind": ("OpenMind", "https://modelers.cn/models/"),
 }
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
-_SERVERS = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
+_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
-_TARGETS = {**_FRAMEWORKS, **_SERVERS}
+_TARGETS = {**_FRAMEWORKS, **_FILES}
 _ADDED = "†"
 _PAGES = ("supported-models", "templates")
 _LABELS = {
@@ -45,6 +45,7 @@ _LABELS = {
         "models_intro": "Which models are supported, under which template name, and which files serve them.",
         "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
         "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
+        "training": f"{_FILES['training']} is for training, never for serving: marks around what is learned.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
         "added": f"{_ADDED} is not built into the framework: the generated files add it, as far as the last table of "
         "[Templates]({templates_page}) does not say otherwise.",
@@ -75,6 +76,7 @@ _LABELS = {
         "models_intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
         "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
+        "training": f"{_FILES['training']} 仅用于训练、不用于部署：模板中标出了需要学习的内容。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
         "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加；例外见[模板]({{templates_page}})的最后一个表。",
         "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
@@ -262,15 +264,18 @@ def _proof(fidelity: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str])
 
 def _refusals(context: Context) -> Iterator[dict[str, str]]:
     for name in context.catalogue.templates:
+        targets: dict[str, list[str]] = {}
         for target, deployments in context.deployments.items():
             deployment = deployments.get(name)
             told = (deployment.reason, *deployment.notes) if deployment else ()
             for reason in filter(None, told):
-                yield {"template": cell(name), "target": cell(_TARGETS[target]), "reason": cell(reason)}
+                targets.setdefault(reason, []).append(_TARGETS[target])
+        for reason, refusing in targets.items():
+            yield {"template": cell(name), "target": cell(", ".join(refusing)), "reason": cell(reason)}
 
 
 def _files(template: Template, context: Context) -> str:
-    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in _SERVERS.items()}
+    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in _FILES.items()}
     return _links({title: f"../{found.path}" for title, found in made.items() if found and found.path})
 
 

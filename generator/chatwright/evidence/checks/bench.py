@@ -29,6 +29,7 @@ class Workbench:
     deployments: Mapping[str, Mapping[str, Deployment]]
     tokenizer_root: Path | None = None
     swift_3: Path | None = None
+    npm: Path | None = None  # a node_modules folder
     older: Path | None = None  # older versions of the frameworks, by framework
     servers: Path | None = None  # vLLM and SGLang, unpacked side by side
     record: bool = False  # whether what is compared with a file is written to it instead

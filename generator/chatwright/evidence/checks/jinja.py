@@ -1,28 +1,65 @@
-"""The generated Jinja in the engines that read it, as text and as the token ids of real tokenizers."""
+"""The generated Jinja in the engines that read it."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, get_args
 
-from ...catalogue.evidence import Result
 from ...catalogue.model import Template
-from ...meaning.render import Kind
-from ...meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from ...meaning.conversation import MediaKind, Message
+from ...meaning.render import render, to_text
+from ...meaning.tool_formats import calls_jinja, needs_objects, tool_format, tools_jinja
 from .. import frozen
-from ..engines import jinja, llamafactory, npm_tokenizers
+from ..engines import huggingface_jinja, jinja, vllm
 from ..scenarios import Scenario, scenarios
-from ..token_ids import first_difference, piece_ids
 from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
-from .reference import reference_pieces
 
 
 def check_transformers(bench: Workbench) -> Report:
     """The generated Jinja through transformers' engine against the frameworks' own inference prompts."""
     version = importlib.metadata.version("transformers")
     return _check_jinja(bench, "transformers", version, "engine", jinja.transformers_renderer)
+
+
+def check_vllm(bench: Workbench) -> Report:
+    """The same files with the messages as vLLM hands them over: typed parts everywhere, and media in their places.
+
+    With text in place of typed parts, vLLM would join the texts of a message with newlines and place media itself.
+    """
+    report = _check_jinja(
+        bench, "vllm", vllm.VERSION, f"emulated@{vllm.VERSION}", jinja.transformers_renderer, vllm.messages
+    )
+    formats = {
+        name: vllm.content_format(source)
+        for name in bench.catalogue.templates
+        if (source := bench.body("vllm", name)) is not None
+    }
+    report.wrong += [f"{name}: vLLM hands over {found}" for name, found in formats.items() if found != "openai"]
+    report.lines.append(f"{sum(found == 'openai' for found in formats.values())} templates take typed parts")
+    placed = 0
+    for name in formats:
+        template, source = bench.catalogue.templates[name], bench.body("vllm", name)
+        for kind in get_args(MediaKind):
+            due, got = _media_texts(template, str(source), kind)
+            placed += not isinstance(due, Refusal) and due == got
+            if due != got and not (isinstance(due, Refusal) and isinstance(got, Refusal)):
+                report.wrong.append(f"{name}, {kind}: {got!r} instead of {due!r}")
+    report.lines.append(f"{placed} media placed as the reference renderer places them, and refused where it refuses")
+    return report
+
+
+def _media_texts(template: Template, source: str, kind: str) -> tuple[str | Refusal, str | Refusal]:
+    """What the reference renderer, and the file in vLLM, make of a medium between two texts."""
+    part = {"type": f"{kind}_url", f"{kind}_url": {"url": f"https://example.com/{kind}"}}
+    content = [{"type": "text", "text": "a "}, part, {"type": "text", "text": " b"}]
+    messages = [{"role": "user", "content": content}]
+    due = attempt(lambda: to_text(render(template, messages, today=TODAY), bos=BOS, eos=EOS))
+    given = {"messages": vllm.messages(messages), "tools": None, "documents": None, "add_generation_prompt": True}
+    with frozen.day(TODAY):
+        return due, attempt(jinja.transformers_renderer(source), {**given, "bos_token": BOS, "eos_token": EOS})
 
 
 def check_sglang(bench: Workbench) -> Report:
@@ -33,15 +70,32 @@ def check_sglang(bench: Workbench) -> Report:
 
 
 def check_minijinja(bench: Workbench) -> Report:
-    """The same files in minijinja: the same text wherever the template writes no JSON."""
+    """The same files in minijinja: the same text wherever the template writes no JSON, and with Python's JSON."""
     version = importlib.metadata.version("minijinja")
     report = _check_jinja(bench, "minijinja", version, "engine", jinja.minijinja_renderer)
     _same_as_transformers(bench, report, jinja.minijinja_renderer, _without_json)
+    python_json = partial(jinja.minijinja_renderer, own_json=False)
+    _same_as_transformers(bench, report, python_json, _with_floats_in_json, "with Python's JSON in it, ")
+    return report
+
+
+def check_huggingface_jinja(bench: Workbench) -> Report:
+    """The same files in @huggingface/jinja: the same text wherever JavaScript writes the numbers as Python does."""
+    if bench.npm is None:
+        return Report("huggingface-jinja", skipped="the folder of npm packages is not given")
+    with huggingface_jinja.Engine(bench.npm, TODAY) as engine:
+        report = _check_jinja(bench, "huggingface-jinja", engine.version, "engine", engine.renderer)
+        _same_as_transformers(bench, report, engine.renderer, _without_odd_floats)
     return report
 
 
 def _check_jinja(
-    bench: Workbench, engine: str, version: str, grade: str, compile_source: Callable[[str], jinja.Render]
+    bench: Workbench,
+    engine: str,
+    version: str,
+    grade: str,
+    compile_source: Callable[[str], jinja.Render],
+    messages: Callable[[Sequence[Message]], Sequence[Message]] = list,
 ) -> Report:
     found: dict[str, Results] = {}
     for name, truth in bench.truths.items():
@@ -49,15 +103,21 @@ def _check_jinja(
         if source is None:
             continue
         with frozen.day(TODAY):
-            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos))
+            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
     report.results[engine] = found
     report.evidence = bench.evidence(engine, version, grade, "vllm", found)
     return report
 
 
-def _jinja_texts(renderer: jinja.Render, eos: str) -> Callable[[Scenario], str]:
-    return lambda scenario: renderer(jinja.variables(scenario, bos=BOS, eos=eos))
+def _jinja_texts(
+    renderer: jinja.Render, eos: str, messages: Callable[[Sequence[Message]], Sequence[Message]]
+) -> Callable[[Scenario], str]:
+    def write(scenario: Scenario) -> str:
+        given = jinja.variables(scenario, bos=BOS, eos=eos)
+        return renderer({**given, "messages": messages(given["messages"])})
+
+    return write
 
 
 def _without_json(template: Template, scenario: Scenario) -> bool:
@@ -70,14 +130,41 @@ def _without_json(template: Template, scenario: Scenario) -> bool:
     return "tojson" not in written
 
 
+def _without_odd_floats(template: Template, scenario: Scenario) -> bool:
+    """Whether every engine writes the numbers in the scenario's calls alike.
+
+    Python alone writes whole numbers of the type float with a point, and an exponent where 17 digits would do.
+    """
+    calls = [call["function"]["arguments"] for message in scenario.messages for call in message.get("tool_calls", ())]
+    return not any(number == int(number) or not 1e-4 <= abs(number) < 1e16 for number in _floats(calls))
+
+
+def _with_floats_in_json(template: Template, scenario: Scenario) -> bool:
+    """Whether the template writes the numbers in the scenario's calls as JSON, or the numbers do not matter."""
+    looks_inside = template.tool_format is not None and needs_objects(tool_format(template.tool_format))
+    return not looks_inside or _without_odd_floats(template, scenario)
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _floats(inner)
+
+
 def _same_as_transformers(
     bench: Workbench,
     report: Report,
     compile_source: Callable[[str], jinja.Render],
     wanted: Callable[[Template, Scenario], bool],
+    how: str = "",
 ) -> None:
-    """Hold every wanted text, or refusal, against what transformers makes of the same file."""
-    same = 0
+    """Hold every wanted text, or refusal, against what transformers makes of the same file.
+
+    ``how`` says in words how the engine was set up.
+    """
+    same = unwanted = 0
     for name, template in bench.catalogue.templates.items():
         source = bench.body("vllm", name)
         if source is None:
@@ -86,6 +173,7 @@ def _same_as_transformers(
             one, other = jinja.transformers_renderer(source), compile_source(source)
             for scenario in scenarios().values():
                 if not wanted(template, scenario):
+                    unwanted += 1
                     continue
                 given = jinja.variables(scenario, bos=BOS, eos=EOS)
                 expected, got = attempt(one, given), attempt(other, given)
@@ -93,80 +181,6 @@ def _same_as_transformers(
                     continue
                 same += expected == got
                 if expected != got:
-                    report.wrong.append(f"{name}, {scenario.name}: {difference(got, expected)}")
-    report.lines.append(f"{same} texts the same as in transformers")
-
-
-def check_token_ids(bench: Workbench) -> Report:
-    """Slot-wise ids of LLaMA-Factory against those of the served text and of the reference renderer's pieces."""
-    report = Report("token-ids")
-    if bench.tokenizer_root is None:
-        report.skipped = "the folder of real tokenizers is not given"
-        return report
-    built_ins = llamafactory.templates()
-    found: dict[str, Results] = {}
-    slot_wise: dict[str, Results] = {}
-    for package, names in npm_tokenizers.TOKENIZERS.items():
-        for name in names:
-            tokenizer = npm_tokenizers.load_tokenizer(bench.tokenizer_root / package / "models")
-            template = bench.catalogue.templates[name]
-            built_in = built_ins[template.registered["llamafactory"] or name]
-            built_in.fix_special_tokens(tokenizer)
-            found[name] = _token_results(bench, template, tokenizer, built_in)
-            slot_wise[name] = _slot_wise_results(template, tokenizer, built_in)
-    report.lines.append(tally("token ids of the reference renderer's pieces, slot by slot", slot_wise))
-    report.lines.append(tally(f"token ids with {len(npm_tokenizers.TOKENIZERS)} real tokenizers", found))
-    report.results = {"token-ids": found, "reference renderer, token ids": slot_wise}
-    report.evidence = bench.evidence("token-ids", "@lenml/tokenizer 3.7.2", "engine", "vllm", found)
-    return report
-
-
-def _token_results(bench: Workbench, template: Template, tokenizer: Any, built_in: Any) -> Results:
-    source = bench.body("vllm", template.name)
-    assert source is not None
-    renderer = jinja.transformers_renderer(source)
-    results: Results = {}
-    for scenario in scenarios().values():
-        with frozen.day(TODAY):
-            encoded = attempt(llamafactory.encode, built_in, tokenizer, scenario, Kind.PROMPT)
-            if isinstance(encoded, Refusal):
-                results[scenario.name] = Result("no upstream truth", str(encoded))
-                continue
-            given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
-            text = attempt(renderer, given)
-        if isinstance(text, Refusal):
-            results[scenario.name] = Result("unsupported", str(text))
-            continue
-        served = tokenizer.encode(text, add_special_tokens=False)
-        if served == encoded.ids:
-            results[scenario.name] = Result("exact")
-        else:
-            results[scenario.name] = Result("differs", _boundary(tokenizer, encoded.ids, served))
-    return results
-
-
-def _slot_wise_results(template: Template, tokenizer: Any, built_in: Any) -> Results:
-    """LLaMA-Factory's prompt ids against those of the reference renderer's pieces."""
-    results: Results = {}
-    for scenario in scenarios().values():
-        with frozen.day(TODAY):
-            encoded = attempt(llamafactory.encode, built_in, tokenizer, scenario, Kind.PROMPT)
-        if isinstance(encoded, Refusal):
-            results[scenario.name] = Result("no upstream truth", str(encoded))
-            continue
-        pieces = attempt(reference_pieces, template, scenario, Kind.PROMPT)
-        if isinstance(pieces, Refusal):
-            results[scenario.name] = Result("unsupported", str(pieces))
-            continue
-        ids = piece_ids(pieces, tokenizer)
-        same = ids == encoded.ids
-        results[scenario.name] = Result("exact") if same else Result("differs", _boundary(tokenizer, encoded.ids, ids))
-    return results
-
-
-def _boundary(tokenizer: Any, trained: list[int], served: list[int]) -> str:
-    """Where training and serving cut the same text differently."""
-    start = first_difference(trained, served)
-    one, other = (tokenizer.convert_ids_to_tokens(ids[start : start + 3]) for ids in (trained, served))
-    before = tokenizer.decode(trained[max(0, start - 3) : start])
-    return f"after {before!r} training writes the tokens {one}, serving {other}"
+                    report.wrong.append(f"{how}{name}, {scenario.name}: {difference(got, expected)}")
+    left_out = f", {unwanted} not compared" if unwanted else ""
+    report.lines.append(f"{how}{same} texts the same as in transformers{left_out}")

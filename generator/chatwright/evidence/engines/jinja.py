@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ...errors import Unsupported
+from ...meaning.render import Kind
 from ..scenarios import Scenario
+from ..vectors import Run
 
 Render = Callable[[dict[str, Any]], str]
 
 
 def variables(
-    scenario: Scenario, *, bos: str | None, eos: str | None, switch: str = "enable_thinking"
+    scenario: Scenario,
+    *,
+    bos: str | None,
+    eos: str | None,
+    switch: str = "enable_thinking",
+    kind: Kind = Kind.PROMPT,
 ) -> dict[str, Any]:
-    """What a chat server hands to the template for the prompt of a scenario.
+    """What a chat server hands to the template for the prompt of a scenario, or a trainer for a training text.
 
     ``switch`` is the variable that the template reads for thinking. ``apply_chat_template`` passes the special tokens
     that the tokenizer has, and no others.
     """
     given: dict[str, Any] = {
-        "messages": [dict(message) for message in scenario.asked],
+        "messages": [dict(message) for message in (scenario.asked if kind is Kind.PROMPT else scenario.messages)],
         "tools": list(scenario.tools) if scenario.tools else None,
         "documents": None,
-        "add_generation_prompt": True,
+        "add_generation_prompt": kind is Kind.PROMPT,
     }
     given.update({key: token for key, token in (("bos_token", bos), ("eos_token", eos)) if token is not None})
     if scenario.thinking is not None:
         given[switch] = scenario.thinking
-    if scenario.preserve_thinking:
+    if kind is not Kind.PROMPT:
+        given["preserve_thinking"] = kind is Kind.TRAINING
+    elif scenario.preserve_thinking:
         given["preserve_thinking"] = True
     given.update(scenario.variables)
     return given
@@ -53,13 +63,37 @@ def transformers_renderer(source: str) -> Render:
     return render
 
 
+def marked_renderer(source: str) -> Callable[[dict[str, Any]], list[Run]]:
+    """transformers' engine on a template with marks: the text in runs, and whether each is learned."""
+    from jinja2 import TemplateError
+    from transformers.utils.chat_template_utils import _compile_jinja_template, _render_with_assistant_indices
+
+    template = _compile_jinja_template(source)
+
+    def render(given: dict[str, Any]) -> list[Run]:
+        try:
+            text, spans = _render_with_assistant_indices(compiled_template=template, **given)
+        except TemplateError as error:
+            raise Unsupported(f"the template raises: {error.message}") from error
+        runs, position = [], 0
+        for start, end in spans:
+            runs += [(text[position:start], False), (text[start:end], True)]
+            position = end
+        return [*runs, (text[position:], False)]
+
+    return render
+
+
 def sglang_renderer(source: str) -> Render:
     """The same engine after SGLang's loading of a ``.jinja`` file (``template_manager.py`` of 0.5.23, emulated)."""
     return transformers_renderer(source.strip("\n").replace("\\n", "\n"))
 
 
-def minijinja_renderer(source: str) -> Render:
-    """minijinja, with the two functions that chat servers add to it."""
+def minijinja_renderer(source: str, *, own_json: bool = True) -> Render:
+    """minijinja, with the two functions that chat servers add to it.
+
+    Without ``own_json`` Python's JSON takes the place of minijinja's, which escapes for HTML.
+    """
     import minijinja
 
     def refuse(message: str) -> None:
@@ -68,6 +102,8 @@ def minijinja_renderer(source: str) -> Render:
     environment = minijinja.Environment(trim_blocks=True, lstrip_blocks=True, pycompat=True)
     environment.add_global("raise_exception", refuse)
     environment.add_global("strftime_now", lambda pattern: date.today().strftime(pattern))
+    if not own_json:
+        environment.add_filter("tojson", partial(json.dumps, ensure_ascii=False))
 
     def render(given: dict[str, Any]) -> str:
         try:

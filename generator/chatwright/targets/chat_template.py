@@ -1,0 +1,725 @@
+"""The portable Jinja chat template of a conversation format: what servers read, and with marks what trainers read.
+
+The Jinja stays within what transformers, SGLang, minijinja and @huggingface/jinja share: no string formatting, no
+keyword-only tricks, no regular expressions, no stripping of named characters. With ``add_generation_prompt`` a file
+renders the inference prompt; without, the training text, thoughts of earlier turns kept if ``preserve_thinking`` is
+set.
+
+With marks, what a model learns stands between ``{% generation %}`` and ``{% endgeneration %}``, transformers' own tags
+(``utils/chat_template_utils.py`` of 5.6.0): in the training text every reply, or without ``preserve_thinking`` the last
+one only. That is set unless the caller says otherwise, since so the frameworks train unless they are told otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
+from ..catalogue.slots import split_content
+from ..errors import Unsupported
+from ..meaning.jinja import literal
+from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+
+_MEDIA = {
+    "image": ("image", "image_url", "input_image"),
+    "video": ("video", "video_url"),
+    "audio": ("audio", "audio_url", "input_audio"),
+}
+_UNDECIDED = "whether the end of an earlier reply is learned depends on the text behind it"
+
+
+def chat_template(template: Template, *, marks: bool = False) -> str:
+    """The template as one Jinja text, equal in meaning to :func:`chatwright.meaning.render.render`.
+
+    With ``marks`` the text of a training conversation tells what is learned.
+
+    Raises:
+        Unsupported: Jinja cannot express the template; the message says why.
+    """
+    return _Writer(template, marks).text()
+
+
+class _Writer:
+    """Writes one tag a line; every tag trims the white space around it, so the layout is free."""
+
+    def __init__(self, template: Template, marks: bool) -> None:
+        self.template, self.marks = template, marks
+        self.lines: list[str] = []
+        self.depth = 0
+
+    def text(self) -> str:
+        template, slots = self.template, self.template.slots
+        if template.pair and self.marks:
+            raise Unsupported("the format makes a score of a query and a document, and no reply is learned")
+        if template.pair:
+            self.put("set add_generation_prompt = true")
+        if self.marks:
+            self.put("if preserve_thinking is not defined")
+            self.put("set preserve_thinking = not add_generation_prompt")
+            self.put("endif")
+        if template.thinking:
+            self._thinking_head()
+        for how in sorted({*template.trim.values(), template.thinking.history_trim if template.thinking else "none"}):
+            if how in ("newlines", "leading_newlines"):
+                self._trimmer(how)
+        owed = ", owed=false" if self.marks else ""
+        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed})")
+        self._system()
+        if template.last_message_end is not None:
+            self._ends_last_message()
+        if template.thinking and template.thinking.empty_in == "last":
+            self.put("set state.last_reply = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'assistant'")
+            self.put("set state.last_reply = loop.index0")
+            self.put("endif")
+            self.put("endfor")
+        self.put("for message in turns")
+        self._content("message")
+        if template.last_message_end is not None:
+            self.put("if loop.last and not state.ended")
+            self.put(f"set text = text ~ {literal(template.last_message_end)}")
+            self.put("if message.tool_calls")
+            self._raise("the mark behind the last message has no place behind calls of tools")
+            self.put("endif")
+            self.put("endif")
+        self.put("if message.role == 'user'")
+        self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
+        self.put("set state.round = state.round + 1")
+        content = self._trimmed("text", template.trim["user"])
+        asked = self._asked(slots.user)
+        if template.system_placement == "first_user":
+            self.out(asked, f"state.fused ~ {content}")
+            self.put("set state.fused = ''")
+        elif template.system_placement == "first_user_head":
+            before, after = split_content(slots.user)
+            self.put("if state.fused is none")
+            self.out(before)
+            self.put("else")
+            self.print("state.fused")
+            self.put("set state.fused = none")
+            self.put("endif")
+            self.print(content)
+            self.out(after)
+        elif template.system_placement == "last_user":
+            last = "loop.last if add_generation_prompt else loop.index0 == turns|length - 2"
+            self.out(asked, f"(state.fused if ({last}) else '') ~ {content}")
+        else:
+            self.out(asked, content)
+        self.put("elif message.role == 'tool'")
+        self._observation()
+        self.put("elif message.role == 'assistant'")
+        self._demand(
+            "state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first"
+        )
+        self._reply()
+        self.put("else")
+        self._raise("a system message must come first, and other roles are unknown")
+        self.put("endif")
+        self.put("set state.previous = message.role")
+        self.put("endfor")
+        self.put("if add_generation_prompt")
+        self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
+        self._opener(slots.generation)
+        if template.thinking:
+            self._generation_end(template.thinking)
+        self.put("endif")
+        return "\n".join(self.lines) + "\n"
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _system(self) -> None:
+        template, slots = self.template, self.template.slots
+        mark = template.thinking.system_mark if template.thinking else None
+        if mark and mark.place == "first":
+            self.print("mark")
+        self.out(slots.prefix)
+        if template.system_placement == "first_user_head":
+            self.put("set state.fused = none")
+        self.put("set turns = messages")
+        self.put("set system = none")
+        self.put("if messages and messages[0].role in ['system', 'developer']")
+        self._content("messages[0]", "system")
+        self.put("set turns = messages[1:]")
+        self.put("endif")
+        self.put("if not system" if template.empty_system == "default" else "if system is none")
+        self.put(
+            f"set system = {'none' if template.default_system is None else self._expression(template.default_system)}"
+        )
+        if template.empty_system == "omit":
+            self.put("elif not system")
+            self.put("set system = none")
+        self.put("endif")
+        if template.pair:
+            self._pair(template.pair)
+        self.put("set described = ''")
+        self.put("if tools")
+        if template.tool_format is None:
+            self._raise(f"the template {template.name} has no tool format")
+        else:
+            self.put("set described")
+            self.raw(tools_jinja(tool_format(template.tool_format)))
+            self.put("endset")
+        self.put("endif")
+        content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        if mark and mark.place != "first":
+            self._with_mark(mark, content)
+            self.put("if system is not none")
+            content = "system"
+        else:
+            self.put("if system is not none or described")
+        if template.system_placement == "turn":
+            self.out(slots.system, content)
+        elif template.system_placement == "none":
+            self._raise("this template has no place for a system text")
+        elif template.system_placement == "last_user":
+            self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
+            self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
+            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+        else:
+            self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
+            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+        if slots.no_system is not None:
+            self.put("else")
+            if template.system_placement == "last_user":
+                self.put(f"set state.fused = {self._expression(slots.no_system)}")
+            else:
+                self.out(slots.no_system)
+        self.put("endif")
+        if template.single_turn:
+            self.put("for message in turns if message.role == 'tool'")
+            self._raise("this template has a single turn, and no place for tool results")
+            self.put("endfor")
+            self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _with_mark(self, mark: SystemMark, content: str) -> None:
+        """Make ``system`` the whole system text, with the mark on thinking in its place."""
+        self.put("if system is not none or described")
+        self.put(f"set system = {content}")
+        self.put("endif")
+        absent = [f"{literal(text)} not in (system or '')" for text in mark.unless]
+        self.put(f"if {' and '.join(['mark', *absent])}")
+        separator = literal(mark.separator)
+        joined = f"mark ~ {separator} ~ system" if mark.place == "before" else f"system ~ {separator} ~ mark"
+        self.put(f"set system = ({joined}) if system else mark")
+        self.put("endif")
+
+    def _pair(self, pair: Pair) -> None:
+        """Make one user message of the query and the document."""
+        template = self.template
+        self.put("set instruction = none")
+        self.put("if turns|length != messages|length")
+        self._content("messages[0]", "instruction")
+        self.put("endif")
+        self._demand(
+            "turns|length > 1 and turns[0].role == 'user' and turns[1].role == 'assistant' and not turns[1].tool_calls",
+            "the format wants a query and a document, the texts of a user and an assistant message",
+        )
+        self._content("turns[0]", "query")
+        self._content("turns[1]", "document")
+        if template.thinking:
+            before, after = map(literal, template.thinking.words)
+            self.put("set thought = turns[1].reasoning_content or turns[1].reasoning or ''")
+            self.put("if thought")
+            self.put(f"set document = {before} ~ thought ~ {after} ~ document")
+            self.put("endif")
+        values = {
+            "query": "query",
+            "document": "document",
+            "instruction": f"({literal(pair.instruction)} if instruction is none else instruction)",
+        }
+        texts = [values[part.value] if part.kind == "field" else literal(part.value) for part in pair.text]
+        self.put(f"set turns = [{{'role': 'user', 'content': {' ~ '.join(texts)}}}]")
+        default = template.default_system
+        self.put(f"set system = {'none' if default is None else self._expression(default)}")
+
+    def _ends_last_message(self) -> None:
+        """Find out whether a message already holds the end of the last one."""
+        self.put("set state.ended = false")
+        self.put("for message in turns")
+        self._content("message")
+        self.put(f"if {literal(self.template.last_message_end or '')} in text")
+        self.put("set state.ended = true")
+        self.put("endif")
+        self.put("endfor")
+
+    def _generation_end(self, thinking: Thinking) -> None:
+        """What the generation prompt ends with, in the mode and at the level of the request."""
+        names = thinking.levels.names if thinking.levels else {}
+        own = [(name, level.prompt) for name, level in names.items() if level.prompt is not None]
+        for index, (name, prompt) in enumerate(own):
+            self.put(f"{'elif' if index else 'if'} level == {literal(name)}")
+            self.out_text(prompt)
+        if own:
+            self.put("else")
+        self._either("thinks", thinking.when_on, thinking.when_off)
+        if own:
+            self.put("endif")
+
+    def _observation(self) -> None:
+        template = self.template
+        before, after = split_content(template.slots.observation)
+        self.put("if state.previous == 'tool'")
+        self.print(literal(template.result_separator))
+        self.put("else")
+        self._demand("state.previous in ['', 'assistant']", "a tool message must follow an assistant's")
+        self.put("set state.round = state.round + 1")
+        self.out(self._asked(before))
+        self.put("endif")
+        self.print(self._trimmed("text", template.trim["observation"]))
+        self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
+        self.out(after)
+        self.put("endif")
+
+    def _reply(self) -> None:
+        template, slots, thinking = self.template, self.template.slots, self.template.thinking
+        self._opener(slots.opener)
+        if self.marks:
+            learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
+            self.put(f"set learned = not add_generation_prompt and {learned}")
+            if thinking:
+                self.put("set front = ''")
+        rewrites = bool(thinking and thinking.rewrite)
+        if template.trim["assistant"] != "none" and not rewrites:
+            self.put(f"set text = {self._trimmed('text', template.trim['assistant'])}")
+        if thinking:
+            words = [literal(word) for word in thinking.words]
+            self.put("set thought = message.reasoning_content or message.reasoning or ''")
+            self.put("if thought")
+            self.put(f"set text = {words[0]} ~ thought ~ {words[1]} ~ text")
+            self.put("endif")
+            if rewrites:
+                self._rewrite(thinking)
+            if thinking.frame:
+                self._frame(thinking.frame, thinking)
+            self.put("set replied = loop.last and not add_generation_prompt")
+            self._history()
+            start, end = (word.strip() for word in thinking.words)
+            absent = f"{literal(start)} not in text and {literal(end)} not in text"
+            if thinking.empty_unless == "begins":
+                begins = [word for word in (start, thinking.empty) if word]
+                if thinking.empty.startswith(start):
+                    begins = begins[:1]
+                absent = " and ".join(f"text[:{len(word)}] != {literal(word)}" for word in begins)
+            if thinking.empty_after == "user":
+                absent = f"state.previous == 'user' and {absent}"
+            if thinking.empty_in != "learned":
+                absent += " and not drops" if self._dropped() else ""
+                if thinking.empty_in == "last":
+                    absent += " and loop.index0 == state.last_reply"
+            else:
+                if thinking.history == "remove":
+                    absent = f"replied and {absent}"
+                if thinking.history != "keep":
+                    learned = (
+                        "" if template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
+                    )
+                    absent += f" and (replied{learned})"
+            self.put(f"if {absent}")
+            empty = literal(thinking.empty)
+            if thinking.empty_on != thinking.empty:
+                empty = f"{literal(thinking.empty_on)} if thinks else {empty}"
+            if self.marks:
+                self.put("if learned" if thinking.empty_trained == "always" else "if learned and thinks")
+                self.put(f"set front = {empty}")
+                self.put("else")
+            self.print(empty)
+            if self.marks:
+                self.put("endif")
+            self.put("endif")
+        self.put("if message.tool_calls")
+        if template.tool_format is None:
+            self._raise(f"the template {template.name} has no tool format")
+            self.put("endif")
+            self._body()
+            return
+        self.put("set calls = message.tool_calls")
+        if slots.function == slots.body:
+            self.put("set text")
+            self.print("text")
+            self.raw(calls_jinja(tool_format(template.tool_format)))
+            self.put("endset")
+            self.put("endif")
+            self._body()
+            return
+        before, after = split_content(slots.function)
+        with self._learned():
+            self._front()
+            self.out(before)
+            self.print("text")
+            self.raw(calls_jinja(tool_format(template.tool_format)))
+            self.out(after)
+        self.put("else")
+        self._body()
+        self.put("endif")
+
+    def _body(self) -> None:
+        slots = self.template.slots
+        if slots.last == slots.body:
+            with self._learned():
+                self._front()
+                self.out(slots.body, "text")
+            return
+        self.put("if loop.last")
+        with self._learned():
+            self._front()
+            self.out(slots.last, "text")
+        self.put("else")
+        before, after = split_content(slots.body)
+        learned, rest = self._learned_end() if self.marks else (after, ())
+        with self._learned():
+            self._front()
+            self.out((*before, Part("field", "content"), *learned), "text")
+        self.out(rest)
+        if self.marks:
+            self.put("set state.owed = learned")
+        self.put("endif")
+
+    def _front(self) -> None:
+        """Write what is learned in front of the reply: one mark for both, since a mark may lose bytes at its end."""
+        if self.marks and self.template.thinking:
+            self.print("front")
+
+    @contextmanager
+    def _learned(self, when: str = "learned") -> Iterator[None]:
+        """Mark what is written inside as learned, where the expression is true."""
+        if not self.marks:
+            yield
+            return
+        self.put("set written")
+        yield
+        self.put("endset")
+        self.put(f"if {when}")
+        self.put("generation")
+        self.print("written")
+        self.put("endgeneration")
+        self.put("else")
+        self.print("written")
+        self.put("endif")
+
+    def _asked(self, slot: Slot) -> Slot:
+        """Write the end of the reply before, where a user or tool turn begins with it, and return what is left.
+
+        Only formats whose earlier replies have no end of their own do this, as GLM's, whose end is the next marker.
+        """
+        owed = self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
+        cut = self._cut_end(slot) if owed else None
+        if cut is None:
+            return slot
+        with self._learned("state.owed"):
+            self.out(cut[0])
+        self.put("set state.owed = false")
+        return cut[1]
+
+    def _learned_end(self) -> tuple[Slot, Slot]:
+        """What stands behind an earlier reply, cut where it is no longer the end of the last one: that is learned."""
+        tail = self._tail()
+        cut = self._cut_end(tail) if tail else None
+        return cut or ((), tail)
+
+    def _tail(self) -> Slot:
+        return tuple(part for part in split_content(self.template.slots.body)[1] if part.kind != "break")
+
+    def _cut_end(self, slot: Slot) -> tuple[Slot, Slot] | None:
+        """The slot cut behind the end of the last turn; None where it does not begin with it.
+
+        Raises:
+            Unsupported: that depends on the conversation.
+        """
+        end = self.template.end
+        slot = tuple(part for part in slot if part.kind != "break")
+        if [part.kind for part in end] == ["eos"]:
+            if slot and slot[0].kind == "field":
+                raise Unsupported(_UNDECIDED)
+            return (slot[:1], slot[1:]) if slot and slot[0].kind == "eos" else None
+        rest, learned = "".join(part.value for part in end), []
+        if not rest:
+            return None
+        for index, part in enumerate(slot):
+            length = min(len(part.value), len(rest))
+            if part.kind not in ("text", "token", "bos", "eos"):
+                raise Unsupported(_UNDECIDED)
+            if part.kind in ("bos", "eos") or part.value[:length] != rest[:length]:
+                return None
+            learned.append(replace(part, value=part.value[:length]))
+            rest = rest[length:]
+            if not rest:
+                left = part.value[length:]
+                return tuple(learned), (*([replace(part, value=left)] if left else []), *slot[index + 1 :])
+        raise Unsupported(_UNDECIDED)
+
+    def _opener(self, slot: Slot) -> None:
+        slots = self.template.slots
+        if slots.opener_after_observation == slots.opener or slot != slots.opener:
+            self.out(slot)
+            return
+        self.put("if state.previous == 'tool'")
+        self.out(slots.opener_after_observation)
+        self.put("else")
+        self.out(slot)
+        self.put("endif")
+
+    def _thinking_head(self) -> None:
+        thinking = self.template.thinking
+        assert thinking is not None
+        default = "true" if thinking.default else "false"
+        self.put(f"set thinks = {thinking.switch} if {thinking.switch} is defined else {default}")
+        if thinking.levels:
+            self._levels(thinking.levels)
+        if thinking.system_mark:
+            self._mark(thinking, thinking.system_mark)
+        removes = thinking.answer is None and self._dropped()
+        if thinking.span == "between" and removes:
+            start, end = thinking.words
+            if start in end or any(start.startswith(end[i:]) for i in range(1, len(end))):
+                raise Unsupported(f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart")
+            self._remover(thinking.words)
+
+    def _levels(self, levels: Levels) -> None:
+        """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
+        names = list(levels.names)
+        counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
+        self.put(f"set level = {levels.variable} if {counts} else none")
+        self.put(f"if level is not none and level not in {self._list(names)}")
+        if levels.unknown == "refuse":
+            self._raise("the format has no level of thinking of that name")
+        else:
+            self.put("set level = none")
+        self.put("endif")
+        defaults = ["none" if name is None else literal(name) for name in (levels.default_on, levels.default_off)]
+        if defaults != ["none", "none"]:
+            self.put("if level is none")
+            self.put(f"set level = {defaults[0]} if thinks else {defaults[1]}")
+            self.put("endif")
+        ways: dict[bool | None, list[str]] = {}
+        for name in names:
+            ways.setdefault(levels.names[name].thinking, []).append(name)
+        for value, some in ways.items():
+            if value is not None:
+                self.put(f"if level in {self._list(some)}")
+                self.put(f"set thinks = {'true' if value else 'false'}")
+                self.put("endif")
+        if None in ways and levels.count == "on":
+            self.put(f"if not thinks and level in {self._list(ways[None])}")
+            self.put("set level = none")
+            self.put("endif")
+
+    def _mark(self, thinking: Thinking, mark: SystemMark) -> None:
+        """Set ``mark`` to what the system text says about thinking."""
+        self.put(f"set mark = {literal(mark.on)} if thinks else {literal(mark.off)}")
+        for name, level in (thinking.levels.names if thinking.levels else {}).items():
+            if level.mark is not None:
+                self.put(f"if level == {literal(name)}")
+                self.put(f"set mark = {literal(level.mark)}")
+                self.put("endif")
+
+    def _list(self, texts: Sequence[str]) -> str:
+        return f"[{', '.join(map(literal, texts))}]"
+
+    def _rewrite(self, thinking: Thinking) -> None:
+        """Put a reply that holds a thought together anew."""
+        start, end = (literal(word.strip()) for word in thinking.words)
+        before, after = map(literal, thinking.words)
+        self.put(f"set text = {self._trimmed('text', self.template.trim['assistant'])}")
+        self.put(f"if {start} in text and {end} in text")
+        self.put(f"set rest = text.split({end})[1:]|join({end})")
+        thought = f"(text.split({end})|first).split({start})|last|trim"
+        self.put(f"set text = {before} ~ ({thought}) ~ {after} ~ {self._trimmed('rest', 'leading_newlines')}")
+        self.put("endif")
+
+    def _frame(self, frame: Frame, thinking: Thinking) -> None:
+        """Write what stands around the parts of a reply into its text."""
+        start, end = (word.strip() for word in thinking.words)
+        front, between, behind = map(literal, frame.thought)
+        begins = f"text[:{len(start)}] == {literal(start)}"
+        if frame.unless:
+            self.put(f"if {literal(frame.unless)} not in text")
+        if thinking.span == "between":
+            self.put(f"if {begins}")
+            self._demand(f"{literal(end)} in text[{len(start)}:]", "the thought of a reply does not end")
+            self.put(f"set piece = text[{len(start)}:].split({literal(end)})")
+            rest = f"(piece[1:]|join({literal(end)}))"
+            self.put(f"set text = {front} ~ piece[0] ~ {between} ~ {rest} ~ {behind}")
+        else:
+            self.put(f"if {literal(end)} in text")
+            self.put(f"if {front} not in text")
+            self.put(f"set text = text.split({literal(start)})|join({front})")
+            self.put("endif")
+            self.put(f"set text = (text.split({literal(end)})|join({between})) ~ {behind}")
+        self.put("else")
+        head, tail = map(literal, frame.plain)
+        self.put(f"set text = {head} ~ text ~ {tail}")
+        self.put("endif")
+        if frame.unless:
+            self.put("endif")
+
+    def _only_answer(self, words: tuple[str, str], how: Trim) -> str:
+        """Cut ``text`` down to its answer, and give what is then written of it."""
+        start, end = map(literal, words)
+        self.put(f"set text = (text.split({start})|last).rstrip()")
+        self.put(f"if text[-{len(words[1])}:] == {end}")
+        self.put(f"set text = text[:-{len(words[1])}]")
+        self.put("endif")
+        return self._trimmed("text", how)
+
+    def _dropped(self) -> list[str]:
+        """When a reply loses its thought; any of these."""
+        thinking = self.template.thinking
+        assert thinking is not None
+        dropped = []
+        if thinking.history != "keep":
+            when = "thinks and " if thinking.history == "switched" else ""
+            prompts_only = thinking.history == "remove" or self.template.learns == "last"
+            kept = "add_generation_prompt and preserve_thinking" if prompts_only else "preserve_thinking"
+            dropped.append(f"({when}not replied and not ({kept}))")
+        if thinking.empty_trained == "switched":
+            dropped.append("(not thinks and not add_generation_prompt)")
+        return dropped
+
+    def _history(self) -> None:
+        thinking = self.template.thinking
+        assert thinking is not None
+        dropped = self._dropped()
+        if dropped and thinking.empty_in != "learned":
+            self.put(f"set drops = {' or '.join(dropped)}")
+        if dropped:
+            self.put(f"if {' or '.join(dropped)}")
+            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
+            if thinking.answer:
+                self.put(f"set text = {front}{self._only_answer(thinking.answer, thinking.history_trim)}")
+                self.put("endif")
+                return
+            rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
+            kept = "without_thoughts(text)" if thinking.span == "between" else rest
+            self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
+            self.put("endif")
+
+    def _remover(self, words: tuple[str, str]) -> None:
+        """A macro that removes thoughts: each begins with the first word and ends with the next second word."""
+        start, end = (literal(word) for word in words)
+        self.put("macro without_thoughts(text)")
+        self.put("set scan = namespace(open=false, held='')")
+        self.put(f"for piece in text.split({start})")
+        self.put("if loop.first")
+        self.print("piece")
+        self.put("else")
+        self.put(f"set rest = {start} ~ piece if scan.open else piece")
+        self.put(f"if {end} in rest")
+        self.print(f"rest.split({end})[1:]|join({end})")
+        self.put("set scan.open = false")
+        self.put("set scan.held = ''")
+        self.put("else")
+        self.put("set scan.open = true")
+        self.put(f"set scan.held = scan.held ~ {start} ~ piece")
+        self.put("endif")
+        self.put("endif")
+        self.put("endfor")
+        self.print("scan.held")
+        self.put("endmacro")
+
+    def _trimmer(self, how: Trim) -> None:
+        """A macro that takes newlines off; not every engine's ``strip`` can be told what to strip."""
+        self.put(f"macro without_{how}(text)")
+        self.put("set scan = namespace(begun=false, held='')")
+        self.put("for line in text.split('\\n')")
+        self.put("if line")
+        self.print("(scan.held if scan.begun else '') ~ line")
+        self.put("set scan.begun = true")
+        self.put("set scan.held = ''")
+        self.put("endif")
+        self.put("set scan.held = scan.held ~ '\\n'")
+        self.put("endfor")
+        if how == "leading_newlines":
+            self.print("scan.held[1:] if scan.begun else ''")
+        self.put("endmacro")
+
+    def _content(self, message: str, name: str = "text") -> None:
+        """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts."""
+        self.put(f"set {name}")
+        self.put(f"if {message}.content is string")
+        self.print(f"{message}.content")
+        self.put(f"elif {message}.content")
+        self.put(f"for part in {message}.content")
+        self.put("if part.type == 'text'")
+        self.print("part.text")
+        for kind, types in _MEDIA.items():
+            placeholder = getattr(self.template.slots, kind)
+            if placeholder is not None:
+                self.put(f"elif part.type in {list(types)}")
+                self.print(literal(placeholder))
+        self.put("else")
+        self.print("raise_exception('this template has no place for content of type ' ~ part.type)")
+        self.put("endif")
+        self.put("endfor")
+        self.put("endif")
+        self.put("endset")
+
+    # -- tags ------------------------------------------------------------------------------------------------------
+
+    def put(self, tag: str) -> None:
+        """Write a statement; blocks indent what stands in them."""
+        word = tag.split()[0]
+        closes = word.startswith("end") or word in ("else", "elif")
+        if closes:
+            self.depth -= 1
+        self.lines.append(f"{'  ' * self.depth}{{%- {tag} -%}}")
+        opens = word in ("if", "for", "macro", "generation", "else", "elif") or (word == "set" and "=" not in tag)
+        if opens:
+            self.depth += 1
+
+    def print(self, expression: str) -> None:
+        self.lines.append(f"{'  ' * self.depth}{{{{- {expression} -}}}}")
+
+    def raw(self, fragment: str) -> None:
+        self.lines.append(f"{'  ' * self.depth}{fragment}")
+
+    def out(self, slot: Slot, content: str | None = None) -> None:
+        """Print a slot, its content filled with an expression."""
+        if slot:
+            self.print(self._expression(slot, content))
+
+    def _expression(self, slot: Slot, content: str | None = None) -> str:
+        parts = []
+        for part in slot:
+            if part.kind in ("text", "token"):
+                parts.append(literal(part.value))
+            elif part.kind in ("bos", "eos"):
+                parts.append(f"({part.kind}_token or '')")
+            elif part.kind == "date":
+                parts.append(f"strftime_now({literal(part.value)})")
+            elif part.kind in ("id", "attribute"):
+                raise Unsupported("the format has a token whose text only the tokenizer knows")
+            elif part.kind == "field":
+                numbers = {"idx": "state.round", "round": "(state.round + 1)"}
+                parts.append(numbers.get(part.value, content or "''"))
+        return " ~ ".join(parts) or "''"
+
+    def _trimmed(self, expression: str, how: Trim) -> str:
+        if how == "both":
+            return f"{expression}|trim"
+        return expression if how == "none" else f"without_{how}({expression})"
+
+    def _either(self, condition: str, yes: str, no: str) -> None:
+        if yes == no:
+            self.out_text(yes)
+            return
+        self.put(f"if {condition}" if yes else f"if not {condition}")
+        self.out_text(yes or no)
+        if yes and no:
+            self.put("else")
+            self.out_text(no)
+        self.put("endif")
+
+    def out_text(self, text: str) -> None:
+        if text:
+            self.print(literal(text))
+
+    def _raise(self, message: str) -> None:
+        self.print(f"raise_exception({literal(message)})")
+
+    def _demand(self, condition: str, otherwise: str) -> None:
+        self.put(f"if not ({condition})")
+        self._raise(otherwise)
+        self.put("endif")
