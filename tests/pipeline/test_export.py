@@ -112,7 +112,7 @@ def test_ollama_gets_the_models_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "engine"),
-    [("qwen3", "lmdeploy"), ("glm5_2", "vllm"), ("llama4", "swift"), ("glm5_2", "llamafactory")],
+    [("qwen3", "lmdeploy"), ("mistral_2506", "vllm"), ("llama4", "swift"), ("mistral_2506", "llamafactory")],
 )
 def test_what_an_engine_cannot_have_is_refused_with_the_reason(name: str, engine: str) -> None:
     assert engine in ENGINES

@@ -61,7 +61,10 @@ class _Writer:
             self.put("endif")
         if template.thinking:
             self._thinking_head()
-        for how in sorted({*template.trim.values(), template.thinking.history_trim if template.thinking else "none"}):
+        trims = {*template.trim.values()}
+        if template.thinking:
+            trims |= {template.thinking.history_trim, "leading_newlines" if template.thinking.rewrite else "none"}
+        for how in sorted(trims):
             if how in ("newlines", "leading_newlines"):
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
