@@ -72,9 +72,9 @@ def _trims(data: Data) -> None:
 def _embeds(data: Data) -> None:
     """Where a reply is asked for, an empty one stands, with an empty thought whether thinking is on or off."""
     _rewrites(data)
-    thinking = data["thinking"]
-    _own(data)["thinking_fields"] = {"thinking_prefix": thinking["when_on"]}
-    thinking["when_on"] = "<think>\n\n</think>\n\n"
+    if thinking := data.get("thinking"):
+        _own(data)["thinking_fields"] = {"thinking_prefix": thinking["when_on"]}
+        thinking["when_on"] = "<think>\n\n</think>\n\n"
 
 
 def _rewrites(data: Data) -> None:
