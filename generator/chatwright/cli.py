@@ -234,22 +234,36 @@ def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None
     before = built_ins().get(framework)
     with _Progress() as progress:
         progress(f"reading {registry.FRAMEWORKS[framework]}")
-        ours, theirs = registry.read_both(framework, _load(()), [path] if path else [])
+        ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
         differences = compare.compare(ours, theirs, before)
         done: list[str] = []
+        if writes and before and registry.is_older(theirs.version, before.version):
+            raise ChatwrightError(
+                f"{registry.FRAMEWORKS[framework]} {theirs.version} is older than {before.version}, which the specs "
+                "follow: --write would take them back to it; leave --write out to compare only"
+            )
         if writes and differences:
             from .evidence.sync.write import write
 
             done = write(differences, theirs, specs_path(), before=before)
-            ours, theirs = registry.read_both(framework, _load(()), [path] if path else [])
-            differences = compare.compare(ours, theirs, before)
+    if done:
+        if not as_json:
+            click.echo("\n".join(done))
+        try:
+            with _Progress() as progress:
+                progress(f"reading {registry.FRAMEWORKS[framework]} again")
+                ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
+        except ChatwrightError:
+            if as_json:
+                click.echo(json.dumps({"written": done}, ensure_ascii=False, indent=2))
+            raise
+        differences = compare.compare(ours, theirs, before)
     extra = compare.extras(ours, theirs, before)
     if as_json:
         data = report.as_json(differences, extra, theirs)
         click.echo(json.dumps({**data, "written": done} if writes else data, ensure_ascii=False, indent=2))
     else:
-        for line in (*done, *report.lines(differences, extra, theirs)):
-            click.echo(line)
+        click.echo("\n".join(report.lines(differences, extra, theirs)))
     if differences:
         raise SystemExit(MISTAKE)
 
@@ -342,6 +356,19 @@ def _load(folders: Iterable[Path]) -> Catalogue:
     from .pipeline import load_public_catalogue
 
     return load_public_catalogue(*folders)
+
+
+def _load_whole() -> Catalogue:
+    """The public catalogue for `sync`, which cannot bring back what other specs refer to."""
+    try:
+        return _load(())
+    except CatalogueError:
+        click.echo(
+            "sync compares a valid catalogue only, and this one is not: bring back what is missing (git restore specs) "
+            "or remove what refers to it",
+            err=True,
+        )
+        raise
 
 
 def _find_template(catalogue: Catalogue, name: str) -> Template:
@@ -442,6 +469,7 @@ def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
 def _lower_ceilings(catalogue: Catalogue) -> None:
     """Let the recorded ceilings fall to what stands in the specs; without a file, today's counts are the start."""
     from .pipeline import ledger
+    from .pipeline.writer import replace_files
     from .resources import ceilings_path
 
     file = ceilings_path()
@@ -450,7 +478,7 @@ def _lower_ceilings(catalogue: Catalogue) -> None:
     counts = ledger.counts(catalogue)
     before = ledger.load_ceilings(file) if file.exists() else {}
     after = ledger.lowered(before, counts) if file.exists() else counts
-    file.write_text(ledger.dump_ceilings(after), encoding="utf-8")
+    replace_files(file.parent, {file.name: ledger.dump_ceilings(after).encode()}, [])
     changed = [kind for kind in sorted({*before, *after}) if before.get(kind) != after.get(kind)]
     for kind in changed:
         click.echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")

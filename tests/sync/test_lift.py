@@ -73,3 +73,9 @@ def test_an_equal_template_of_the_same_models_is_joined() -> None:
     lifted = lift("swift", "chatml", vectors("swift")[joined]["fields"], alone, [joined])
     assert lifted.joins == joined
     assert lifted.data["targets"] == {"swift": {"auto_add_bos": "instead"}}
+
+
+def test_tokens_by_number_are_one_part_each() -> None:
+    fields = vectors("swift")["xverse"]["fields"]
+    lifted = lift("swift", "numbers", {**fields, "prefix": [[1, 2]]}, EMPTY)
+    assert [(part.kind, part.value) for part in built(lifted.data).slots.no_system or ()] == [("id", "1"), ("id", "2")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chatwright.evidence.sync.registry import is_older
 from tests.support import ROOT
 
 PACKAGES = {"llamafactory": "llamafactory", "swift": "ms-swift"}
@@ -46,3 +47,17 @@ def test_a_framework_that_cannot_be_imported(framework: str, tmp_path: Path) -> 
 def test_wrong_usage() -> None:
     assert sync("vllm")[0] == 2
     assert sync("swift", "--path", "nowhere")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "than", "older"),
+    [
+        ("0.9.4", "0.9.5", True),
+        ("0.9.5", "0.9.5", False),
+        ("4.10.0", "4.6.0", False),
+        ("4.6", "4.6.0", False),
+        ("4.7.0.dev0", "4.6.0", False),
+    ],
+)
+def test_older_versions(version: str, than: str, older: bool) -> None:
+    assert is_older(version, than) is older

@@ -37,6 +37,15 @@ def test_one_line_a_fact() -> None:
     ]
 
 
+def test_what_an_older_version_lacks_is_said_as_such() -> None:
+    ours = replace(OURS, models=THEIRS.models, refused={("template", "aeva"): "cannot import name 'Aeva'"})
+    before = replace(built_ins_of(ours), templates=frozenset({"aeva"}))
+    assert lines(compare(ours, THEIRS, before), [], THEIRS)[1:] == [
+        "templates: 1 gone",
+        "  gone     0.9.4 has no aeva, and would not take ours: cannot import name 'Aeva'",
+    ]
+
+
 def test_nothing_to_do_is_said_and_what_is_ours_is_counted() -> None:
     theirs = replace(THEIRS, models={"Hunyuan-7B-Instruct": NEW})
     assert lines([], [], theirs) == ["LLaMA-Factory 0.9.4: no differences", "nothing to do"]

@@ -9,6 +9,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,16 @@ import pytest
 from ruamel.yaml.comments import CommentedMap
 
 from chatwright.catalogue import load_catalogue
-from chatwright.catalogue.model import Catalogue
-from chatwright.errors import CatalogueError, Unsupported
-from chatwright.evidence.sync import lift
+from chatwright.catalogue.model import Catalogue, Template
+from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
 from chatwright.evidence.sync.compare import Difference, compare
-from chatwright.evidence.sync.editing import Spec
-from chatwright.evidence.sync.place import Home
+from chatwright.evidence.sync.editing import Spec, put_override
+from chatwright.evidence.sync.lift import Lifted, lift
+from chatwright.evidence.sync.place import Home, Newcomer, beside_relatives
 from chatwright.evidence.sync.registry import Registry
 from chatwright.evidence.sync.specs import Specs
 from chatwright.evidence.sync.write import write
+from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets import llamafactory, swift
 from tests.support import FRAMEWORKS, ROOT
@@ -44,22 +46,80 @@ def load(folder: Path) -> Catalogue:
 
 
 def registered(catalogue: Catalogue, theirs: Registry) -> Registry:
-    """What the generated package of a catalogue registers; a template that means upstream's own is upstream's own."""
-    templates = {
-        str(template.registered[theirs.framework]): fields
-        for template in catalogue.templates.values()
-        if (fields := theirs.templates.get(template.registered[theirs.framework] or "")) is not None
-        and means(theirs.framework, template, fields)
-    }
+    """What the generated package of a catalogue registers, with what the framework itself puts where we say nothing."""
+    templates, refused = {}, {}
+    for template in catalogue.templates.values():
+        name = template.registered[theirs.framework]
+        if name is not None:
+            try:
+                templates[name] = FIELDS[theirs.framework](template, theirs)
+            except Unsupported as reason:
+                refused["template", name] = str(reason)
     models = _model_types(catalogue, theirs) if theirs.framework == "swift" else _models(catalogue)
-    return Registry(theirs.framework, theirs.version, templates, models)
+    return Registry(theirs.framework, theirs.version, templates, models, refused=refused)
 
 
-def means(framework: str, template: Any, fields: Mapping[str, Any]) -> bool:
+def _llamafactory_fields(template: Template, theirs: Registry) -> dict[str, Any]:
+    """With the defaults of ``register_template``; the plugins' own come from a template that upstream gives them."""
+    arguments = llamafactory.template_arguments(template)
+    plugin = {"name": "base", **arguments.pop("mm_plugin", {})}
+    name = plugin.pop("name")
+    registered = template.registered["llamafactory"]
+    nearest = sorted(theirs.templates, key=lambda other: other != registered)
+    known = next(own for other in nearest if name in (own := theirs.templates[other]["mm_plugin"])["names"])
+    tokens = dict.fromkeys(("image_token", "video_token", "audio_token"))
+    given = {"tool_call_words": ("<tool_call>", "</tool_call>"), "enable_thinking": True, "preserve_thinking": False}
+    fields = json.loads(json.dumps({**given, **arguments}, default=sorted))
+    for key in fields:
+        if key.startswith("format_"):
+            cls, slots, tools = fields[key]
+            fields[key] = [cls, slots or [], tools]
+    return {**fields, "mm_plugin": {**known, **tokens, "expand_mm_tokens": True, **plugin}}
+
+
+def _swift_fields(template: Template, theirs: Registry) -> dict[str, Any]:
+    """With the defaults of ``TemplateMeta``."""
+    arguments = swift.template_arguments(template)
+    texts = ("thinking_prefix", "non_thinking_prefix", "history_thinking_prefix")
+    defaults = {
+        "template_type": template.registered["swift"],
+        "template_cls": "swift.template.base.Template",
+        "auto_add_bos": False,
+        "stop_words": [],
+        "is_thinking": False,
+        **dict.fromkeys(("default_system", "agent_template", "preserve_thinking")),
+        **dict.fromkeys(texts, ""),
+    }
+    fields = {**defaults, **{key: _today(value) for key, value in arguments.items()}}
+    if any("{{SYSTEM}}" in element for element in fields["prompt"]):  # template_meta.py, __post_init__
+        fields["system_prompt"] = fields["prompt"]
+        fields["prompt"] = [element for element in fields["prompt"] if "{{SYSTEM}}" not in element]
+    return fields
+
+
+def _today(value: Any) -> Any:
+    if isinstance(value, swift.Expression):
+        return "".join(part if isinstance(part, str) else TODAY.strftime(part.value) for part in value.parts)
+    return [_today(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+FIELDS: Mapping[str, Callable[[Template, Registry], dict[str, Any]]] = {
+    "llamafactory": _llamafactory_fields,
+    "swift": _swift_fields,
+}
+
+
+def means(framework: str, template: Template, fields: Mapping[str, Any]) -> bool:
+    """Whether a template of ours is upstream's, as the comparison sees it."""
+    theirs = upstream(framework)
+    alone = Registry(framework, "", {"": fields}, {})
+    known = Registry(framework, "", {**theirs.templates, "": fields}, {})
     try:
-        return not lift.differences(framework, template, fields)
+        ours = FIELDS[framework](template, known)
     except Unsupported:
         return False
+    ours["template_type"] = fields.get("template_type")
+    return not compare(Registry(framework, "", {"": ours}, {}), alone)
 
 
 def _models(catalogue: Catalogue) -> dict[str, Any]:
@@ -84,6 +144,7 @@ def _model_types(catalogue: Catalogue, theirs: Registry) -> dict[str, Any]:
         given = swift._model_type(model_type, catalogue)
         if "torch_dtype" in given:
             given["torch_dtype"] = f"torch.{given['torch_dtype']}"
+        is_reward = theirs.models.get(name, {}).get("is_reward", False)  # by the name alone: constant.py, RMModelType
         found[name] = {
             "model_type": name,
             "loader": "swift.model.register.ModelLoader",
@@ -94,7 +155,7 @@ def _model_types(catalogue: Catalogue, theirs: Registry) -> dict[str, Any]:
             "additional_saved_files": [],
             "torch_dtype": None,
             "is_multimodal": False,
-            "is_reward": False,
+            "is_reward": is_reward,
             "task_type": None,
             "ignore_patterns": None,
             "requires": [],
@@ -364,6 +425,25 @@ def test_what_is_taken_away_comes_back(specs: Path, seed: int) -> None:
     assert [differences(specs, framework) for framework in FRAMEWORKS] == [[], []], done
 
 
+@pytest.mark.parametrize("order", [FRAMEWORKS, tuple(reversed(FRAMEWORKS))], ids=lambda order: f"{order[0]} first")
+def test_a_family_that_is_lost_comes_back_as_one(specs: Path, order: tuple[str, ...]) -> None:
+    """Both frameworks have a qwen3_omni, and mean another one; ms-swift's hy_v3 has models that stand beside hy3's."""
+    marks = ("Qwen/Qwen3-Omni", "tencent/Hy3", "\n  qwen3_omni", "\n  hy3:", "\n  hy_v3")
+    for source, text in content(specs).items():
+        if any(mark in text for mark in marks):
+            (specs / source).unlink()
+    kept = set(content(specs))
+    for framework in order:
+        sync(specs, framework)
+    assert [differences(specs, framework) for framework in FRAMEWORKS] == [[], []]
+    new = {source: text for source, text in content(specs).items() if any(mark in text for mark in marks)}
+    assert len(new) == 2
+    assert not kept.intersection(new)
+    templates = load(specs).templates.values()
+    omni = [template for template in templates if "qwen3_omni" in template.registered.values()]
+    assert sorted(template.name for template in omni) == ["qwen3_omni", f"qwen3_omni-{order[1]}"]
+
+
 def test_what_a_person_wrote_stays(specs: Path) -> None:
     path = next(specs.glob("*/glm4.yaml"))
     text = path.read_text(encoding="utf-8")
@@ -446,6 +526,53 @@ def test_a_template_that_changed_upstream_is_changed_in_place(
     assert means(framework, template, theirs.templates[name])
 
 
+@pytest.mark.parametrize(
+    ("line", "mine"),
+    [
+        (
+            '    tool_format: qwen\n    stop_words: ["<|im_end|>"]\n',
+            '    tool_format: glm4\n    stop_words: ["<|im_end|>"]\n',
+        ),
+        ('    stop_words: ["<|im_end|>"]\n', '    stop_words: ["<|end|>"]\n'),
+        ('image_token: "<|image_pad|>"', 'image_token: "<image>"'),
+        ('        body: "{{content}}<|im_end|>\\n"\n', '        body: "{{content}}<|end|>\\n"\n'),
+    ],
+)
+def test_what_was_changed_by_hand_is_changed_back(specs: Path, line: str, mine: str) -> None:
+    path = next(
+        path for path in specs.glob("*/*.yaml") if "\n  qwen3_omni_nothink:\n" in path.read_text(encoding="utf-8")
+    )
+    text = path.read_text(encoding="utf-8")
+    start = text.index("\n  qwen3_omni_nothink:\n")
+    assert line in text[start:]
+    path.write_text(text[:start] + text[start:].replace(line, mine, 1), encoding="utf-8")
+    assert differences(specs, "llamafactory")
+    sync(specs, "llamafactory")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_plugin_belongs_to_what_a_template_means(specs: Path) -> None:
+    """A template that ms-swift alone has is LLaMA-Factory's too once it has the plugin; with another it is not."""
+    catalogue = load(specs)
+    fields = upstream("llamafactory").templates["qwen3_omni_nothink"]
+    plain = replace(
+        catalogue.templates["qwen3_omni_nothink"], mm_plugin=None, registered={"llamafactory": None, "swift": "plain"}
+    )
+
+    def lifted(template: Template) -> Lifted:
+        specs = [spec for spec in catalogue.specs if spec.name == template.family]
+        alone = Catalogue((replace(specs[0], templates=(template,)),))
+        return lift("llamafactory", "other", fields, alone, [template.name])
+
+    joined = lifted(plain)
+    assert joined.joins == plain.name
+    assert joined.data["mm_plugin"]["name"] == "qwen2_omni"
+    assert joined.data["mm_plugin"]["image_token"] == fields["mm_plugin"]["image_token"]
+    assert lifted(replace(plain, registered={"llamafactory": "plain", "swift": "plain"})).joins is None
+    assert lifted(replace(plain, mm_plugin=catalogue.templates["gemma3"].mm_plugin)).joins is None
+    assert lifted(catalogue.templates["qwen3_omni_nothink"]).data == {}
+
+
 @pytest.mark.parametrize("place", ["base", "extension"])
 def test_what_two_templates_say_together_is_left_to_a_person(specs: Path, place: str) -> None:
     """A change of the base would change the other one too; a change of what that one inherits has no key there."""
@@ -464,6 +591,7 @@ def test_what_two_templates_say_together_is_left_to_a_person(specs: Path, place:
     before = content(specs)
     (line,) = write([difference], theirs, specs)
     assert line.startswith("left to a person: template ")
+    assert line.endswith(f": {difference.field} differs from upstream")
     assert content(specs) == before
 
 
@@ -474,3 +602,119 @@ def test_specs_that_would_become_invalid_are_not_written(specs: Path) -> None:
     with pytest.raises(CatalogueError):
         write([Difference("model_type", "xverse", "differs", "tags", [], [])], upstream("swift"), specs)
     assert content(specs) == before
+
+
+ODD = [
+    ("title: GLM-4\n", "title: >-\n  GLM-4\n# of Zhipu\n", 3),
+    (
+        '    stop_words: ["<|user|>", "<|observation|>"]\n',
+        '    stop_words: ["<|user|>",\n      "<|observation|>"]\n',
+        None,
+    ),
+    ("title: GLM-4\n", 'title: "GLM-4\\u200b"\n', 3),
+    ("title: GLM-4\n", "title: GLM-4\t# a tab\n", 3),
+    ("title: GLM-4\n", "title: |+\n  GLM-4\n\n# of Zhipu\n", 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "mine", "number"), ODD, ids=["comment", "folded list", "invisible", "tab", "kept end"]
+)
+def test_a_file_that_would_be_rewritten_is_refused(specs: Path, line: str, mine: str, number: int | None) -> None:
+    """Nothing is written then; the message names the first line that would change."""
+    theirs, difference = changed_upstream("llamafactory", "glm4", "default_system", "Be kind.")
+    path = next(specs.glob("*/glm4.yaml"))
+    text = path.read_text(encoding="utf-8")
+    text = text.replace(next(each for each in text.splitlines(True) if each.startswith("title:")), "title: GLM-4\n")
+    assert line in text
+    path.write_text(text.replace(line, mine, 1), encoding="utf-8")
+    where = number or path.read_text(encoding="utf-8").splitlines().index(mine.splitlines()[0]) + 1
+    before = content(specs)
+    with pytest.raises(ChatwrightError, match=rf"glm4\.yaml:{where}: (?s:.*)make the change by hand"):
+        write([difference], theirs, specs)
+    assert content(specs) == before
+
+
+def test_a_file_that_is_not_edited_may_be_written_in_any_way(specs: Path) -> None:
+    theirs, difference = changed_upstream("llamafactory", "glm4", "default_system", "Be kind.")
+    path = next(path for path in specs.glob("*/*.yaml") if path.name != "glm4.yaml")
+    text = path.read_text(encoding="utf-8").replace("publisher: ", "publisher: >-\n  ", 1)
+    path.write_text(text, encoding="utf-8")
+    write([difference], theirs, specs)
+    assert path.read_text(encoding="utf-8") == text
+    assert load(specs).templates["glm4"].default_system is not None
+
+
+def test_a_disk_that_refuses_leaves_every_spec_as_it_was(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content(specs)
+    folder = Specs(specs)
+    for spec in list(folder.specs.values())[:3]:
+        spec.root["title"] = "New"
+        folder.touch(spec)
+    replace_file, left = Path.replace, [2]
+
+    def refusing(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device", str(target))
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(ChatwrightError, match="cannot write: No space left"):
+        folder.save()
+    assert content(specs) == before
+    assert not [path for path in specs.rglob("*") if ".new" in path.name or "stage" in path.name]
+
+
+def test_a_new_spec_stands_in_the_folder_of_its_publisher(specs: Path) -> None:
+    folder = Specs(specs)
+
+    def home(*ids: tuple[str, str]) -> str:
+        return beside_relatives(Newcomer("model_type", "swift", "acme_mt", ids, None, "acme_mt"), folder).source
+
+    assert home(("path", "/acme/mt")) == "generic/acme_mt.yaml"
+    assert home(("path", "/acme/mt"), ("huggingface", "Acme/MT")) == "acme/acme_mt.yaml"
+    assert home(("modelscope", "\u667a\u8c31/mt")) == "u667a_u8c31/acme_mt.yaml"
+    for outside in ("/acme_mt.yaml", "../acme/mt.yaml", "acme/../../mt.yaml", "mt.yaml", "/.yaml"):
+        with pytest.raises(ChatwrightError, match="is not a place for a spec"):
+            folder.open(outside, "MT", "Acme")
+
+
+def test_an_id_that_is_dropped_upstream_is_dropped_with_its_override(specs: Path) -> None:
+    path = next(
+        path for path in specs.glob("*/*.yaml") if "      - name: BLOOM-560M\n" in path.read_text(encoding="utf-8")
+    )
+    folder = Specs(specs)
+    entry = folder.named("BLOOM-560M")
+    assert entry is not None
+    put_override(entry.data, "llamafactory", "modelscope", "Own/bloom", "checkpoint")
+    folder.touch_entry(entry)
+    folder.save()
+    theirs = upstream("llamafactory")
+    model = {**theirs.models["BLOOM-560M"], "ids": {"DEFAULT": theirs.models["BLOOM-560M"]["ids"]["DEFAULT"]}}
+    theirs = replace(theirs, models={**theirs.models, "BLOOM-560M": model})
+    ours = registered(load(specs), theirs)
+    write(compare(ours, theirs), theirs, specs)
+    assert compare(registered(load(specs), theirs), theirs) == []
+    assert "Own/bloom" not in path.read_text(encoding="utf-8")
+
+
+def test_a_class_that_nobody_knows_is_left_to_a_person(specs: Path) -> None:
+    """A new release's template may write what no field of it says: no other target gets it before somebody looked."""
+    theirs = upstream("swift")
+    fields = {
+        **theirs.templates["xverse"],
+        "template_type": "fresh",
+        "template_cls": "swift.template.fresh.FreshTemplate",
+    }
+    later = replace(theirs, templates={**theirs.templates, "fresh": fields})
+    report = write(compare(registered(load(specs), later), later), later, specs)
+    assert (
+        "left to a person: template fresh: say in it what its class swift.template.fresh.FreshTemplate writes" in report
+    )
+    assert (
+        load(specs).templates["fresh"].undescribed
+        == "what the class FreshTemplate adds, which nobody has looked at yet"
+    )
+    known = {**fields, "template_cls": "swift.template.templates.qwen.Qwen3OmniTemplate"}
+    assert "undescribed" not in lift("swift", "fresh", known, Catalogue(())).data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -77,10 +77,28 @@ def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
             "\n".join(f"{out / path}: not made by chatwright, and in the way; move it elsewhere" for path in in_the_way)
         )
     stale = sorted(path for path in owned - set(files) if (out / path).is_file())
+    _replace(out, new, stale)
+    return Changes(tuple(sorted(new)), tuple(stale))
+
+
+def replace_files(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> None:
+    """Write and remove files of a folder, whoever made them: all of them or, if the disk refuses, none.
+
+    Raises:
+        ChatwrightError: the disk refuses.
+    """
+    try:
+        with _locked(out):
+            _replace(out, new, stale)
+    except OSError as error:
+        raise ChatwrightError(f"{error.filename or out}: cannot write: {error.strerror or error}") from error
+
+
+def _replace(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> None:
     stage = out / _STAGE
     shutil.rmtree(stage, ignore_errors=True)  # left by a run that was killed
     if not new and not stale:
-        return Changes((), ())
+        return
     try:
         for path, content in new.items():
             staged = stage / "new" / path
@@ -90,10 +108,9 @@ def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     _remove_empty_folders(out, stale)
-    return Changes(tuple(sorted(new)), tuple(stale))
 
 
-def _move_into_place(out: Path, stage: Path, written: list[str], stale: list[str]) -> None:
+def _move_into_place(out: Path, stage: Path, written: Sequence[str], stale: Sequence[str]) -> None:
     """Move the stale files out and the staged ones in; whatever stops this, what was moved is moved back.
 
     The manifest sorts before every other path, so that even a run that is killed leaves a file which it lists.
@@ -138,7 +155,7 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _remove_empty_folders(out: Path, removed: list[str]) -> None:
+def _remove_empty_folders(out: Path, removed: Sequence[str]) -> None:
     for folder in sorted({parent for path in removed for parent in (out / path).parents}, reverse=True):
         if folder != out and folder.is_relative_to(out) and not any(folder.iterdir()):
             folder.rmdir()

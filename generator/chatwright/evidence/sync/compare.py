@@ -224,6 +224,8 @@ def _joined(prompt: Sequence[Any]) -> list[Any]:
     for element in prompt:
         if isinstance(element, str) and joined and isinstance(joined[-1], str):
             joined[-1] += element
+        elif isinstance(element, list):
+            joined += [[token] for token in element]
         elif element != "":
             joined.append(element)
     return joined

@@ -52,7 +52,7 @@ class Lifted:
     """A template in the spec's words.
 
     It is new with the YAML ``data``, or it ``joins`` an existing template that means the same, which then needs the
-    ``data`` (overrides) for this framework too.
+    ``data`` (overrides, a plugin) for this framework too.
     """
 
     data: dict[str, Any]
@@ -64,21 +64,39 @@ def lift(
 ) -> Lifted:
     """Lift one registered template, given as plain data (:class:`.registry.Registry`).
 
-    ``candidates`` are templates of the catalogue that the same models use in the other framework: the first one that
-    means the same is joined.
+    ``candidates`` are templates of the catalogue, such as those that the same models use in the other framework: the
+    first one that means the same is joined.
 
     Raises:
         Unsupported: its meaning cannot be written in a spec; the message says what stands in the way.
     """
-    for candidate in sorted(candidates):
+    for candidate in candidates:
         template = catalogue.templates[candidate]
-        own = {} if framework == "llamafactory" else _overrides(fields, bool(template.slots.prefix))
-        if template.tool_format is not None:
-            own.pop("agent_template", None)
-        targets = {**template.targets, framework: own} if own else template.targets
-        if _means(framework, replace(template, targets=targets), fields):
-            return Lifted({"targets": {framework: own}} if own else {}, joins=candidate)
+        if means(framework, template, fields):
+            return Lifted({}, joins=candidate)
+        added = _added(framework, template, fields)
+        if added and means(framework, _with(template, added), fields):
+            return Lifted(added, joins=candidate)
     return Lifted(_from_llamafactory(fields) if framework == "llamafactory" else _from_swift(fields))
+
+
+def _added(framework: str, template: Template, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template must say of the framework alone: ms-swift's overrides, or the plugin where there is none yet."""
+    if framework == "llamafactory":
+        plugin = _plugin(fields)
+        is_free = template.mm_plugin is None and template.registered[framework] is None
+        return {"mm_plugin": plugin} if plugin and is_free else {}
+    overrides = _overrides(fields, bool(template.slots.prefix))
+    if template.tool_format is not None:
+        overrides.pop("agent_template", None)
+    return {"targets": {framework: overrides}} if overrides else {}
+
+
+def _with(template: Template, added: Mapping[str, Any]) -> Template:
+    other = built(added)
+    return replace(
+        template, targets={**template.targets, **other.targets}, mm_plugin=other.mm_plugin or template.mm_plugin
+    )
 
 
 def split_opener(rest: str) -> int:
@@ -134,12 +152,8 @@ def _from_llamafactory(fields: Mapping[str, Any]) -> dict[str, Any]:
         data["thinking"] = {"words": words}
     elif fields["template_class"] == "Glm47ReasoningTemplate":
         data["thinking"] = {"words": words, "when_off": words[1], "empty": words[1]}
-    plugin = fields["mm_plugin"]
-    if (names := plugin.get("names", ())) and names[0] != "base":
-        options = {key: value for key, value in plugin.items() if key not in ("class", "names") and value is not None}
-        if options.get("expand_mm_tokens") is True:
-            del options["expand_mm_tokens"]
-        data["mm_plugin"] = {"name": names[0], **options}
+    if plugin := _plugin(fields):
+        data["mm_plugin"] = plugin
     derived = llamafactory.template_arguments(built(data))
     own = {
         key: fields[key]
@@ -152,6 +166,17 @@ def _from_llamafactory(fields: Mapping[str, Any]) -> dict[str, Any]:
         data["targets"] = {"llamafactory": own}
     _demand("llamafactory", data, fields)
     return data
+
+
+def _plugin(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The plugin as a spec says it; None for the one that does nothing, or where its name was not read."""
+    plugin = fields["mm_plugin"]
+    if "base" in (names := plugin.get("names", ("base",))):
+        return None
+    options = {key: value for key, value in plugin.items() if key not in ("class", "names") and value is not None}
+    if options.get("expand_mm_tokens") is True:
+        del options["expand_mm_tokens"]
+    return {"name": names[0], **options}
 
 
 def _tool_format(framework: str, name: str, tools: Sequence[Any]) -> str:
@@ -284,12 +309,12 @@ def _prompt(elements: Sequence[Any]) -> Slot:
     parts: list[Part] = []
     for element in elements:
         if isinstance(element, list):
-            (item,) = element
             named = {"bos_token_id": Part("bos"), "eos_token_id": Part("eos")}
-            if isinstance(item, int):
-                parts.append(Part("id", str(item)))
-            else:
-                parts.append(named.get(item) or Part("attribute", item.removesuffix("_id")))
+            for item in element:
+                if isinstance(item, int):
+                    parts.append(Part("id", str(item)))
+                else:
+                    parts.append(named.get(item) or Part("attribute", item.removesuffix("_id")))
         else:
             parts.extend(_dated(element))
     return join_slots(tuple(part for part in parts if part.kind != "text" or part.value))
@@ -475,7 +500,8 @@ def _demand(framework: str, data: Mapping[str, Any], fields: Mapping[str, Any]) 
         raise Unsupported(f"the slots do not say {', '.join(differing)} as the built-in does")
 
 
-def _means(framework: str, template: Template, fields: Mapping[str, Any]) -> bool:
+def means(framework: str, template: Template, fields: Mapping[str, Any]) -> bool:
+    """Whether a template lowers to what a framework has registered."""
     try:
         return not differences(framework, template, fields)
     except Unsupported:
@@ -495,6 +521,11 @@ def differences(framework: str, template: Template, fields: Mapping[str, Any]) -
 
 def _llamafactory_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     found = []
+    if (names := theirs["mm_plugin"].get("names")) is not None:  # recorded vectors do not tell them
+        own = {"name": "base", **ours.get("mm_plugin", {})}
+        name = own.pop("name")
+        if _plugin({"mm_plugin": {"names": names if name in names else (name,), **own}}) != _plugin(theirs):
+            found.append("mm_plugin")
     for key, value in ours.items():
         if key == "mm_plugin":
             continue

@@ -123,12 +123,9 @@ class Models:
         found = self.specs.model_type(name)
         if found is None:
             ids = [_swift_ids(model) for group in meta["groups"] for model in group["models"]]
-            spec = self._home("model_type", name, ids, meta["template"], name)
-            section = spec.root.get("model_types")
-            if section is None:
-                put(spec.root, "model_types", {}, "spec")
-                section = spec.root["model_types"]
-                section.fa.set_block_style()
+            templates = [meta["template"], *(group["template"] for group in meta["groups"])]
+            spec = self._home("model_type", name, ids, next(filter(None, templates), None), name)
+            section = self.specs.section(spec, "model_types")
             data = canonical({}, block=True)
             section.insert(sum(1 for other in section if other < name), name, data)
         else:
@@ -352,7 +349,8 @@ class Models:
         shared = entry.is_listed(other) and hub != "openmind"
         counts = framework == "swift" and hub == "modelscope"
         if wanted is None and not shared:
-            del entry.data[hub]
+            entry.data.pop(hub, None)
+            drop_override(entry.data, framework, hub)
             return
         holder = self.specs.holder(hub, wanted) if wanted else None
         if holder is not None and counts and not holder.is_listed("swift"):

@@ -54,7 +54,8 @@ def beside_relatives(newcomer: Newcomer, specs: Specs) -> Home:
     """
     holders = (specs.holder(hub, model_id) for hub, model_id in newcomer.ids)
     sources = Counter(entry.spec.source for entry in holders if entry is not None)
-    organisations = list(dict.fromkeys(model_id.split("/")[0] for _, model_id in newcomer.ids))
+    hubs = (model_id for hub, model_id in newcomer.ids if hub != "path")
+    organisations = list(dict.fromkeys(model_id.split("/")[0] for model_id in hubs))
     if not sources:
         template = specs.template(specs.registered(newcomer.framework).get(newcomer.template or "", ""))
         for found in (specs.model_type(newcomer.model_type or ""), template):
@@ -93,4 +94,5 @@ def _publisher(specs: Specs, organisation: str) -> tuple[str, str]:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    """A name as part of a path; one without a letter that may stand there is spelt by its characters' numbers."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "_".join(f"u{ord(each):x}" for each in name)

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,12 @@ def read_both(framework: str, catalogue: Catalogue, python_path: Sequence[Path] 
         Registry(framework, version, ours["templates"], ours["models"], refused=refused),
         Registry(framework, version, theirs["templates"], theirs["models"], tuple(answer["groups"])),
     )
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether a release of a framework came before another one, by the numbers of both."""
+    pairs = zip_longest(*(map(int, re.findall(r"\d+", each)) for each in (version, than)), fillvalue=0)
+    return next((one < other for one, other in pairs if one != other), False)
 
 
 def built_ins_of(registry: Registry) -> BuiltIns:

@@ -56,6 +56,8 @@ def line(fact: Difference, theirs: Registry) -> str:
     if fact.change == "lacking":
         return f"{fact.name}: {_summary(fact.theirs)}"
     if fact.change == "gone":
+        if isinstance(fact.ours, str):
+            return f"{theirs.version} has no {fact.name}, and would not take ours: {_cut(fact.ours)}"
         return f"{fact.name}: {_summary(fact.ours)}"
     if fact.field == "registration":
         return f"{fact.name}: {_summary(fact.ours)}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
+import yaml
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
 from ...catalogue.build import FRAMEWORKS, HUBS, build_spec
 from ...catalogue.checks import Source, check
@@ -18,9 +21,15 @@ from ...catalogue.schema import read_data, validate
 from ...catalogue.yaml_reader import parse_yaml, shown_path
 from ...errors import CatalogueError, ChatwrightError, Location
 from ...meaning.tool_formats import tool_formats
+from ...pipeline.writer import replace_files
 from .editing import Spec, canonical, override, put
 
-_NOWHERE = Location("", 0, 0)
+NOWHERE = Location("", 0, 0)
+_PATH = re.compile(r"[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*\.yaml")
+_STYLE = (
+    "sync edits a file only where what it does not touch stays as it is written; write this as other specs do (a text "
+    "between double quotes, a list on one line), or make the change by hand"
+)
 
 
 @dataclass(eq=False)
@@ -53,7 +62,8 @@ class Specs:
         for source in spec_sources(folder):
             text = (folder / source).read_text(encoding="utf-8")
             self._texts[source] = text
-            self.specs[source] = Spec(source, text)
+            self.specs[source] = _read(source, text, shown_path(folder / source))
+        self._listing = {source for source, spec in self.specs.items() if spec.root.get("models")}
         self.entries = [
             Entry(spec, group, data)
             for spec in self._sorted()
@@ -111,18 +121,60 @@ class Specs:
         for spec in self._sorted():
             if spec.source not in self._built:
                 self._built[spec.source] = build_spec(
-                    spec.root, path=spec.source, source=spec.source, locate=lambda _: _NOWHERE
+                    spec.root, path=spec.source, source=spec.source, locate=lambda _: NOWHERE
                 )
         return Catalogue(tuple(self._built[spec.source] for spec in self._sorted()))
 
     # -- changing
 
     def open(self, source: str, title: str, publisher: str) -> Spec:
-        """The spec with that path; a new one where there is none."""
+        """The spec with that path; a new one where there is none.
+
+        Raises:
+            ChatwrightError: a new one would not stand in a folder of the specs folder.
+        """
         if source not in self.specs:
+            if not _PATH.fullmatch(source):
+                raise ChatwrightError(f"{source!r} is not a place for a spec: <publisher>/<family>.yaml")
             self.specs[source] = Spec.new(source, title, publisher)
             self.touch(self.specs[source])
         return self.specs[source]
+
+    def section(self, spec: Spec, key: str) -> CommentedMap:
+        """The ``templates`` or ``model_types`` of a spec, which may be none so far."""
+        if key not in spec.root:
+            put(spec.root, key, {}, "spec")
+            spec.root[key].fa.set_block_style()
+        found: CommentedMap = spec.root[key]
+        return found
+
+    def forsaken(self) -> list[Spec]:
+        """The specs that introduce something for models elsewhere: they are new, or lost their own since the reading.
+
+        Left out are those that say more than what they introduce.
+        """
+        introduces = {"name", "title", "publisher", "templates", "mm_plugin", "model_types"}
+        return [
+            spec
+            for spec in self._sorted()
+            if (spec.source in self._listing or spec.source not in self._texts) and introduces.issuperset(spec.root)
+        ]
+
+    def users(self, spec: Spec) -> set[str]:
+        """The sources of the specs whose models use what a spec introduces."""
+        own = {name for key in ("templates", "model_types") for name in spec.root.get(key, ())}
+        return {
+            entry.spec.source
+            for entry in self.entries
+            for owner in (entry.group, entry.data)
+            if not own.isdisjoint(
+                (
+                    owner.get("model_type"),
+                    owner.get("template"),
+                    *(override(owner, framework, "template") for framework in FRAMEWORKS),
+                )
+            )
+        }
 
     def touch(self, spec: Spec) -> None:
         """Say that a spec was changed."""
@@ -169,26 +221,36 @@ class Specs:
 
         Raises:
             CatalogueError: the specs would not be valid; nothing is written then.
-            ChatwrightError: the disk refuses.
+            ChatwrightError: a file that must be edited is written in a way that would not survive it, or the disk
+                refuses; nothing is written then either.
         """
+        self._demand_style()
         texts, lines = dict(self._texts), []
         for source, spec in sorted(self.specs.items()):
             if spec.changed and spec.is_empty:
-                texts.pop(source, None)
-                lines.append(f"{source}: nothing is left in it, removed")
+                if texts.pop(source, None) is not None:
+                    lines.append(f"{source}: nothing is left in it, removed")
             elif spec.changed:
                 texts[source], lost = spec.text()
                 lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
         self._check(texts)
-        try:
-            for source, text in texts.items():
-                if text != self._texts.get(source):
-                    _replace(self.folder / source, text)
-            for source in self._texts.keys() - texts.keys():
-                (self.folder / source).unlink()
-        except OSError as error:
-            raise ChatwrightError(f"{error.filename}: cannot write: {error.strerror or error}") from error
+        new = {source: text.encode() for source, text in texts.items() if text != self._texts.get(source)}
+        replace_files(self.folder, new, sorted(self._texts.keys() - texts.keys()))
         return lines
+
+    def _demand_style(self) -> None:
+        told = []
+        for source, spec in sorted(self.specs.items()):
+            if not spec.changed or spec.is_empty or source not in self._texts:
+                continue
+            text = self._texts[source]
+            again, lost = Spec(source, text).text()
+            if lost or again != text:
+                pairs = enumerate(zip_longest(text.splitlines(), again.splitlines()), start=1)
+                line = next((number for number, (one, other) in pairs if one != other), 1)
+                told.append(f"{shown_path(self.folder / source)}:{line}: this line would be written in another way")
+        if told:
+            raise ChatwrightError("\n".join([*told, _STYLE]))
 
     def _check(self, texts: dict[str, str]) -> None:
         sources = []
@@ -239,8 +301,16 @@ def _remove(nodes: list[CommentedMap], node: CommentedMap) -> None:
     del nodes[next(place for place, other in enumerate(nodes) if other is node)]
 
 
-def _replace(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f".{file.name}.new")
-    staged.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(staged, file)
+def _read(source: str, text: str, shown: str) -> Spec:
+    """A spec file to edit.
+
+    Raises:
+        ChatwrightError: its YAML is fine for a reader, but cannot be taken apart to be edited.
+    """
+    try:
+        return Spec(source, text)
+    except (yaml.YAMLError, YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{shown}:{mark.line + 1}" if mark else shown
+        reason = getattr(error, "problem", None) or "it cannot be read"
+        raise ChatwrightError(f"{place}: {reason}\n{_STYLE}") from error

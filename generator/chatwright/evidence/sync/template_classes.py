@@ -1,13 +1,19 @@
 """What the Template classes of ms-swift write beyond the fields of their template (read from ms-swift 4.6.0).
 
-A class that changes no text is not named here. What a class does to a text is either said in the spec's own words, or,
-where the slots cannot say it, named as what they leave out.
+What a class does to a text is either said in the spec's own words, or, where the slots cannot say it, named as what
+they leave out. A class that changes no text is not named here: conformance has recorded which ones do not, and of any
+other class nothing is known.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
+
+from ...catalogue.built_ins import built_ins
+from ...resources import built_ins_path
 
 Data = dict[str, Any]
 
@@ -22,13 +28,13 @@ _UNDESCRIBED = {
     "GLM5NextTemplate": "a line on the reasoning effort",
     "GLM5_2Template": "a line on the reasoning effort",
     "GLM5_3Template": "a line on the reasoning effort",
+    "GenericDecisionTemplate": "a decision in place of a reply",
     "GptTemplate": "a system text and channels of its own",
     "HunyuanTemplate": "only the answer of earlier replies",
     "HyV3PreviewTemplate": "a line on the reasoning effort",
     "HyV3Template": "a line on the reasoning effort",
     "Internvl3_5GPTTemplate": "a system text and channels of its own",
     "JevTemplate": "a decision in place of a reply",
-    "GenericDecisionTemplate": "a decision in place of a reply",
     "JinaRerankerM0Template": "a query and a document in place of a conversation",
     "KimiK3Template": "thoughts and replies in frames of its own",
     "Ling3Template": "a line on thinking in the system text",
@@ -37,12 +43,12 @@ _UNDESCRIBED = {
     "Mistral2512Template": "the default system text of the model's SYSTEM_PROMPT.txt",
     "Mistral2512ThinkingTemplate": "the default system text of the model's SYSTEM_PROMPT.txt",
     "MuseGlimmerTemplate": "a system text of its own",
+    "OmniJevTemplate": "a decision in place of a reply",
     "Qwen3EmbTemplate": "a text to embed in place of a conversation",
     "Qwen3RerankerTemplate": "a query and a document in place of a conversation",
+    "Qwen3TTSTemplate": "speech in place of a reply",
     "Qwen3VLRerankerTemplate": "a query and a document in place of a conversation",
     "Qwen3_8Template": "a line on the reasoning effort",
-    "OmniJevTemplate": "a decision in place of a reply",
-    "Qwen3TTSTemplate": "speech in place of a reply",
     "QwenPRMTemplate": "a mark behind every step of a reply",
     "SeedTemplate": "a thinking budget in the system text",
     "YoutuLLMTemplate": "an empty thought in the last reply only",
@@ -56,6 +62,26 @@ def describe(data: Data, fields: Mapping[str, Any]) -> None:
         data["undescribed"] = _UNDESCRIBED[name]
     elif name in _DESCRIBED:
         _DESCRIBED[name](data)
+    elif is_unknown(fields):
+        data["undescribed"] = f"what the class {name} adds, which nobody has looked at yet"
+
+
+def is_unknown(fields: Mapping[str, Any]) -> bool:
+    """Whether nothing says what the class of a template of ms-swift does to its text."""
+    name = fields["template_cls"].rpartition(".")[2]
+    return name not in (*_UNDESCRIBED, *_DESCRIBED) and name not in _plain()
+
+
+@cache
+def _plain() -> frozenset[str]:
+    """The classes that change no text: of the recorded templates those that are not recorded as changing it."""
+    record = built_ins().get("swift")
+    changing = record.text_in_code if record else frozenset()
+    files = sorted((built_ins_path().parent / "swift").glob("*.json"))
+    recorded = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return frozenset(
+        each["fields"]["template_cls"].rpartition(".")[2] for each in recorded if each["template"] not in changing
+    )
 
 
 def _own(data: Data) -> Data:

@@ -16,22 +16,22 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from ...catalogue.build import FRAMEWORKS, resolve_extends
-from ...catalogue.built_ins import BuiltIns
+from ...catalogue.build import FRAMEWORKS, build_spec, resolve_extends
+from ...catalogue.built_ins import BuiltIns, is_built_in
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from .compare import Difference
 from .editing import Spec, canonical, keys_of, put
-from .lift import differences as lift_differences
-from .lift import lift
+from .lift import lift, means
 from .models import Models, template_users
 from .place import Newcomer, Placement, beside_relatives
 from .registry import Registry
-from .specs import Specs
+from .specs import NOWHERE, Specs
+from .template_classes import is_unknown
 
 _ABSENT = object()
 _LEFT = "left to a person"
-_Change = tuple[tuple[str, ...], Any, Any]
+_Change = tuple[tuple[str, ...], Any]
 
 
 def write(
@@ -74,7 +74,7 @@ def write(
         for index in range(len(meta["groups"])):
             if name in model_types or f"{name}/{index}" in groups:
                 models.write_group(name, index)
-    done = [*templates.report, *models.report]
+    done = [*templates.report, *models.report, *_gather(specs)]
     left = [line for line in done if line.startswith(_LEFT)]
     return [*_by_spec([line for line in done if line not in left]), *specs.save(), *left, *gone]
 
@@ -94,6 +94,28 @@ def _touched(differences: Sequence[Difference], kind: str, change: str | None, k
     return [name for name in known if name in names]
 
 
+def _gather(specs: Specs) -> Iterator[str]:
+    """Move what a spec without models of its own introduces to the models, where they all stand in one spec."""
+    for spec in specs.forsaken():
+        users = specs.users(spec)
+        if len(users) != 1:
+            continue
+        home = specs.specs[users.pop()]
+        shared = spec.root.get("mm_plugin")
+        for name, data in spec.root.pop("templates", {}).items():
+            if shared is not None and "extends" not in data and "mm_plugin" not in data:
+                put(data, "mm_plugin", shared, "template")
+            _fit_plugin(home, data)
+            specs.section(home, "templates")[name] = data
+            yield f"{home.source}: template {name} from {spec.source}"
+        for name, data in spec.root.pop("model_types", {}).items():
+            section = specs.section(home, "model_types")
+            section.insert(sum(other < name for other in section), name, data)
+            yield f"{home.source}: model type {name} from {spec.source}"
+        specs.touch(home)
+        specs.touch(spec)
+
+
 class _Templates:
     """Writes templates; ``report`` collects what was done and what is left to a person."""
 
@@ -108,19 +130,13 @@ class _Templates:
         """Add a template, or register the one that means the same under this name too."""
         framework = self.theirs.framework
         theirs, catalogue = self.theirs.templates[name], self.specs.catalogue()
-        for ours in (name, f"{name}-{framework}"):  # the catalogue's names for it, if it has been there
-            template = catalogue.templates.get(ours)
-            if template and template.registered[framework] is None and self._is_same(template, theirs):
-                spec = self._register(ours, name)
-                self.report.append(f"{spec.source}: template {ours} is registered in {framework}")
-                return
         try:
             lifted = lift(framework, name, theirs, catalogue, self._candidates(name, catalogue))
         except Unsupported as reason:
             self.report.append(f"{_LEFT}: template {name}: {reason}")
             return
         if lifted.joins is not None:
-            spec = self._register(lifted.joins, name, lifted.data.get("targets", {}))
+            spec = self._register(lifted.joins, name, lifted.data)
             self.report.append(f"{spec.source}: template {lifted.joins} is {name} in {framework} too")
             return
         ours, registered = self._name(name)
@@ -132,20 +148,22 @@ class _Templates:
         newcomer = Newcomer("template", framework, name, template_users(self.theirs, name), name)
         home = self.place(newcomer, self.specs)
         spec = self.specs.open(home.source, home.title, home.publisher)
-        if "templates" not in spec.root:
-            put(spec.root, "templates", {}, "spec")
-            spec.root["templates"].fa.set_block_style()
-        own = _with_own_plugin(spec, {**lifted.data, "registered": registered} if registered else lifted.data)
+        section = self.specs.section(spec, "templates")
+        own = dict({**lifted.data, "registered": registered} if registered else lifted.data)
+        _fit_plugin(spec, own)
         ordered = {key: own[key] for key in keys_of("template") if key in own}
-        short = _extending(ordered, spec.root["templates"])
-        spec.root["templates"][ours] = canonical({ours: short}, "templates")[ours]
+        short = _extending(ordered, section)
+        section[ours] = canonical({ours: short}, "templates")[ours]
         self.specs.touch(spec)
         self.report.append(f"{spec.source}: template {ours}")
+        if framework == "swift" and is_unknown(theirs):
+            self.report.append(f"{_LEFT}: template {ours}: say in it what its class {theirs['template_cls']} writes")
 
     def _name(self, name: str) -> tuple[str, dict[str, str | None]]:
         """What the catalogue calls a new template, and where it is not registered under that name.
 
-        The other framework has it under the same name too, as a registration of ours, unless that name is taken there.
+        The other framework has it under the same name too, as a registration of ours, unless that name is taken there
+        or the framework's own.
         """
         framework = self.theirs.framework
         other = next(each for each in FRAMEWORKS if each != framework)
@@ -153,10 +171,10 @@ class _Templates:
         if name.casefold() in taken:
             names = {framework: name, other: None}
             return f"{name}-{framework}", {key: names[key] for key in FRAMEWORKS}
-        return name, {other: None} if name in self.specs.registered(other) else {}
+        return name, {other: None} if name in self.specs.registered(other) or is_built_in(other, name) else {}
 
-    def _register(self, ours: str, name: str | None, targets: Mapping[str, Any] = MappingProxyType({})) -> Spec:
-        """Register a template of the catalogue with the framework under a name, or not at all."""
+    def _register(self, ours: str, name: str | None, added: Mapping[str, Any] = MappingProxyType({})) -> Spec:
+        """Register a template of the catalogue with the framework under a name, or not at all; it says more then."""
         found = self.specs.template(ours)
         assert found is not None
         spec, data = found
@@ -165,13 +183,16 @@ class _Templates:
         data.pop("registered", None)
         if names:
             put(data, "registered", names, "template")
-        if targets:
-            put(data, "targets", {**data.get("targets", {}), **targets}, "template")
+        for key, value in added.items():
+            put(data, key, {**data.get("targets", {}), **value} if key == "targets" else value, "template")
         self.specs.touch(spec)
         return spec
 
-    def _candidates(self, name: str, catalogue: Catalogue) -> set[str]:
-        """The other framework's templates of the same models that are no other built-in of this framework."""
+    def _candidates(self, name: str, catalogue: Catalogue) -> list[str]:
+        """What may be the same template: the one that the catalogue calls so, if the framework has it no more.
+
+        And the other framework's templates of the same models that are no other built-in of this framework.
+        """
         framework = self.theirs.framework
         other = next(each for each in FRAMEWORKS if each != framework)
         users = set(template_users(self.theirs, name))
@@ -182,87 +203,111 @@ class _Templates:
             for checkpoint in group.checkpoints
             if users.intersection(checkpoint.ids.items())
         }
-        found = set()
-        for template in (catalogue.templates[each] for each in used if each):
+        named = [catalogue.templates.get(each) for each in (name, f"{name}-{framework}")]
+        found = [each.name for each in named if each and each.registered[framework] is None]
+        for template in (catalogue.templates[each] for each in sorted(filter(None, used))):
             registered = template.registered[framework]
             if registered in (None, name) or not self._is_built_in(template, registered):
-                found.add(template.name)
+                found.append(template.name)
         return found
 
     def _is_built_in(self, template: Template, registered: str) -> bool:
         if id(template) not in self._built_in:
             theirs = self.theirs.templates.get(registered)
-            same = theirs is not None and self._is_same(template, theirs)
+            same = theirs is not None and means(self.theirs.framework, template, theirs)
             self._built_in[id(template)] = (template, same)  # the template is kept alive, and its identity with it
         return self._built_in[id(template)][1]
 
-    def _is_same(self, template: Template, theirs: Mapping[str, Any]) -> bool:
-        try:
-            return not lift_differences(self.theirs.framework, template, theirs)
-        except Unsupported:
-            return False
-
     def edit(self, name: str, differences: Sequence[Difference]) -> None:
-        """Change the keys of a template whose meaning changed upstream, all or none of them."""
+        """Change those keys of a template that make it mean what upstream's means, all of them or none."""
         framework, theirs = self.theirs.framework, self.theirs.templates[name]
-        ours = _before(theirs, differences)
         ours_name = self.specs.registered(framework)[name]
         found = self.specs.template(ours_name)
         assert found is not None
         spec, data = found
+        if self._is_right(spec, ours_name, []):  # since what it extends was changed
+            return
         try:
-            before, after = (lift(framework, name, fields, Catalogue(())).data for fields in (ours, theirs))
+            wanted = lift(framework, name, theirs, Catalogue(())).data
         except Unsupported as reason:
             self.report.append(f"{_LEFT}: template {name}: {reason}")
             return
-        changes = list(_changes(before, after))
         resolved = resolve_extends(spec.root["templates"], ours_name)
-        extended = any(other.get("extends") == ours_name for other in spec.root["templates"].values())
-        if not changes or extended or not all(_is_own(data, resolved, change) for change in changes):
-            paths = [".".join(path) for path, _, _ in changes]
-            what = ", ".join(paths or (str(each.field) for each in differences))
-            self.report.append(f"{_LEFT}: template {ours_name} in {spec.source}: {what} changed upstream")
+        changes = [
+            change
+            for change in _changes(resolved, _with_others(wanted, resolved, framework))
+            if _is_own(data, resolved, change)
+        ]
+        fields = {str(each.field) for each in differences}
+        kept = [change for change in changes if change[1] is not _ABSENT]  # what goes may be what an extension needs
+        changes = next((each for each in (changes, kept) if self._is_right(spec, ours_name, each)), [])
+        if not changes:
+            what = ", ".join(sorted(fields))
+            self.report.append(f"{_LEFT}: template {ours_name} in {spec.source}: {what} differs from upstream")
             return
-        for path, _, value in changes:
-            owner: CommentedMap = _at(data, path[:-1])
-            if value is _ABSENT:
-                del owner[path[-1]]
-            elif len(path) == 1:
-                put(owner, path[-1], value, "template")
-            else:
-                owner[path[-1]] = canonical(value, path[-1], text=path[0] == "slots", depth=4)
+        for change in list(changes):  # what need not change stays as it was said
+            is_of_class = "template_cls" in fields and change[0][0] != "slots"  # what a class does no field tells
+            fewer = [other for other in changes if other is not change]
+            if not is_of_class and self._is_right(spec, ours_name, fewer):
+                changes = fewer
+        _apply(data, changes)
         self.specs.touch(spec)
-        changed = ", ".join(".".join(path) for path, _, _ in changes)
+        changed = ", ".join(".".join(path) for path, _ in changes)
         self.report.append(f"{spec.source}: template {ours_name}: {changed}")
 
+    def _is_right(self, spec: Spec, name: str, changes: Sequence[_Change]) -> bool:
+        """Whether with the changes the template means what upstream's means; and so does what extends it.
 
-def _before(theirs: Mapping[str, Any], differences: Sequence[Difference]) -> dict[str, Any]:
-    """Upstream's fields as they would be without the differences."""
-    fields = copy.deepcopy(dict(theirs))
-    for difference in differences:
-        if difference.field is not None:
-            *owners, key = difference.field.split(".")
-            _at(fields, owners)[key] = difference.ours
-    return fields
+        What extends it and is not upstream's must stay what it is.
+        """
+        framework = self.theirs.framework
+        root = copy.deepcopy(spec.root)
+        _apply(root["templates"][name], changes)
+        before = self.specs.catalogue().templates
+        for template in build_spec(root, path="", source=spec.source, locate=lambda _: NOWHERE).templates:
+            theirs = self.theirs.templates.get(template.registered[framework] or "")
+            if template.name == name or spec.root["templates"][template.name].get("extends") == name:
+                if theirs is not None and not means(framework, template, theirs):
+                    return False
+                if theirs is None and template != before[template.name]:
+                    return False
+        return True
 
 
-def _with_own_plugin(spec: Spec, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of a new template, whose plugin is its own: what the file says for all of its templates must fit.
+def _with_others(wanted: Mapping[str, Any], resolved: Mapping[str, Any], framework: str) -> dict[str, Any]:
+    """What a template should say, with what it says that is no concern of the framework's."""
+    others = {key: own for key, own in resolved.get("targets", {}).items() if key != framework}
+    targets = {**others, **wanted.get("targets", {})}
+    kept = {key: resolved[key] for key in ("registered", "evidence") if key in resolved}
+    return {**wanted, **kept, **({"targets": targets} if targets else {})}
 
-    Where it does not, the templates that have it so far say it themselves.
+
+def _apply(data: CommentedMap, changes: Sequence[_Change]) -> None:
+    for path, value in changes:
+        owner: CommentedMap = _at(data, path[:-1])
+        if value is _ABSENT:
+            del owner[path[-1]]
+        elif len(path) == 1:
+            put(owner, path[-1], value, "template")
+        else:
+            owner[path[-1]] = canonical(value, path[-1], text=path[0] == "slots", depth=4)
+
+
+def _fit_plugin(spec: Spec, data: dict[str, Any]) -> None:
+    """Fit a new template, whose plugin is its own, and what the file says for all of its templates to each other.
+
+    Where they differ, the templates that have the file's so far say it themselves.
     """
     shared = spec.root.get("mm_plugin")
-    own = dict(data)
-    if shared is None:
-        return own
-    if own.get("mm_plugin") == shared:
-        del own["mm_plugin"]
-    elif "mm_plugin" not in own and own.get("registered", {}).get("llamafactory", "") is not None:
+    if shared is None or "extends" in data:
+        return
+    if data.get("mm_plugin") == shared:
+        del data["mm_plugin"]
+    elif "mm_plugin" not in data and data.get("registered", {}).get("llamafactory", "") is not None:
         for template in spec.root["templates"].values():
             if "extends" not in template and "mm_plugin" not in template:
                 put(template, "mm_plugin", shared, "template")
         del spec.root["mm_plugin"]
-    return own
 
 
 def _extending(data: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,20 +355,20 @@ def _size(data: Mapping[str, Any]) -> int:
 
 
 def _changes(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[_Change]:
-    """The keys that differ, with both values; a key that one side lacks has ``_ABSENT`` there."""
+    """The keys that differ, with their new value; ``_ABSENT`` where they go."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys((*before, *after)):
             yield from _changes(before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, key))
     elif before is _ABSENT or after is _ABSENT or before != after:
-        yield path, before, after
+        yield path, after
 
 
 def _is_own(data: Mapping[str, Any], resolved: Mapping[str, Any], change: _Change) -> bool:
-    """Whether the key that changed is the template's own, and says what was there before upstream changed it."""
-    path, before, _ = change
-    if before is _ABSENT:
-        return _at(resolved, path) is _ABSENT and isinstance(_at(data, path[:-1]), Mapping)
-    return bool(_at(data, path) == before)
+    """Whether the template says the key itself; or may, since nothing that it extends does."""
+    path, _ = change
+    return _at(data, path) is not _ABSENT or (
+        _at(resolved, path) is _ABSENT and isinstance(_at(data, path[:-1]), Mapping)
+    )
 
 
 def _at(data: Any, path: Sequence[str]) -> Any:
