@@ -49,6 +49,13 @@ def test_the_figures_are_the_catalogues(tmp_path: Path) -> None:
     assert f"all {known['swift']} templates, {types} model types and {groups} model groups of ms-swift" in README
 
 
+def test_the_sample_of_sync_is_on_record() -> None:
+    [sample] = re.findall(r"```\n(LLaMA-Factory 0\.9\.4: .*?)  …\n```", README, re.DOTALL)
+    recorded = (ROOT / "tests" / "evidence" / "sync_llamafactory_0.9.4.txt").read_text(encoding="utf-8")
+    assert recorded.splitlines()[:2] == sample.splitlines()[:2]
+    assert [line for line in sample.splitlines() if line not in recorded.splitlines()] == []
+
+
 def run(command: str, folder: Path) -> str:
     arguments = [sys.executable, "-m", *shlex.split(command)]
     settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "PYTHONUTF8": "1"}

@@ -31,6 +31,7 @@ from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "swift"
 EMPTY_SYSTEM = "an empty system message stands for none, and does not get the default system text"
+FIRST_TOKEN = "ms-swift never learns the first token of a text, not even of a reply with nothing in front of it"
 PACKAGE = f"{FOLDER}/chatwright_swift"
 _PLACEHOLDERS = ("{{SYSTEM}}", "{{QUERY}}", "{{ROUND0}}", "{{ROUND1}}", "{{RESPONSE}}")  # template/base.py
 _TOKENS: Mapping[str, Callable[[str], str | int]] = {
@@ -178,6 +179,10 @@ def notes(template: Template, *, sees: bool) -> Iterator[str]:
         yield "text only: the spec names no class for the images, videos or sounds of these models"
     if template.empty_system == "default" and template.default_system:
         yield EMPTY_SYSTEM
+    slots = template.slots
+    before = [part for slot in (slots.prefix, slots.no_system or (), slots.user, slots.opener) for part in slot]
+    if template.default_system is None and all(part == Part("field", "content") for part in before):
+        yield FIRST_TOKEN  # template/base.py, _encode
 
 
 def _literal_system(slot: Slot) -> Slot:

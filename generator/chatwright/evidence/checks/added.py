@@ -88,6 +88,7 @@ def _told(
         lf_target.NO_TOOLS: bool(scenario.tools),
         lf_target.EMPTY_SYSTEM: empty,
         swift_target.EMPTY_SYSTEM: empty,
+        swift_target.FIRST_TOKEN: got == _without_first(due),
         lf_target.WHITE_SPACE: kind is not Kind.PROMPT and _without_end(got) == _without_end(due),
     }
     note = next((note for note in notes if excused.get(note)), None)
@@ -97,6 +98,12 @@ def _told(
 def _without_end(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The runs without white space at their ends: where it stands, the one who learns it may differ."""
     return normal([(text.strip(), trained) for text, trained in runs])
+
+
+def _without_first(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The runs with the first token, a byte with these tokenizers, not learned."""
+    head, *rest = runs
+    return normal([(head[0][:1], False), (head[0][1:], head[1]), *rest])
 
 
 def _llamafactory_writers(
