@@ -481,19 +481,19 @@ class _Writer:
             self._remover(thinking.words)
 
     def _levels(self, levels: Levels) -> None:
-        """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
+        """Set ``level`` to the name of the level that counts, empty where none does, and ``thinks`` to what it says."""
         names = list(levels.names)
         counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
-        self.put(f"set level = {levels.variable} if {counts} else none")
-        self.put(f"if level is not none and level not in {self._list(names)}")
+        self.put(f"set level = ({levels.variable} or '') if {counts} else ''")
+        self.put(f"if level and level not in {self._list(names)}")
         if levels.unknown == "refuse":
             self._raise("the format has no level of thinking of that name")
         else:
-            self.put("set level = none")
+            self.put("set level = ''")
         self.put("endif")
-        defaults = ["none" if name is None else literal(name) for name in (levels.default_on, levels.default_off)]
-        if defaults != ["none", "none"]:
-            self.put("if level is none")
+        defaults = [literal(name or "") for name in (levels.default_on, levels.default_off)]
+        if levels.default_on or levels.default_off:
+            self.put("if not level")
             self.put(f"set level = {defaults[0]} if thinks else {defaults[1]}")
             self.put("endif")
         ways: dict[bool | None, list[str]] = {}
@@ -506,7 +506,7 @@ class _Writer:
                 self.put("endif")
         if None in ways and levels.count == "on":
             self.put(f"if not thinks and level in {self._list(ways[None])}")
-            self.put("set level = none")
+            self.put("set level = ''")
             self.put("endif")
 
     def _mark(self, thinking: Thinking, mark: SystemMark) -> None:
