@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_refuses_turns_out_of_order() -> None:
 
 def test_strips_no_named_characters() -> None:
     """@huggingface/jinja takes all white space off whatever it is told to strip."""
-    assert [name for name in written() if "strip(" in str(source(name))] == []
+    assert [name for name in written() if re.search(r"strip\([^)]", str(source(name)))] == []
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
