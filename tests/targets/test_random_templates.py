@@ -180,7 +180,9 @@ def irregular_conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list
     """Messages of any role in any order, up to a reply; most come from templates that carry some of it."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
     call = {"type": "function", "function": {"name": "f", "arguments": {"a": "b"}}}
-    for role in draw(st.lists(st.sampled_from(["user", "user", "assistant", "assistant", "system", "tool"]), max_size=5)):
+    for role in draw(
+        st.lists(st.sampled_from(["user", "user", "assistant", "assistant", "system", "tool"]), max_size=5)
+    ):
         message: dict[str, Any] = {"role": role, "content": draw(WORDS)}
         if role == "assistant" and draw(st.booleans()):
             message["reasoning_content"] = draw(st.sampled_from(["thought", ""]))

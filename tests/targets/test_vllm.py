@@ -117,13 +117,13 @@ def test_refuses_tools_without_a_tool_format() -> None:
 
 
 def test_refuses_turns_out_of_order() -> None:
-    """But for formats that write the last round only, whose turns before it nobody sees."""
+    """But for formats that carry them."""
     user = {"role": "user", "content": "q"}
     given_variables = {"messages": [user, user], "add_generation_prompt": True, "bos_token": BOS, "eos_token": "<EOS>"}
     told = {name: served(name, "transformers", given_variables) for name in written()}
     words = {name: "a query and a document" if catalogue().templates[name].pair else "take turns" for name in told}
     accepted = {name for name, said in told.items() if not (isinstance(said, Refusal) and words[name] in said)}
-    assert {name for name in accepted if not catalogue().templates[name].single_turn} == set()
+    assert accepted == {name for name in told if "users" in catalogue().templates[name].turns}
 
 
 def test_strips_no_named_characters() -> None:

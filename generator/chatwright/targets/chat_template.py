@@ -89,8 +89,8 @@ class _Writer:
             self.put("endif")
             self.put("endif")
         self.put("if message.role == 'user'")
-        before = ("", "assistant", *(["user"] if "users" in template.turns else []))
-        self._demand(f"state.previous in {list(before)}", "the roles user and assistant must take turns")
+        behind = ("", "assistant", *(["user"] if "users" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
         asked = self._asked(slots.user)
@@ -116,9 +116,9 @@ class _Writer:
         self._observation()
         self.put("elif message.role == 'assistant'")
         more = {"first_reply": "", "replies": "assistant"}
-        before = ("user", "tool", *(role for word, role in more.items() if word in template.turns))
+        behind = ("user", "tool", *(role for word, role in more.items() if word in template.turns))
         self._demand(
-            f"state.previous in {list(before)}", "the roles user and assistant must take turns, the user first"
+            f"state.previous in {list(behind)}", "the roles user and assistant must take turns, the user first"
         )
         self._reply()
         if "later_system" in template.turns:
@@ -138,8 +138,8 @@ class _Writer:
             self.put("endif")
         self.put("endfor")
         self.put("if add_generation_prompt")
-        before = ("user", "tool", *(["assistant"] if "last_reply" in template.turns else []))
-        self._demand(f"state.previous in {list(before)}", "a prompt must end with a user or tool message")
+        behind = ("user", "tool", *(["assistant"] if "last_reply" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
             self._generation_end(template.thinking)
