@@ -89,7 +89,8 @@ class _Writer:
             self.put("endif")
             self.put("endif")
         self.put("if message.role == 'user'")
-        self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
+        behind = ("", "assistant", *(["user"] if "users" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
         asked = self._asked(slots.user)
@@ -114,17 +115,31 @@ class _Writer:
         self.put("elif message.role == 'tool'")
         self._observation()
         self.put("elif message.role == 'assistant'")
+        more = {"first_reply": "", "replies": "assistant"}
+        behind = ("user", "tool", *(role for word, role in more.items() if word in template.turns))
         self._demand(
-            "state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first"
+            f"state.previous in {list(behind)}", "the roles user and assistant must take turns, the user first"
         )
         self._reply()
+        if "later_system" in template.turns:
+            self.put("elif message.role in ['system', 'developer']")
+            self._later_system()
         self.put("else")
-        self._raise("a system message must come first, and other roles are unknown")
+        self._raise(
+            "other roles than system, user, assistant and tool are unknown"
+            if "later_system" in template.turns
+            else "a system message must come first, and other roles are unknown"
+        )
         self.put("endif")
+        if "later_system" in template.turns:
+            self.put("if message.role in ['user', 'assistant', 'tool']")
         self.put("set state.previous = message.role")
+        if "later_system" in template.turns:
+            self.put("endif")
         self.put("endfor")
         self.put("if add_generation_prompt")
-        self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
+        behind = ("user", "tool", *(["assistant"] if "last_reply" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
             self._generation_end(template.thinking)
@@ -195,6 +210,12 @@ class _Writer:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
             self.put("endfor")
+            self.put("for message in turns")
+            self._demand(
+                "message.role == ('assistant' if loop.index0 % 2 else 'user')",
+                "the roles user and assistant must take turns, the user first",
+            )
+            self.put("endfor")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
 
     def _with_mark(self, mark: SystemMark, content: str) -> None:
@@ -261,6 +282,14 @@ class _Writer:
         if own:
             self.put("endif")
 
+    def _later_system(self) -> None:
+        """A system message that is not the first, in a turn of its own; it does not count in the order of the roles."""
+        self._demand(
+            "loop.last or turns[loop.index0 + 1].role != 'tool'",
+            "no system message may stand in front of a tool message",
+        )
+        self.out(self._asked(self.template.slots.system), self._trimmed("text", self.template.trim["system"]))
+
     def _observation(self) -> None:
         template = self.template
         before, after = split_content(template.slots.observation)
@@ -278,7 +307,7 @@ class _Writer:
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self._opener(slots.opener)
+        self._opener(slots.opener, follows_replies="replies" in template.turns)
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -365,7 +394,8 @@ class _Writer:
                 self._front()
                 self.out(slots.body, "text")
             return
-        self.put("if loop.last")
+        replies_last = "last_reply" in self.template.turns  # then what a prompt's last message is stands in the history
+        self.put("if loop.last and not add_generation_prompt" if replies_last else "if loop.last")
         with self._learned():
             self._front()
             self.out(slots.last, "text")
@@ -403,18 +433,20 @@ class _Writer:
         self.put("endif")
 
     def _asked(self, slot: Slot) -> Slot:
-        """Write the end of the reply before, where a user or tool turn begins with it, and return what is left.
+        """Write the end of the reply before, where the next turn begins with it, and return what is left.
 
         Only formats whose earlier replies have no end of their own do this, as GLM's, whose end is the next marker.
         """
-        owed = self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
-        cut = self._cut_end(slot) if owed else None
+        cut = self._cut_end(slot) if self._owes() else None
         if cut is None:
             return slot
         with self._learned("state.owed"):
             self.out(cut[0])
         self.put("set state.owed = false")
         return cut[1]
+
+    def _owes(self) -> bool:
+        return self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
 
     def _learned_end(self) -> tuple[Slot, Slot]:
         """What stands behind an earlier reply, cut where it is no longer the end of the last one: that is learned."""
@@ -453,15 +485,18 @@ class _Writer:
                 return tuple(learned), (*([replace(part, value=left)] if left else []), *slot[index + 1 :])
         raise Unsupported(_UNDECIDED)
 
-    def _opener(self, slot: Slot) -> None:
+    def _opener(self, slot: Slot, *, follows_replies: bool = False) -> None:
+        """Write what a reply, or the prompt's end, begins with; the end of a reply before it may be in that."""
         slots = self.template.slots
+        if follows_replies and not slot and self._owes():
+            raise Unsupported(_UNDECIDED)
         if slots.opener_after_observation == slots.opener or slot != slots.opener:
-            self.out(slot)
+            self.out(self._asked(slot) if follows_replies else slot)
             return
         self.put("if state.previous == 'tool'")
         self.out(slots.opener_after_observation)
         self.put("else")
-        self.out(slot)
+        self.out(self._asked(slot) if follows_replies else slot)
         self.put("endif")
 
     def _thinking_head(self) -> None:
