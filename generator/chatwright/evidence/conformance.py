@@ -29,7 +29,7 @@ from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
-from .checks.swift import check_swift, check_swift_3
+from .checks.swift import check_agent_templates, check_swift, check_swift_3
 from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
@@ -46,6 +46,7 @@ FRAMEWORKS = ("llamafactory", "swift")
 CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "llamafactory": check_llamafactory,
     "tool formats": check_tool_formats,
+    "agent templates": check_agent_templates,
     "swift": check_swift,
     "swift-3": check_swift_3,
     "pairs": check_pairs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 _TEXTS = (
@@ -21,6 +22,16 @@ _TEXTS = (
     "%s",
     "</tool_call>",
 )
+_SYSTEMS = (None, "", "You are terse.", "  padded \n", "\n")
+_BESIDE = (
+    "",
+    "Let me look. ",
+    "  \n",
+    "<think>\na\n</think>\n\n",
+    "<think>\na\n</think>\n\nb",
+    " a\n",
+    "</think>\n \n",
+)
 _NAMES = ("city", "n", "items", "values", "keys", "get", "type", "ü", "function", "name")
 
 
@@ -32,6 +43,24 @@ def tools_and_calls(count: int, seed: int = 1) -> Iterator[tuple[list[dict[str, 
             [_function(source) for _ in range(source.randint(1, 3))],
             [_call(source) for _ in range(source.randint(1, 3))],
         )
+
+
+@dataclass(frozen=True)
+class AgentCase:
+    """Tools that are offered beside a system text, or none, and a user text; calls that stand beside a text."""
+
+    tools: list[dict[str, Any]]
+    calls: list[dict[str, Any]]
+    system: str | None
+    user: str
+    text: str
+
+
+def agent_cases(count: int) -> Iterator[AgentCase]:
+    """``count`` cases with the tools and calls of :func:`tools_and_calls`."""
+    for index, (tools, calls) in enumerate(tools_and_calls(count)):
+        user, text = _TEXTS[index % len(_TEXTS)], _BESIDE[index % len(_BESIDE)]
+        yield AgentCase(tools, calls, _SYSTEMS[index % len(_SYSTEMS)], user, text)
 
 
 def _function(source: random.Random) -> dict[str, Any]:

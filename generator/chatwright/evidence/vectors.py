@@ -110,9 +110,13 @@ def agrees(entry: list[str] | str | Mapping[str, str], runs: Sequence[Run]) -> b
     return entry in (texts := _texts(runs), _digest(texts))
 
 
-def tool_digest(tools: str, calls: str | None) -> str:
-    """What is recorded of one random case of a tool format: the description of its tools, and its calls or None."""
-    return hashlib.sha256(json.dumps([tools, calls], ensure_ascii=False).encode()).hexdigest()[:16]
+def tool_digest(*written: str | None) -> str:
+    """What is recorded of one random case of a tool format.
+
+    That is the description of its tools, its calls, and of a format of ms-swift alone what stands in front of the
+    calls; None: the framework refuses.
+    """
+    return hashlib.sha256(json.dumps(written, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def vector_path(folder: Path, framework: str, name: str) -> Path:
