@@ -126,7 +126,7 @@ class Thinking:
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
     mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of
-    the thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
+    the thoughts of earlier turns (``kept_with_tools``: nothing, where tools are offered), ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
     remaining text is trimmed, and ``when_dropped`` what is then put in front of it. ``empty`` is put in front of a
     trained reply without a thought, after a message of any role or of the user only (``empty_after``);
     ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no
@@ -144,6 +144,7 @@ class Thinking:
     when_on: str
     when_off: str
     history: HistoryPolicy
+    kept_with_tools: bool
     span: Literal["between", "to_last_end"]
     history_trim: Trim
     when_dropped: str
