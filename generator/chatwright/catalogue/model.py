@@ -44,10 +44,12 @@ class Slots:
     user: Slot
     opener: Slot  # head of an assistant turn
     opener_after_observation: Slot  # the same behind tool results; the opener unless the spec says otherwise
+    before_calls: Slot | None  # the opener of a turn that is calls alone, where that is another one
     generation: Slot  # the generation prompt; the opener unless the spec says otherwise
     body: Slot  # an assistant turn after its opener
     last: Slot  # the same for the last turn of a conversation
     function: Slot  # body of a turn that calls tools
+    function_last: Slot  # the same for the last turn of a conversation
     observation: Slot
     image: str | None = None
     video: str | None = None

@@ -20,7 +20,7 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -46,6 +46,7 @@ class _Writer:
 
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
+        self.tools: ToolFormat | None = None if template.tool_format is None else tool_format(template.tool_format)
         self.lines: list[str] = []
         self.depth = 0
 
@@ -92,6 +93,9 @@ class _Writer:
         self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
+        if self.tools and self.tools.place == "user":
+            self._describe_in_user(self.tools, content)
+            content = "text"
         asked = self._asked(slots.user)
         if template.system_placement == "first_user":
             self.out(asked, f"state.fused ~ {content}")
@@ -157,16 +161,7 @@ class _Writer:
         self.put("endif")
         if template.pair:
             self._pair(template.pair)
-        self.put("set described = ''")
-        self.put("if tools")
-        if template.tool_format is None:
-            self._raise(f"the template {template.name} has no tool format")
-        else:
-            self.put("set described")
-            self.raw(tools_jinja(tool_format(template.tool_format)))
-            self.put("endset")
-        self.put("endif")
-        content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        content = self._describe()
         if mark and mark.place != "first":
             self._with_mark(mark, content)
             self.put("if system is not none")
@@ -195,7 +190,45 @@ class _Writer:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
             self.put("endfor")
+            if self.tools and self.tools.place == "user":
+                self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _describe(self) -> str:
+        """Set ``described`` to the description of the tools, and give the whole system text."""
+        trimmed = self._trimmed("(system or '')", self.template.trim["system"])
+        self.put("set described = ''")
+        self.put("if tools")
+        if self.tools is None:
+            self._raise(f"the template {self.template.name} has no tool format")
+        elif self.tools.place == "user":
+            self._demand(
+                "turns and turns[0].role == 'user'",
+                "the tools are described in the first user message, which is needed",
+            )
+        else:
+            if self.tools.place == "system":
+                self.put("if system is not none or turns|length != messages|length")
+                self.put(f"set system = {trimmed}")
+                self.put("endif")
+            self.put("set described")
+            self.raw(tools_jinja(self.tools))
+            self.put("endset")
+        self.put("endif")
+        if self.tools and self.tools.place == "system":
+            return f"(described if tools else {trimmed})"
+        return f"{trimmed} ~ described"
+
+    def _describe_in_user(self, tools: ToolFormat, content: str) -> None:
+        """Make ``text`` what is written of a user message, with the description of the tools in the first one."""
+        self.put(f"set text = {content}")
+        whole = " and offered" if self.template.single_turn else ""
+        self.put(f"if tools and loop.first{whole}")
+        self.put("set user = text")
+        self.put("set text")
+        self.raw(tools_jinja(tools))
+        self.put("endset")
+        self.put("endif")
 
     def _with_mark(self, mark: SystemMark, content: str) -> None:
         """Make ``system`` the whole system text, with the mark on thinking in its place."""
@@ -278,7 +311,7 @@ class _Writer:
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self._opener(slots.opener)
+        self._reply_opener()
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -297,8 +330,12 @@ class _Writer:
                 self._rewrite(thinking)
             if thinking.frame:
                 self._frame(thinking.frame, thinking)
+        self._beside()
+        if thinking:
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
+        self._separate()
+        if thinking:
             start, end = (word.strip() for word in thinking.words)
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
             if thinking.empty_unless == "begins":
@@ -333,42 +370,89 @@ class _Writer:
                 self.put("endif")
             self.put("endif")
         self.put("if message.tool_calls")
-        if template.tool_format is None:
+        if self.tools is None:
             self._raise(f"the template {template.name} has no tool format")
             self.put("endif")
             self._body()
             return
         self.put("set calls = message.tool_calls")
-        if slots.function == slots.body:
-            self.put("set text")
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.put("endset")
+        self.put("set text")
+        self.print("text")
+        if beside_jinja(self.tools)[1]:
+            self.print("separator")
+        self.raw(calls_jinja(self.tools))
+        self.put("endset")
+        if (slots.function, slots.function_last) == (slots.body, slots.last):
             self.put("endif")
             self._body()
             return
-        before, after = split_content(slots.function)
-        with self._learned():
-            self._front()
-            self.out(before)
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.out(after)
+        if slots.function == slots.function_last:
+            self._whole(slots.function)
+        else:
+            self.put("if loop.last")
+            self._whole(slots.function_last)
+            self.put("else")
+            self._whole(slots.function)
+            self.put("endif")
         self.put("else")
         self._body()
         self.put("endif")
 
+    def _reply_opener(self) -> None:
+        """Write the opener of a reply; that of one that is calls alone may be another one."""
+        slots, tools = self.template.slots, self.tools
+        separates = bool(tools and beside_jinja(tools)[1] and self.template.thinking and self._dropped())
+        if slots.before_calls is not None or separates:
+            self.put("set alone = message.tool_calls and not text")
+            self.put("if message.reasoning_content or message.reasoning")
+            self.put("set alone = false")
+            self.put("endif")
+        if slots.before_calls is None:
+            self._opener(slots.opener)
+            return
+        self.put("if alone")
+        self.out(slots.before_calls)
+        self.put("else")
+        self._opener(slots.opener)
+        self.put("endif")
+
+    def _beside(self) -> None:
+        """Make ``text`` what is written of it in front of calls."""
+        if self.tools and self.tools.beside and self.tools.beside.text != Beside.text:
+            self.put("if message.tool_calls")
+            self.put("set text")
+            self.raw(self.tools.beside.text)
+            self.put("endset")
+            self.put("endif")
+
+    def _separate(self) -> None:
+        """Set ``separator`` to what stands between the text and calls."""
+        if not self.tools or not (separator := beside_jinja(self.tools)[1]):
+            return
+        self.put("if message.tool_calls")
+        self.put("set separator")
+        self.raw(separator)
+        self.put("endset")
+        thinking = self.template.thinking
+        if thinking and (dropped := self._dropped()) and thinking.history_trim != "none":
+            self.put(f"if alone and ({' or '.join(dropped)})")
+            self.put(f"set separator = {self._trimmed('separator', thinking.history_trim)}")
+            self.put("endif")
+        self.put("endif")
+
+    def _whole(self, slot: Slot) -> None:
+        """Write a turn that is learned whole."""
+        with self._learned():
+            self._front()
+            self.out(slot, "text")
+
     def _body(self) -> None:
         slots = self.template.slots
         if slots.last == slots.body:
-            with self._learned():
-                self._front()
-                self.out(slots.body, "text")
+            self._whole(slots.body)
             return
         self.put("if loop.last")
-        with self._learned():
-            self._front()
-            self.out(slots.last, "text")
+        self._whole(slots.last)
         self.put("else")
         before, after = split_content(slots.body)
         learned, rest = self._learned_end() if self.marks else (after, ())

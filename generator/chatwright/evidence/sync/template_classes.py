@@ -100,9 +100,8 @@ def _shortens_generation(data: Data) -> None:
     if not assistant["opener"].endswith("\n"):
         return
     assistant["generation"] = assistant["opener"][:-1]
-    data["slots"]["assistant"] = {
-        key: assistant[key] for key in ("opener", "generation", "body", "last") if key in assistant
-    }
+    if "tool_format" in data:
+        assistant["before_calls"] = assistant["generation"]
     if thinking:
         if thinking.get("when_on"):
             thinking["when_on"] = "\n" + thinking["when_on"]
