@@ -1,4 +1,4 @@
-"""Every tool format against what its framework's own Python wrote for random tools and calls, as recorded."""
+"""Every tool format that LLaMA-Factory knows against what its own Python wrote for random tools and calls, as recorded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import pytest
 
 from chatwright.errors import Unsupported
-from chatwright.evidence.checks.swift import agent_texts
-from chatwright.evidence.fuzz import agent_cases, tools_and_calls
+from chatwright.evidence.fuzz import tools_and_calls
 from chatwright.evidence.vectors import TODAY, TOOL_CASES, tool_digest
 from chatwright.meaning import jinja
 from chatwright.meaning.conversation import Call
@@ -18,13 +17,12 @@ from tests.support import VECTORS
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_formats").glob("*.json")}
 
 
-def test_every_format_is_recorded() -> None:
-    assert RECORDED.keys() == tool_formats().keys()
-    assert {len(digests) for digests in RECORDED.values()} == {TOOL_CASES}
-
-
 LLAMAFACTORY = sorted(name for name, definition in tool_formats().items() if "llamafactory" in definition.frameworks)
-SWIFT = sorted(tool_formats().keys() - set(LLAMAFACTORY))
+
+
+def test_every_format_is_recorded() -> None:
+    assert sorted(RECORDED) == LLAMAFACTORY
+    assert {len(digests) for digests in RECORDED.values()} == {TOOL_CASES}
 
 
 @pytest.mark.parametrize("name", LLAMAFACTORY)
@@ -37,13 +35,6 @@ def test_writes_what_llamafactory_writes(name: str) -> None:
         except Unsupported:
             written = None
         assert tool_digest(format_tools(definition, tools, TODAY), written) == digest, (tools, calls)
-
-
-@pytest.mark.parametrize("name", SWIFT)
-def test_writes_what_swift_writes(name: str) -> None:
-    definition = tool_formats()[name]
-    for case, digest in zip(agent_cases(TOOL_CASES), RECORDED[name], strict=True):
-        assert tool_digest(*agent_texts(definition, case)) == digest, case
 
 
 @pytest.mark.parametrize("name", sorted(tool_formats()))

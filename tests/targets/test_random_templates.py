@@ -115,6 +115,7 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "empty_in": st.sampled_from(["learned", "last", "all"]),
                 "empty_unless": st.sampled_from(["begins", "holds"]),
                 "rewrite": st.booleans(),
+                "kept_with_tools": st.booleans(),
                 "answer": st.just(["<t>", "</t>"]),
                 "frame": st.fixed_dictionaries(
                     {"thought": st.just(["<T>", "</t>{", "}"]), "plain": st.sampled_from([["{", "}\n"], ["", ""]])},

@@ -211,6 +211,7 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         when_on=get("when_on"),
         when_off=data.get("when_off", "".join(words)),
         history=get("history"),
+        kept_with_tools=get("kept_with_tools"),
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),

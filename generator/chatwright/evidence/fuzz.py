@@ -1,11 +1,12 @@
-"""Random tools and calls, hostile ones among them, the same in every run."""
+"""Random tools, calls and conversations that use them, hostile ones among them, the same in every run."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from .scenarios import Scenario
 
 _TEXTS = (
     "a",
@@ -22,16 +23,6 @@ _TEXTS = (
     "%s",
     "</tool_call>",
 )
-_SYSTEMS = (None, "", "You are terse.", "  padded \n", "\n")
-_BESIDE = (
-    "",
-    "Let me look. ",
-    "  \n",
-    "<think>\na\n</think>\n\n",
-    "<think>\na\n</think>\n\nb",
-    " a\n",
-    "</think>\n \n",
-)
 _NAMES = ("city", "n", "items", "values", "keys", "get", "type", "ü", "function", "name")
 
 
@@ -45,22 +36,23 @@ def tools_and_calls(count: int, seed: int = 1) -> Iterator[tuple[list[dict[str, 
         )
 
 
-@dataclass(frozen=True)
-class AgentCase:
-    """Tools that are offered beside a system text, or none, and a user text; calls that stand beside a text."""
-
-    tools: list[dict[str, Any]]
-    calls: list[dict[str, Any]]
-    system: str | None
-    user: str
-    text: str
-
-
-def agent_cases(count: int) -> Iterator[AgentCase]:
-    """``count`` cases with the tools and calls of :func:`tools_and_calls`."""
-    for index, (tools, calls) in enumerate(tools_and_calls(count)):
-        user, text = _TEXTS[index % len(_TEXTS)], _BESIDE[index % len(_BESIDE)]
-        yield AgentCase(tools, calls, _SYSTEMS[index % len(_SYSTEMS)], user, text)
+def tool_scenarios(count: int, seed: int = 2) -> Iterator[Scenario]:
+    """``count`` conversations: a system text or none, tools, calls beside a text or alone, and the calls' results."""
+    source = random.Random(seed)
+    for index, (tools, calls) in enumerate(tools_and_calls(count, seed)):
+        system = source.choice([None, None, *_TEXTS])
+        messages: list[dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
+        messages.append({"role": "user", "content": source.choice(_TEXTS)})
+        beside = source.choice(["", "", *_TEXTS])
+        numbered = [{"type": "function", "id": f"c{i}", "function": call} for i, call in enumerate(calls)]
+        messages.append({"role": "assistant", "content": beside, "tool_calls": numbered})
+        for call in numbered:
+            messages.append({"role": "tool", "tool_call_id": call["id"], "content": source.choice(_TEXTS)})
+        messages.append({"role": "assistant", "content": "Done."})
+        if source.random() < 0.3:
+            messages += [{"role": "user", "content": "Thanks"}, {"role": "assistant", "content": "Welcome."}]
+        wrapped = tuple({"type": "function", "function": tool} for tool in tools)
+        yield Scenario(f"random {index}", tuple(messages), wrapped, None, preserve_thinking=False, base=False)
 
 
 def _function(source: random.Random) -> dict[str, Any]:

@@ -410,6 +410,8 @@ class _Renderer:
         return not drops and (settings.empty_in == "all" or index >= last - 1)
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
+        if settings.kept_with_tools and self.conversation.tools:
+            return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought
         earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT

@@ -663,6 +663,8 @@ class _Writer:
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
+        if dropped and thinking.kept_with_tools:
+            return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped
 
     def _history(self) -> None:

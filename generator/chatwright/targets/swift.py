@@ -298,6 +298,8 @@ def _thinking(template: Template) -> dict[str, Any]:
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
+    if not in_class and thinking.kept_with_tools:
+        raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
     if not in_class and (not usual or thinking.rewrite):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
     if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):

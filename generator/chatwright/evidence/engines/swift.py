@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from typing import Any
 from ...errors import Unsupported
 from ...meaning.render import Kind
 from ..adapters import to_swift
-from ..fuzz import AgentCase
 from ..scenarios import Scenario
 
 PLAIN_CLASS = "swift.template.base.Template"  # of a template without a Python class of its own (4.x)
@@ -144,15 +143,6 @@ class Swift:
     def normalized(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Messages as ms-swift itself reads OpenAI messages (4.x only)."""
         found: list[dict[str, Any]] = self._ask(do="normalized", messages=list(messages))
-        return found
-
-    def agent_texts(self, agent_template: str, cases: Sequence[AgentCase]) -> list[list[str | None]]:
-        """What an agent template writes of each case: description, text in front of the calls, calls with their end.
-
-        What it refuses is None. The description is the whole text that it stands in: the user's where it changes that.
-        """
-        given = [asdict(case) for case in cases]
-        found: list[list[str | None]] = self._ask(do="agent_texts", agent_template=agent_template, cases=given)
         return found
 
     def render(self, requests: Sequence[Request]) -> list[Rendered | Unsupported]:

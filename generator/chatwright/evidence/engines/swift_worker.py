@@ -113,10 +113,6 @@ class _Engine:
         ]
         return found
 
-    def do_agent_texts(self, agent_template: str, cases: list[dict[str, Any]]) -> list[list[str | None]]:
-        found = importlib.import_module("swift.agent_template.mapping").agent_template_map[agent_template]()
-        return [_agent_texts(found, **case) for case in cases]
-
     def do_render(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [item if "unsupported" in item else self._rendered(**item) for item in items]
 
@@ -214,35 +210,6 @@ class _Engine:
             return min(users, key=lambda meta: bool(meta.is_multimodal))
         more = {"get_function": None} if self.is_3 else {}
         return self.model_meta(model_type=None, model_groups=[], template=template_type, **more)
-
-
-def _agent_texts(
-    agent: Any,
-    tools: list[dict[str, Any]],
-    calls: list[dict[str, Any]],
-    system: str | None,
-    user: str,
-    text: str,
-) -> list[str | None]:
-    """As ``template/base.py`` asks for them, in ``_get_system`` and ``_preprocess_tool_call``."""
-    message = {"role": "user", "content": user}
-    before = {"role": "assistant", "content": text} if text else {"role": "user", "content": ""}
-    described: str | None
-    try:
-        described = agent._format_tools([agent.wrap_tool(tool) for tool in tools], system, message)
-        if message["content"] != user:
-            described = message["content"]
-    except Exception:
-        described = None
-    try:
-        written = agent._format_tool_calls(
-            [{"role": "tool_call", "content": json.dumps(call, ensure_ascii=False)} for call in calls]
-        )
-        with_prefix = agent._add_tool_call_prefix(written, before)
-    except Exception:
-        return [described, None, None]
-    left = str(before["content"]) if text else ""
-    return [described, left + with_prefix.removesuffix(written), written]
 
 
 def _fields(value: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
