@@ -12,8 +12,8 @@ system text; or ``user``, as the whole text of the first user message. Fragments
 takes the place of: ``system``, none where there is neither a system message nor a default text, or ``user``.
 
 ``beside`` says what becomes of the text in front of calls, by two fragments that see it as ``text``: ``text``, what is
-written of it, while a thought in it may still be dropped; and ``separator``, what stands between what is then left and
-the calls.
+written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
+text is dropped.
 
 ``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
 template must say the same. See :class:`Results`.
