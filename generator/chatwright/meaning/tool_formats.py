@@ -173,7 +173,7 @@ def calls_jinja(definition: ToolFormat) -> str:
 
 
 def beside_jinja(definition: ToolFormat) -> tuple[str, str]:
-    """Jinja that writes the ``text`` beside calls, and Jinja that writes what separates it from them, if anything."""
+    """Jinja that writes the ``text`` beside calls, and Jinja that writes what stands between them; empty: nothing."""
     beside = definition.beside or Beside()
     return beside.text, beside.separator
 

@@ -302,7 +302,8 @@ def _answer(slots: dict[str, Any], results: Results) -> None:
     if opener and _ends_with(after, opener):
         after = _drop_tail(after, opener)
     elif opener:
-        assistant["after_observation"] = ()
+        cut = split_opener(_text(after))
+        after, assistant["after_observation"] = _first(after, cut), _behind(after, cut)
     slots["observation"] = join_slots(before, (_CONTENT,), after)
 
 
