@@ -69,6 +69,7 @@ def slots(draw: st.DrawFn) -> dict[str, Any]:
         "image": "<img>",
     }
     optional = {
+        "system_with_tools": around(),
         "no_system": draw(TEXT),
         "function": around(),
         "function_last": around(),
@@ -107,7 +108,7 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
         "learns": st.sampled_from(["all", "last"]),
         "last_message_end": st.sampled_from(["q", "<x>", "\n"]),
         "pair": st.just({"text": "{{instruction}}: {{query}}\n{{document}}", "instruction": "Judge"}),
-        "tool_format": st.sampled_from(["qwen", "glm4", "default", "glm4_5", "llama3_user", "qwen3_coder"]),
+        "tool_format": st.sampled_from(["qwen", "glm4", "default", "glm4_5", "llama3_user", "qwen3_coder", "kimi_k3"]),
         "trim": st.fixed_dictionaries(dict.fromkeys(("system", "user", "assistant", "observation"), TRIM)),
         "thinking": st.fixed_dictionaries(
             optional={
@@ -121,7 +122,7 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "answer": st.just(["<t>", "</t>"]),
                 "frame": st.fixed_dictionaries(
                     {"thought": st.just(["<T>", "</t>{", "}"]), "plain": st.sampled_from([["{", "}\n"], ["", ""]])},
-                    optional={"unless": st.sampled_from(["x", "<t>"])},
+                    optional={"unless": st.sampled_from(["x", "<t>"]), "calls": st.sampled_from(["", "<c>"])},
                 ),
                 "system_mark": st.fixed_dictionaries(
                     {},

@@ -175,6 +175,7 @@ def _slots(data: Mapping[str, Any]) -> Slots:
     return Slots(
         prefix=parse_slot(data.get("prefix", "")),
         system=parse_slot(data.get("system", "{{content}}")),
+        system_with_tools=parse_slot(data["system_with_tools"]) if "system_with_tools" in data else None,
         no_system=parse_slot(data["no_system"]) if "no_system" in data else None,
         user=user,
         opener=opener,
@@ -236,7 +237,7 @@ def _frame(data: Mapping[str, Any] | None) -> Frame | None:
         return None
     start, between, end = data["thought"]
     head, tail = data["plain"]
-    return Frame((start, between, end), (head, tail), data.get("unless"))
+    return Frame((start, between, end), (head, tail), data.get("calls"), data.get("unless"))
 
 
 def _system_mark(data: Mapping[str, Any] | None) -> SystemMark | None:

@@ -40,6 +40,7 @@ class Slots:
 
     prefix: Slot
     system: Slot
+    system_with_tools: Slot | None  # the same where tools are described, where that is another one
     no_system: Slot | None  # stands where there is no system message
     user: Slot
     opener: Slot  # head of an assistant turn
@@ -113,12 +114,14 @@ class Frame:
 
     ``thought`` stands in front of its thought, between thought and answer, and behind: with the span ``between`` in
     place of the words of the thought that it begins with, else in place of every such word (of the first one unless
-    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A reply that
-    holds the text ``unless`` is framed already.
+    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A turn that is
+    calls alone is such a reply, unless ``calls`` is given: that stands in front of it where it is learned, and nothing
+    around it. A reply that holds the text ``unless`` is framed already.
     """
 
     thought: tuple[str, str, str]
     plain: tuple[str, str]
+    calls: str | None
     unless: str | None
 
 

@@ -13,7 +13,7 @@ from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation
-from .tool_formats import format_beside, format_calls, format_separator, format_tools, tool_format
+from .tool_formats import format_beside, format_calls, format_result, format_separator, format_tools, tool_format
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
 
@@ -257,10 +257,12 @@ class _Renderer:
         """Write the prefix and the system turn; return the slot and text that belong into the user turn ``leads``."""
         template, slots = self.template, self.template.slots
         mark = self._system_mark()
-        if mark and mark[0] == "first":
-            self._text(mark[1], "system")
+        first = mark[1] if mark and mark[0] == "first" else ""
+        tools = self.conversation.tools
+        if not (tools and self._tool_format().writes_mark):
+            self._text(first, "system")
         self._slot(slots.prefix, "prefix")
-        content = self._with_tools(self._system())
+        content = self._with_tools(self._system(), first)
         if mark and mark[0] != "first":
             content = self._with_mark(content or "", *mark)
         if content is None:
@@ -270,14 +272,15 @@ class _Renderer:
             return None
         if template.system_placement == "none":
             raise Unsupported("the format has no place for a system text")
+        slot = slots.system if slots.system_with_tools is None or not tools else slots.system_with_tools
         if template.system_placement == "turn":
-            self._slot(slots.system, "system", content)
+            self._slot(slot, "system", content)
             return None
         assert leads is not None
         if self.conversation.turns[leads].role != "user":
             which = "last" if template.system_placement == "last_user" else "first"
             raise Unsupported(f"the system text goes into the {which} user turn, and tool results stand there")
-        return slots.system, content
+        return slot, content
 
     def _system_mark(self) -> tuple[str, str] | None:
         """Where the mark on thinking stands, and the mark, which is not empty."""
@@ -308,7 +311,7 @@ class _Renderer:
             return None if default is None else "".join(map(self._constant, default))
         return system
 
-    def _with_tools(self, system: str | None) -> str | None:
+    def _with_tools(self, system: str | None, mark: str) -> str | None:
         """The system text, trimmed, with the description of the tools where that belongs to it."""
         text = None if system is None else trim(system, self.template.trim["system"])
         if not self.conversation.tools:
@@ -319,10 +322,10 @@ class _Renderer:
                 raise Unsupported("the tools are described in the first user message, and tool results stand there")
             return text
         if definition.place == "behind_system":
-            return (text or "") + format_tools(definition, self.conversation.tools, self.today)
+            return (text or "") + format_tools(definition, self.conversation.tools, self.today, first_mark=mark)
         if text is None and self.conversation.system is not None:
             text = ""  # an empty system message, which no default text takes the place of
-        return format_tools(definition, self.conversation.tools, self.today, system=text)
+        return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
 
     def _tool_format(self) -> Any:
         if self.template.tool_format is None:
@@ -348,7 +351,13 @@ class _Renderer:
         if index == self.marked:
             texts[-1] += self.template.last_message_end or ""
         how = self.template.trim["user" if turn.role == "user" else "observation"]
-        text = self.template.result_separator.join(trim(text, how) for text in texts)
+        texts = [trim(text, how) for text in texts]
+        if turn.role == "observation" and self.template.tool_format and (tools := self._tool_format()).result:
+            calls = self.conversation.turns[index - 1].calls if index else ()
+            if len(texts) > len(calls):
+                raise Unsupported("a tool result must answer a call, which the format names")
+            texts = [format_result(tools, *each, number) for number, each in enumerate(zip(texts, calls, strict=False))]
+        text = self.template.result_separator.join(texts)
         if self.conversation.tools and self.offered[0] is turn and self._tool_format().place == "user":
             return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)
         return text
@@ -370,7 +379,7 @@ class _Renderer:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
             if settings.rewrite:
                 text = rewritten(trim(text, template.trim["assistant"]), settings.words)
-            if settings.frame:
+            if settings.frame and not (alone and settings.frame.calls is not None):
                 text = framed(text, settings.frame, settings)
         if turn.calls:
             text = format_beside(self._tool_format(), text)
@@ -395,6 +404,9 @@ class _Renderer:
                 self._break()
                 trained = learned and (settings.empty_trained == "always" or self.thinking)
                 self._text(settings.empty_on if self.thinking else settings.empty, "assistant", trained=trained)
+            if settings.frame and alone and learned:
+                self._break()
+                self._text(settings.frame.calls or "", "assistant", trained=True)
         slot = template.slots.last if is_last else template.slots.body
         if turn.calls:
             text += separator + format_calls(self._tool_format(), turn.calls)

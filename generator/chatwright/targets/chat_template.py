@@ -69,7 +69,8 @@ class _Writer:
             if how in ("newlines", "leading_newlines"):
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
-        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed})")
+        calls = ", calls=[], index=0" if self.tools and self.tools.result else ""
+        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls})")
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
@@ -135,7 +136,14 @@ class _Writer:
     def _system(self) -> None:
         template, slots = self.template, self.template.slots
         mark = template.thinking.system_mark if template.thinking else None
-        if mark and mark.place == "first":
+        first = bool(mark and mark.place == "first")
+        if self.tools and self.tools.writes_mark:
+            self.put(f"set first_mark = {'mark' if first else literal('')}")
+            if first:
+                self.put("if not tools")
+                self.print("mark")
+                self.put("endif")
+        elif first:
             self.print("mark")
         self.out(slots.prefix)
         if template.system_placement == "first_user_head":
@@ -164,16 +172,16 @@ class _Writer:
         else:
             self.put("if system is not none or described")
         if template.system_placement == "turn":
-            self.out(slots.system, content)
+            self._system_turn(content)
         elif template.system_placement == "none":
             self._raise("this template has no place for a system text")
         elif template.system_placement == "last_user":
             self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
             self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         else:
             self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         if slots.no_system is not None:
             self.put("else")
             if template.system_placement == "last_user":
@@ -188,6 +196,23 @@ class _Writer:
             if self.tools and self.tools.place == "user":
                 self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _system_turn(self, content: str, name: str | None = None) -> None:
+        """Write the system turn, or set ``name`` to it; with tools it may be another one."""
+        slots = self.template.slots
+        turns = [slots.system]
+        if self.tools and slots.system_with_tools is not None:
+            self.put("if tools")
+            turns = [slots.system_with_tools, slots.system]
+        for index, slot in enumerate(turns):
+            if index:
+                self.put("else")
+            if name:
+                self.put(f"set {name} = {self._expression(slot, content)}")
+            else:
+                self.out(slot, content)
+        if turns[1:]:
+            self.put("endif")
 
     def _describe(self) -> str:
         """Set ``described`` to the description of the tools, and give the whole system text."""
@@ -319,14 +344,35 @@ class _Writer:
         self.put("set state.round = state.round + 1")
         self.out(self._asked(before))
         self.put("endif")
-        self.print(self._trimmed("text", template.trim["observation"]))
+        content = self._trimmed("text", template.trim["observation"])
+        if self.tools and self.tools.result:
+            self._result(self.tools.result, content)
+            content = "text"
+        self.print(content)
         self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
         self.out(after)
         self.put("endif")
 
+    def _result(self, fragment: str, content: str) -> None:
+        """Make ``text`` the result of the next call of the turn before."""
+        self._demand("state.index < state.calls|length", "a tool result must answer a call, which the format names")
+        self.put("set index = state.index")
+        self.put("set state.index = index + 1")
+        self.put("set call = state.calls[index]")
+        self.put("if call.function is defined")
+        self.put("set call = call.function")
+        self.put("endif")
+        self.put(f"set text = {content}")
+        self.put("set text")
+        self.raw(fragment)
+        self.put("endset")
+
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
         self._reply_opener()
+        if self.tools and self.tools.result:
+            self.put("set state.calls = message.tool_calls or []")
+            self.put("set state.index = 0")
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -343,7 +389,11 @@ class _Writer:
             self.put("endif")
             if rewrites:
                 self._rewrite(thinking)
-            if thinking.frame:
+            if thinking.frame and thinking.frame.calls is not None:
+                self.put("if not alone")
+                self._frame(thinking.frame, thinking)
+                self.put("endif")
+            elif thinking.frame:
                 self._frame(thinking.frame, thinking)
         self._beside()
         if thinking:
@@ -382,6 +432,8 @@ class _Writer:
             if self.marks:
                 self.put("endif")
             self.put("endif")
+            if thinking.frame and thinking.frame.calls:
+                self._before_calls_alone(thinking.frame.calls)
         self.put("if message.tool_calls")
         if self.tools is None:
             self._raise(f"the template {template.name} has no tool format")
@@ -411,12 +463,25 @@ class _Writer:
         self._body()
         self.put("endif")
 
+    def _before_calls_alone(self, text: str) -> None:
+        """Write what stands in front of a learned turn that is calls alone."""
+        if self.marks:
+            self.put("if alone and learned")
+            self.put(f"set front = front ~ {literal(text)}")
+        else:
+            kept = "" if self.template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
+            self.put(f"if alone and (replied{kept})")
+            self.out_text(text)
+        self.put("endif")
+
     def _reply_opener(self) -> None:
         """Write the opener of a reply; that of one that is calls alone may be another one."""
         slots, thinking = self.template.slots, self.template.thinking
         matters = bool(self.tools and beside_jinja(self.tools)[1])
         matters |= thinking is not None and thinking.dropped_before_calls is not None
-        if slots.before_calls is not None or (matters and self.tools and thinking and self._dropped()):
+        matters &= bool(self.tools and thinking and self._dropped())
+        framed = bool(thinking and thinking.frame and thinking.frame.calls is not None)
+        if slots.before_calls is not None or matters or framed:
             self.put("set alone = message.tool_calls and not text")
             self.put("if message.reasoning_content or message.reasoning")
             self.put("set alone = false")
