@@ -1,4 +1,4 @@
-"""Every tool format that LLaMA-Factory knows against what its own Python wrote for random tools and calls, as recorded."""
+"""Every tool format that LLaMA-Factory knows against what its own Python wrote for random tools, as recorded."""
 
 from __future__ import annotations
 

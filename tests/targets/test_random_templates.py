@@ -117,6 +117,8 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "empty_unless": st.sampled_from(["begins", "holds"]),
                 "rewrite": st.booleans(),
                 "kept_with_tools": st.booleans(),
+                "kept_from_results": st.booleans(),
+                "dropped_before_calls": st.sampled_from(["", "</t>"]),
                 "answer": st.just(["<t>", "</t>"]),
                 "frame": st.fixed_dictionaries(
                     {"thought": st.just(["<T>", "</t>{", "}"]), "plain": st.sampled_from([["{", "}\n"], ["", ""]])},

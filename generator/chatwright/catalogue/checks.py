@@ -209,7 +209,10 @@ _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
     ("result_separator",),
     ("stop_words", _ANY),
     ("thinking", "words", _ANY),
-    *(("thinking", key) for key in ("when_on", "when_off", "when_dropped", "empty", "empty_on")),
+    *(
+        ("thinking", key)
+        for key in ("when_on", "when_off", "when_dropped", "dropped_before_calls", "empty", "empty_on")
+    ),
     *(("thinking", key, _ANY) for key in ("answer",)),
     *(("thinking", "frame", *keys) for keys in (("thought", _ANY), ("plain", _ANY), ("calls",), ("unless",))),
     *(("thinking", "system_mark", *keys) for keys in (("on",), ("off",), ("separator",), ("unless", _ANY))),

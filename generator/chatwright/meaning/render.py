@@ -212,6 +212,8 @@ class _Renderer:
         self.preserve_thinking = preserve_thinking
         self.thinking, self.level = mode.on, mode.level
         self.marked = self._marked_last()
+        said = (index for index, turn in enumerate(conversation.turns) if turn.role == "assistant")
+        self.last_reply = max((index for index in said if self._is_one_text(conversation.turns[index])), default=None)
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -340,6 +342,10 @@ class _Renderer:
     def _only_calls(self, turn: Turn) -> bool:
         return bool(turn.calls) and turn.thought is None and not self._flat(turn.content)
 
+    def _is_one_text(self, turn: Turn) -> bool:
+        """Whether a reply is a text or calls, and not both."""
+        return not turn.calls or self._only_calls(turn)
+
     def _asked(self, index: int, turn: Turn) -> str:
         texts = [self._flat(content) for content in (turn.results if turn.role == "observation" else (turn.content,))]
         if index == self.marked:
@@ -377,6 +383,7 @@ class _Renderer:
                 text = framed(text, settings.frame, settings)
         if turn.calls:
             text = format_beside(self._tool_format(), text)
+            separator = format_separator(self._tool_format(), text)
         if settings:
             drops = self._drops_thoughts(index, settings)
             if drops:
@@ -384,12 +391,12 @@ class _Renderer:
                     rest = only_answer(text, settings.answer)
                 else:
                     rest = remove_thoughts(text, settings.words, settings.span)
-                text = settings.when_dropped + trim(rest, settings.history_trim)
-        if turn.calls:
-            separator = format_separator(self._tool_format(), text)
-            if settings and drops and alone:  # the calls then stand for the text, and are trimmed as it would be
-                separator = trim(separator, settings.history_trim)
-        if settings:
+                rest, front = trim(rest, settings.history_trim), settings.when_dropped
+                if turn.calls and not (alone or rest) and settings.dropped_before_calls is not None:
+                    front = settings.dropped_before_calls
+                text = front + rest
+                if alone:  # the calls then stand for the text, and are trimmed as it would be
+                    separator = trim(separator, settings.history_trim)
             after = self.conversation.turns[index - 1].role if index else None
             due = settings.empty_after == "any" or after == "user"
             due &= self._may_begin_empty(index, settings, learned, drops)
@@ -416,13 +423,18 @@ class _Renderer:
 
     def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
         """Whether a reply is one of those that begin with an empty thought where they have none."""
-        last = len(self.conversation.turns) - 1
+        turns = self.conversation.turns
         if settings.empty_in == "learned":
-            return (learned or settings.history == "keep") and (index == last or settings.history != "remove")
-        return not drops and (settings.empty_in == "all" or index >= last - 1)
+            return (learned or settings.history == "keep") and (index == len(turns) - 1 or settings.history != "remove")
+        return not drops and (settings.empty_in == "all" or index == self.last_reply)
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
         if settings.kept_with_tools and self.conversation.tools:
+            return False
+        results = next(
+            (place for place, turn in enumerate(self.conversation.turns) if turn.role == "observation"), None
+        )
+        if settings.kept_from_results and results is not None and index >= results - 1:
             return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought

@@ -14,8 +14,8 @@ the place of: ``system``, none where there is neither a system message nor a def
 place.
 
 ``beside`` says what becomes of the text in front of calls, by two fragments that see it as ``text``: ``text``, what is
-written of it, while a thought in it may still be dropped; and ``separator``, what stands between what is then left and
-the calls.
+written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
+text is dropped.
 
 ``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
 its number ``index`` in its turn, from 0, and the result as ``text``.

@@ -74,13 +74,8 @@ class _Writer:
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
-        if template.thinking and template.thinking.empty_in == "last":
-            self.put("set state.last_reply = -1")
-            self.put("for message in turns")
-            self.put("if message.role == 'assistant'")
-            self.put("set state.last_reply = loop.index0")
-            self.put("endif")
-            self.put("endfor")
+        if template.thinking:
+            self._look_ahead(template.thinking)
         self.put("for message in turns")
         self._content("message")
         if template.last_message_end is not None:
@@ -296,6 +291,26 @@ class _Writer:
         default = template.default_system
         self.put(f"set system = {'none' if default is None else self._expression(default)}")
 
+    def _look_ahead(self, thinking: Thinking) -> None:
+        """Find the reply that may begin with an empty thought, and the first one that tools answered."""
+        if thinking.empty_in == "last":
+            self.put("set state.last_reply = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'assistant'")
+            self._content("message")
+            self.put("if not (message.tool_calls and (text or message.reasoning_content or message.reasoning))")
+            self.put("set state.last_reply = loop.index0")
+            self.put("endif")
+            self.put("endif")
+            self.put("endfor")
+        if thinking.kept_from_results:
+            self.put("set state.answered = turns|length")
+            self.put("for message in turns")
+            self.put("if message.role == 'tool' and loop.index0 <= state.answered")
+            self.put("set state.answered = loop.index0 - 1")
+            self.put("endif")
+            self.put("endfor")
+
     def _ends_last_message(self) -> None:
         """Find out whether a message already holds the end of the last one."""
         self.put("set state.ended = false")
@@ -384,8 +399,6 @@ class _Writer:
         if thinking:
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
-        self._separate()
-        if thinking:
             start, end = (word.strip() for word in thinking.words)
             absent = f"{literal(start)} not in text and {literal(end)} not in text"
             if thinking.empty_unless == "begins":
@@ -463,10 +476,12 @@ class _Writer:
 
     def _reply_opener(self) -> None:
         """Write the opener of a reply; that of one that is calls alone may be another one."""
-        slots, tools = self.template.slots, self.tools
-        separates = bool(tools and beside_jinja(tools)[1] and self.template.thinking and self._dropped())
-        frame = self.template.thinking.frame if self.template.thinking else None
-        if slots.before_calls is not None or separates or (frame and frame.calls is not None):
+        slots, thinking = self.template.slots, self.template.thinking
+        matters = bool(self.tools and beside_jinja(self.tools)[1])
+        matters |= thinking is not None and thinking.dropped_before_calls is not None
+        matters &= bool(self.tools and thinking and self._dropped())
+        framed = bool(thinking and thinking.frame and thinking.frame.calls is not None)
+        if slots.before_calls is not None or matters or framed:
             self.put("set alone = message.tool_calls and not text")
             self.put("if message.reasoning_content or message.reasoning")
             self.put("set alone = false")
@@ -481,27 +496,19 @@ class _Writer:
         self.put("endif")
 
     def _beside(self) -> None:
-        """Make ``text`` what is written of it in front of calls."""
-        if self.tools and self.tools.beside and self.tools.beside.text != Beside.text:
-            self.put("if message.tool_calls")
-            self.put("set text")
-            self.raw(self.tools.beside.text)
-            self.put("endset")
-            self.put("endif")
-
-    def _separate(self) -> None:
-        """Set ``separator`` to what stands between the text and calls."""
-        if not self.tools or not (separator := beside_jinja(self.tools)[1]):
+        """Make ``text`` what is written of it in front of calls, and ``separator`` what stands between both."""
+        if not self.tools or not self.tools.beside:
             return
+        text, separator = beside_jinja(self.tools)
         self.put("if message.tool_calls")
-        self.put("set separator")
-        self.raw(separator)
-        self.put("endset")
-        thinking = self.template.thinking
-        if thinking and (dropped := self._dropped()) and thinking.history_trim != "none":
-            self.put(f"if alone and ({' or '.join(dropped)})")
-            self.put(f"set separator = {self._trimmed('separator', thinking.history_trim)}")
-            self.put("endif")
+        if text != Beside.text:
+            self.put("set text")
+            self.raw(text)
+            self.put("endset")
+        if separator:
+            self.put("set separator")
+            self.raw(separator)
+            self.put("endset")
         self.put("endif")
 
     def _whole(self, slot: Slot) -> None:
@@ -727,6 +734,8 @@ class _Writer:
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
+        if dropped and thinking.kept_from_results:
+            dropped = [f"(loop.index0 < state.answered and ({' or '.join(dropped)}))"]
         if dropped and thinking.kept_with_tools:
             return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped
@@ -739,14 +748,23 @@ class _Writer:
             self.put(f"set drops = {' or '.join(dropped)}")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
-            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
             if thinking.answer:
-                self.put(f"set text = {front}{self._only_answer(thinking.answer, thinking.history_trim)}")
+                self.put(f"set text = {self._only_answer(thinking.answer, thinking.history_trim)}")
+            elif thinking.span == "between":
+                self.put(f"set text = {self._trimmed('without_thoughts(text)', thinking.history_trim)}")
+            else:
+                rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
+                self.put(f"set text = {self._trimmed(rest, thinking.history_trim)}")
+            front = literal(thinking.when_dropped)
+            if thinking.dropped_before_calls is not None and self.tools:
+                condition = "message.tool_calls and not (alone or text)"
+                front = f"({literal(thinking.dropped_before_calls)} if {condition} else {front})"
+            if front != literal(""):
+                self.put(f"set text = {front} ~ text")
+            if self.tools and beside_jinja(self.tools)[1] and thinking.history_trim != "none":
+                self.put("if alone")
+                self.put(f"set separator = {self._trimmed('separator', thinking.history_trim)}")
                 self.put("endif")
-                return
-            rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
-            kept = "without_thoughts(text)" if thinking.span == "between" else rest
-            self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 
     def _remover(self, words: tuple[str, str]) -> None:

@@ -232,7 +232,8 @@ def _refuse(template: Template) -> None:
         own_way = way == ("", thinking.empty, "", "any", True)
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
         own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
-        own_way &= thinking.empty_unless == "holds" and not thinking.kept_with_tools
+        own_way &= thinking.empty_unless == "holds" and not (thinking.kept_with_tools or thinking.kept_from_results)
+        own_way &= thinking.dropped_before_calls is None
         own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")

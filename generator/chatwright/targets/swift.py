@@ -302,9 +302,9 @@ def _thinking(template: Template) -> dict[str, Any]:
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
-    if not in_class and thinking.kept_with_tools:
+    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results):
         raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
-    if not in_class and (not usual or thinking.rewrite):
+    if not in_class and (not usual or thinking.rewrite or thinking.dropped_before_calls is not None):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
     if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):
         raise Unsupported("ms-swift writes what a reply or a system text says of thinking by a class only")

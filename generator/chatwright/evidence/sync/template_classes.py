@@ -108,6 +108,9 @@ def _shortens_generation(data: Data) -> None:
         off = thinking.get("when_off", "")
         thinking["when_off"] = off and "\n" + off.removesuffix("\n")
         thinking.setdefault("empty", off)
+        dropped = thinking.get("when_dropped", "")
+        if "tool_format" in data and dropped.endswith("\n"):
+            thinking["dropped_before_calls"] = dropped[:-1]
 
 
 def _separates_system(data: Data) -> None:
@@ -296,6 +299,8 @@ def _keeps_answer(data: Data) -> None:
 
 def _empty_in_last(data: Data) -> None:
     data["thinking"] |= {"empty_in": "last", "empty_unless": "holds"}
+    if "tool_format" in data:
+        data["thinking"]["kept_from_results"] = True
 
 
 def _frames_response(data: Data) -> None:
