@@ -46,7 +46,8 @@ TAKEN = re.compile(
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
     "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
-    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark"
+    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
+    "known|line|list|one|properties|required|written|compact|elements"
 )
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),

@@ -656,11 +656,11 @@ class _Writer:
             ways.setdefault(levels.names[name].thinking, []).append(name)
         for value, some in ways.items():
             if value is not None:
-                self.put(f"if level in {self._list(some)}")
+                self.put(f"if level is not none and level in {self._list(some)}")
                 self.put(f"set thinks = {'true' if value else 'false'}")
                 self.put("endif")
         if None in ways and levels.count == "on":
-            self.put(f"if not thinks and level in {self._list(ways[None])}")
+            self.put(f"if not thinks and level is not none and level in {self._list(ways[None])}")
             self.put("set level = none")
             self.put("endif")
 
