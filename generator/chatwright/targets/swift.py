@@ -262,6 +262,7 @@ def _agent_template(template: Template) -> str | None:
 
 def _check_answers(template: Template) -> None:
     """From the end of the calls to the next reply the slots must say what ms-swift writes."""
+    _agent_template(template)  # which refuses one that writes another format
     slots = template.slots
     definition = None if template.tool_format is None else tool_format(template.tool_format)
     results = definition.results if definition else None
