@@ -80,7 +80,7 @@ def check_minijinja(bench: Workbench) -> Report:
 
 
 def check_huggingface_jinja(bench: Workbench) -> Report:
-    """The same files in @huggingface/jinja: the same text where numbers and objects are written as in Python."""
+    """The same files in @huggingface/jinja: the same where JavaScript writes numbers and objects as Python does."""
     if bench.npm is None:
         return Report("huggingface-jinja", skipped="the folder of npm packages is not given")
     with huggingface_jinja.Engine(bench.npm, TODAY) as engine:
