@@ -5,15 +5,26 @@ from __future__ import annotations
 import importlib.metadata
 from functools import partial
 
+from ...catalogue.evidence import Result
+from ...meaning.conversation import Call
+from ...meaning.render import render, to_text
+from ...meaning.tool_formats import ToolFormat, format_calls, format_tools, tool_formats
+from ...targets.go_template import write_calls, write_tools
+from ...targets.go_text import GoWriter
 from ...targets.literal import token_text
+from .. import json_values
 from ..engines import lmdeploy, modelfile, ollama
+from ..fuzz import tools_and_calls
 from ..scenarios import Scenario
-from ..vectors import BOS, EOS, TODAY
-from .bench import Report, Results, Workbench, compare, tally
+from ..vectors import BOS, EOS, TODAY, TOOL_CASES
+from .bench import Refusal, Report, Results, Workbench, attempt, compare, tally
 
 
 def check_ollama(bench: Workbench) -> Report:
-    """Every Modelfile, read by Ollama's rules and run by Go, against the frameworks' prompts without BOS."""
+    """Every Modelfile, read by Ollama's rules and run by Go, against the frameworks' prompts without BOS.
+
+    Where tools are written, JSON may stand in another layout (see :mod:`..json_values`).
+    """
     report = Report("ollama")
     found: dict[str, Results] = {}
     with ollama.Engine() as engine:
@@ -29,9 +40,13 @@ def check_ollama(bench: Workbench) -> Report:
                 partial(_ollama_prompt, engine, read),
                 partial(_due, bench, name),
                 partial(ollama.changes, default_on=default_on),
+                partial(_judge_tools, bench, name),
             )
             report.wrong += _missing_stops(bench, name, read)
+        for definition in tool_formats().values():
+            report.wrong += _compiled_format(engine, definition)
     report.lines.append(tally("prompts against the frameworks' own", found))
+    report.lines.append(f"{len(tool_formats())} tool formats in Go, {TOOL_CASES} random cases each")
     report.results["ollama"] = found
     report.evidence = bench.evidence("ollama", ollama.VERSION, f"emulated@{ollama.VERSION}", "ollama", found)
     return report
@@ -60,6 +75,68 @@ def check_lmdeploy(bench: Workbench) -> Report:
 
 def _ollama_prompt(engine: ollama.Engine, read: modelfile.Modelfile, scenario: Scenario) -> str:
     return engine.prompt(read, scenario, TODAY)
+
+
+def _judge_tools(bench: Workbench, name: str, scenario: Scenario, got: str, expected: str) -> Result:
+    """What to think of a prompt that is not the one that is due to the character."""
+    found = json_values.difference(got, expected, json_values.request_values(scenario.asked, scenario.tools))
+    if found is None:
+        return Result("exact")
+    if found.at is None:
+        return Result("differs", _lost(found))
+    if scenario.tools and _is_due_of_what_ollama_carries(bench, name, scenario, got):
+        return Result("differs", "Ollama keeps no order of a tool's properties and a call's arguments, but sorts them")
+    here, there = found.at
+    return Result(
+        "differs", f"at character {here}: {got[here : here + 20]!r} instead of {expected[there : there + 20]!r}"
+    )
+
+
+def _lost(found: json_values.Difference) -> str:
+    sides = (("drops", found.dropped), ("adds", found.added))
+    return " and ".join(f"Ollama {verb} of a tool: {', '.join(sorted(names))}" for verb, names in sides if names)
+
+
+def _is_due_of_what_ollama_carries(bench: Workbench, name: str, scenario: Scenario, got: str) -> bool:
+    """Whether a prompt is what the template means for the tools and calls as Ollama carries them."""
+    carried = ollama.carried(scenario)
+    pieces = render(
+        bench.catalogue.templates[name], carried.asked, carried.tools, thinking=carried.thinking, today=TODAY
+    )
+    due = _due(bench, name, to_text(pieces, bos=BOS, eos=bench.truths[name].eos))
+    values = json_values.request_values(carried.asked, carried.tools)
+    return json_values.difference(got, due, values) is None
+
+
+def _compiled_format(engine: ollama.Engine, definition: ToolFormat) -> list[str]:
+    """What is wrong with a tool format in Go: random tools and calls against the format itself."""
+    wrong = []
+    calls_source = GoWriter()
+    calls_source.do("range .Messages", "$calls := .ToolCalls")
+    write_calls(definition, calls_source, "$calls")
+    calls_source.do("end")
+    tools_source = GoWriter()
+    tools_source.do("$_ := .Messages")
+    write_tools(definition, tools_source, "$.Tools")
+    for functions, calls in tools_and_calls(TOOL_CASES):
+        message = {"role": "assistant", "content": "", "tool_calls": [{"function": call} for call in calls]}
+        tools = [{"type": "function", "function": function} for function in functions]
+        carried_tools = ollama.carried_tools(tools)
+        carried_calls = [Call(call["name"], ollama.sorted_object(call["arguments"])) for call in calls]
+        due = {
+            tools_source: attempt(format_tools, definition, [tool["function"] for tool in carried_tools], TODAY),
+            calls_source: attempt(format_calls, definition, carried_calls),
+        }
+        values = json_values.request_values([message], carried_tools)
+        for source, expected in due.items():
+            made = engine.render(source.source(), ollama.to_ollama([message]), tools, think=None, today=TODAY)
+            if isinstance(expected, Refusal):
+                agrees = bool(made.error)
+            else:
+                agrees = not made.error and json_values.difference(made.text, expected, values) is None
+            if not agrees:
+                wrong.append(f"{definition.name} in Go: {made.error or made.text!r} instead of {expected!r}")
+    return wrong
 
 
 def _due(bench: Workbench, name: str, prompt: str) -> str:

@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 )
 
 type call struct {
+	ID       string
 	Function struct {
 		Index     int
 		Name      string
@@ -24,9 +26,93 @@ type call struct {
 	}
 }
 
+// arguments come from an object that keeps its order, and reach templates as a map, which has none.
 type arguments map[string]any
 
-func (a arguments) String() string { return toJSON(a) }
+func (a arguments) String() string {
+	if a == nil {
+		return "{}"
+	}
+	return toJSON(a)
+}
+
+// A tool has the fields of api/types.go; what a request says beyond them is lost.
+type tool struct {
+	Type     string   `json:"type"`
+	Items    any      `json:"items,omitempty"`
+	Function function `json:"function"`
+}
+
+func (t tool) String() string { return toJSON(t) }
+
+type tools []tool
+
+func (t tools) String() string { return toJSON(t) }
+
+type function struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description"` // also where the request has none
+	Parameters  parameters `json:"parameters"`
+}
+
+type parameters struct {
+	Type       string     `json:"type"`
+	Defs       any        `json:"$defs,omitempty"`
+	Items      any        `json:"items,omitempty"`
+	Required   []string   `json:"required,omitempty"`
+	Properties properties `json:"properties"`
+}
+
+type properties map[string]property
+
+func (p properties) String() string {
+	if p == nil {
+		return "{}"
+	}
+	return toJSON(p)
+}
+
+type property struct {
+	AnyOf       []property           `json:"anyOf,omitempty"`
+	Type        typeName             `json:"type,omitempty"`
+	Items       any                  `json:"items,omitempty"`
+	Description string               `json:"description,omitempty"`
+	Enum        []any                `json:"enum,omitempty"`
+	Properties  *map[string]property `json:"properties,omitempty"` // keeps its order in Ollama; no template looks inside
+	Required    []string             `json:"required,omitempty"`
+}
+
+// typeName is one name or a list of them.
+type typeName []string
+
+func (t *typeName) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*t = typeName{one}
+		return nil
+	}
+	var many []string
+	err := json.Unmarshal(data, &many)
+	*t = many
+	return err
+}
+
+func (t typeName) MarshalJSON() ([]byte, error) {
+	if len(t) == 1 {
+		return json.Marshal(t[0])
+	}
+	return json.Marshal([]string(t))
+}
+
+func (t typeName) String() string {
+	switch len(t) {
+	case 0:
+		return ""
+	case 1:
+		return t[0]
+	}
+	return fmt.Sprint([]string(t))
+}
 
 type message struct {
 	Role       string
@@ -41,6 +127,7 @@ type message struct {
 type request struct {
 	Template   string
 	Messages   []message
+	Tools      tools
 	Think      bool
 	ThinkLevel string
 	IsThinkSet bool
@@ -96,7 +183,7 @@ func respond(r request) answer {
 	err = parsed.Execute(&text, map[string]any{
 		"System":     system,
 		"Messages":   messages,
-		"Tools":      nil,
+		"Tools":      r.Tools,
 		"Response":   "",
 		"Think":      r.Think,
 		"ThinkLevel": r.ThinkLevel,

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 from itertools import pairwise
@@ -71,12 +71,19 @@ class Engine:
         self._folder.cleanup()
 
     def render(
-        self, template: str, messages: Sequence[Mapping[str, Any]], *, think: bool | None, today: date
+        self,
+        template: str,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        think: bool | None,
+        today: date,
     ) -> Rendered:
-        """Execute a template on Ollama's messages; ``think`` is None where the request does not set it."""
+        """Execute a template on Ollama's messages and tools; ``think`` is None where the request does not set it."""
         request = {
             "template": template,
             "messages": list(messages),
+            "tools": list(tools) if tools else None,
             "think": bool(think),
             "thinkLevel": "medium" if think else "",
             "isThinkSet": think is not None,
@@ -113,7 +120,7 @@ class Engine:
             think = True  # server/routes.go: a model that can think does so where the request says nothing
         if think and not known.thought_words:
             raise Unsupported("Ollama refuses to think: the template shows no words around .Thinking")
-        rendered = self.render(template, to_ollama(scenario.asked), think=think, today=today)
+        rendered = self.render(template, to_ollama(scenario.asked), scenario.tools, think=think, today=today)
         if rendered.error:
             raise Unsupported(f"the template refuses the messages: {rendered.error}")
         return rendered.text
@@ -126,20 +133,95 @@ def to_ollama(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         Unsupported: the endpoint refuses a message, or cannot carry it unchanged.
     """
     found: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
     for message in messages:
-        content, calls = message.get("content"), message.get("tool_calls")
-        if message["role"] == "tool" or calls:
-            raise Unsupported("the template takes no tool calls and no tool messages")
-        if isinstance(content, str):
-            thinking = message.get("reasoning_content") or ""
-            found.append({"role": message["role"], "content": content, "thinking": thinking})
+        content, role = message.get("content"), message["role"]
+        calls = [_call(call) for call in message.get("tool_calls") or ()]
+        names.update({call["ID"]: call["Function"]["Name"] for call in calls})
+        own = {"role": role, "thinking": message.get("reasoning_content") or "", "toolCalls": calls}
+        if role == "tool":
+            identifier = message.get("tool_call_id", "")
+            own |= {"toolCallID": identifier, "toolName": message.get("name") or names.get(identifier, "")}
+        if isinstance(content, str) or (content is None and calls):
+            found.append({**own, "content": content or ""})
         elif content is None:
             raise Unsupported("Ollama refuses a message without content")
         elif any(part["type"] != "text" for part in content):
             raise Unsupported("Ollama's runner places images and sound itself")
         else:
-            found += [{"role": message["role"], "content": part["text"]} for part in content]
+            found += [{"role": role, "content": part["text"]} for part in content]
+            if calls:
+                found[-1] = {**own, "content": found[-1]["content"]}
     return found
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of a tool; its arguments, which travel as JSON text, are read into an object."""
+    arguments = call["function"]["arguments"]
+    read = json.loads(arguments) if isinstance(arguments, str) else arguments
+    if not isinstance(read, dict):
+        raise Unsupported("Ollama refuses a call whose arguments are no object")
+    return {"ID": call.get("id", ""), "Function": {"Name": call["function"]["name"], "Arguments": read}}
+
+
+def carried(scenario: Scenario) -> Scenario:
+    """The scenario with its tools and calls as a template sees them."""
+    messages = [
+        (
+            {**message, "tool_calls": [_carried_call(call) for call in message["tool_calls"]]}
+            if message.get("tool_calls")
+            else message
+        )
+        for message in scenario.messages
+    ]
+    tools = scenario.tools and tuple(carried_tools(scenario.tools))
+    return replace(scenario, messages=tuple(messages), tools=tools)
+
+
+def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tools with the fields that Ollama's types have (``api/types.go``), properties sorted by name."""
+    found = []
+    for tool in tools:
+        function = tool["function"]
+        given = function.get("parameters", {})
+        properties = given.get("properties")
+        parameters = {
+            "type": given.get("type", ""),
+            **{name: given[name] for name in ("$defs", "items") if given.get(name) is not None},
+            **({"required": given["required"]} if given.get("required") else {}),
+            "properties": (
+                None
+                if properties is None
+                else {name: _carried_property(properties[name]) for name in sorted(properties)}
+            ),
+        }
+        description = function.get("description", "")
+        named = {"name": function["name"], "description": description, "parameters": parameters}
+        found.append({"type": tool["type"], "function": named})
+    return found
+
+
+def _carried_property(given: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: given[name] for name in ("type", "description", "enum", "required") if given.get(name)}
+    if given.get("items") is not None:
+        found["items"] = given["items"]
+    if given.get("anyOf"):
+        found["anyOf"] = [_carried_property(one) for one in given["anyOf"]]
+    if given.get("properties") is not None:
+        found["properties"] = {name: _carried_property(one) for name, one in given["properties"].items()}
+    return found
+
+
+def sorted_object(value: Any) -> Any:
+    """A value with the keys of its objects sorted, as Go's maps hand them over."""
+    if isinstance(value, dict):
+        return {key: sorted_object(value[key]) for key in sorted(value)}
+    return [sorted_object(item) for item in value] if isinstance(value, list) else value
+
+
+def _carried_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    read = _call(call)["Function"]
+    return {"function": {"name": read["Name"], "arguments": sorted_object(read["Arguments"])}}
 
 
 def changes(scenario: Scenario, *, default_on: bool | None) -> str | None:
