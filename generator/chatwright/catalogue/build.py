@@ -169,6 +169,9 @@ def _slots(data: Mapping[str, Any]) -> Slots:
     user = parse_slot(data.get("user", "{{content}}"))
     opener = parse_slot(assistant.get("opener", ""))
     body = parse_slot(assistant["body"])
+    last = parse_slot(assistant["last"]) if "last" in assistant else body
+    function = parse_slot(data["function"]) if "function" in data else body
+    function_last = last if function == body else function
     return Slots(
         prefix=parse_slot(data.get("prefix", "")),
         system=parse_slot(data.get("system", "{{content}}")),
@@ -178,10 +181,12 @@ def _slots(data: Mapping[str, Any]) -> Slots:
         opener_after_observation=(
             parse_slot(assistant["after_observation"]) if "after_observation" in assistant else opener
         ),
+        before_calls=parse_slot(assistant["before_calls"]) if "before_calls" in assistant else None,
         generation=parse_slot(assistant["generation"]) if "generation" in assistant else opener,
         body=body,
-        last=parse_slot(assistant["last"]) if "last" in assistant else body,
-        function=parse_slot(data["function"]) if "function" in data else body,
+        last=last,
+        function=function,
+        function_last=parse_slot(data["function_last"]) if "function_last" in data else function_last,
         observation=parse_slot(data["observation"]) if "observation" in data else user,
         image=data.get("image"),
         video=data.get("video"),
@@ -206,9 +211,12 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         when_on=get("when_on"),
         when_off=data.get("when_off", "".join(words)),
         history=get("history"),
+        kept_with_tools=get("kept_with_tools"),
+        kept_from_results=get("kept_from_results"),
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),
+        dropped_before_calls=data.get("dropped_before_calls"),
         empty=empty,
         empty_on=data.get("empty_on", empty),
         empty_in=get("empty_in"),

@@ -20,7 +20,7 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -46,6 +46,7 @@ class _Writer:
 
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
+        self.tools: ToolFormat | None = None if template.tool_format is None else tool_format(template.tool_format)
         self.lines: list[str] = []
         self.depth = 0
 
@@ -72,13 +73,8 @@ class _Writer:
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
-        if template.thinking and template.thinking.empty_in == "last":
-            self.put("set state.last_reply = -1")
-            self.put("for message in turns")
-            self.put("if message.role == 'assistant'")
-            self.put("set state.last_reply = loop.index0")
-            self.put("endif")
-            self.put("endfor")
+        if template.thinking:
+            self._look_ahead(template.thinking)
         self.put("for message in turns")
         self._content("message")
         if template.last_message_end is not None:
@@ -92,6 +88,9 @@ class _Writer:
         self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
+        if self.tools and self.tools.place == "user":
+            self._describe_in_user(self.tools, content)
+            content = "text"
         asked = self._asked(slots.user)
         if template.system_placement == "first_user":
             self.out(asked, f"state.fused ~ {content}")
@@ -157,16 +156,7 @@ class _Writer:
         self.put("endif")
         if template.pair:
             self._pair(template.pair)
-        self.put("set described = ''")
-        self.put("if tools")
-        if template.tool_format is None:
-            self._raise(f"the template {template.name} has no tool format")
-        else:
-            self.put("set described")
-            self.raw(tools_jinja(tool_format(template.tool_format)))
-            self.put("endset")
-        self.put("endif")
-        content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        content = self._describe()
         if mark and mark.place != "first":
             self._with_mark(mark, content)
             self.put("if system is not none")
@@ -195,7 +185,45 @@ class _Writer:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
             self.put("endfor")
+            if self.tools and self.tools.place == "user":
+                self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _describe(self) -> str:
+        """Set ``described`` to the description of the tools, and give the whole system text."""
+        trimmed = self._trimmed("(system or '')", self.template.trim["system"])
+        self.put("set described = ''")
+        self.put("if tools")
+        if self.tools is None:
+            self._raise(f"the template {self.template.name} has no tool format")
+        elif self.tools.place == "user":
+            self._demand(
+                "turns and turns[0].role == 'user'",
+                "the tools are described in the first user message, which is needed",
+            )
+        else:
+            if self.tools.place == "system":
+                self.put("if system is not none or turns|length != messages|length")
+                self.put(f"set system = {trimmed}")
+                self.put("endif")
+            self.put("set described")
+            self.raw(tools_jinja(self.tools))
+            self.put("endset")
+        self.put("endif")
+        if self.tools and self.tools.place == "system":
+            return f"(described if tools else {trimmed})"
+        return f"{trimmed} ~ described"
+
+    def _describe_in_user(self, tools: ToolFormat, content: str) -> None:
+        """Make ``text`` what is written of a user message, with the description of the tools in the first one."""
+        self.put(f"set text = {content}")
+        whole = " and offered" if self.template.single_turn else ""
+        self.put(f"if tools and loop.first{whole}")
+        self.put("set user = text")
+        self.put("set text")
+        self.raw(tools_jinja(tools))
+        self.put("endset")
+        self.put("endif")
 
     def _with_mark(self, mark: SystemMark, content: str) -> None:
         """Make ``system`` the whole system text, with the mark on thinking in its place."""
@@ -238,6 +266,26 @@ class _Writer:
         default = template.default_system
         self.put(f"set system = {'none' if default is None else self._expression(default)}")
 
+    def _look_ahead(self, thinking: Thinking) -> None:
+        """Find the reply that may begin with an empty thought, and the first one that tools answered."""
+        if thinking.empty_in == "last":
+            self.put("set state.last_reply = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'assistant'")
+            self._content("message")
+            self.put("if not (message.tool_calls and (text or message.reasoning_content or message.reasoning))")
+            self.put("set state.last_reply = loop.index0")
+            self.put("endif")
+            self.put("endif")
+            self.put("endfor")
+        if thinking.kept_from_results:
+            self.put("set state.answered = turns|length")
+            self.put("for message in turns")
+            self.put("if message.role == 'tool' and loop.index0 <= state.answered")
+            self.put("set state.answered = loop.index0 - 1")
+            self.put("endif")
+            self.put("endfor")
+
     def _ends_last_message(self) -> None:
         """Find out whether a message already holds the end of the last one."""
         self.put("set state.ended = false")
@@ -278,7 +326,7 @@ class _Writer:
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self._opener(slots.opener)
+        self._reply_opener()
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -297,6 +345,8 @@ class _Writer:
                 self._rewrite(thinking)
             if thinking.frame:
                 self._frame(thinking.frame, thinking)
+        self._beside()
+        if thinking:
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
             start, end = (word.strip() for word in thinking.words)
@@ -333,42 +383,82 @@ class _Writer:
                 self.put("endif")
             self.put("endif")
         self.put("if message.tool_calls")
-        if template.tool_format is None:
+        if self.tools is None:
             self._raise(f"the template {template.name} has no tool format")
             self.put("endif")
             self._body()
             return
         self.put("set calls = message.tool_calls")
-        if slots.function == slots.body:
-            self.put("set text")
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.put("endset")
+        self.put("set text")
+        self.print("text")
+        if beside_jinja(self.tools)[1]:
+            self.print("separator")
+        self.raw(calls_jinja(self.tools))
+        self.put("endset")
+        if (slots.function, slots.function_last) == (slots.body, slots.last):
             self.put("endif")
             self._body()
             return
-        before, after = split_content(slots.function)
-        with self._learned():
-            self._front()
-            self.out(before)
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.out(after)
+        if slots.function == slots.function_last:
+            self._whole(slots.function)
+        else:
+            self.put("if loop.last")
+            self._whole(slots.function_last)
+            self.put("else")
+            self._whole(slots.function)
+            self.put("endif")
         self.put("else")
         self._body()
         self.put("endif")
 
+    def _reply_opener(self) -> None:
+        """Write the opener of a reply; that of one that is calls alone may be another one."""
+        slots, thinking = self.template.slots, self.template.thinking
+        matters = bool(self.tools and beside_jinja(self.tools)[1])
+        matters |= thinking is not None and thinking.dropped_before_calls is not None
+        if slots.before_calls is not None or (matters and self.tools and thinking and self._dropped()):
+            self.put("set alone = message.tool_calls and not text")
+            self.put("if message.reasoning_content or message.reasoning")
+            self.put("set alone = false")
+            self.put("endif")
+        if slots.before_calls is None:
+            self._opener(slots.opener)
+            return
+        self.put("if alone")
+        self.out(slots.before_calls)
+        self.put("else")
+        self._opener(slots.opener)
+        self.put("endif")
+
+    def _beside(self) -> None:
+        """Make ``text`` what is written of it in front of calls, and ``separator`` what stands between both."""
+        if not self.tools or not self.tools.beside:
+            return
+        text, separator = beside_jinja(self.tools)
+        self.put("if message.tool_calls")
+        if text != Beside.text:
+            self.put("set text")
+            self.raw(text)
+            self.put("endset")
+        if separator:
+            self.put("set separator")
+            self.raw(separator)
+            self.put("endset")
+        self.put("endif")
+
+    def _whole(self, slot: Slot) -> None:
+        """Write a turn that is learned whole."""
+        with self._learned():
+            self._front()
+            self.out(slot, "text")
+
     def _body(self) -> None:
         slots = self.template.slots
         if slots.last == slots.body:
-            with self._learned():
-                self._front()
-                self.out(slots.body, "text")
+            self._whole(slots.body)
             return
         self.put("if loop.last")
-        with self._learned():
-            self._front()
-            self.out(slots.last, "text")
+        self._whole(slots.last)
         self.put("else")
         before, after = split_content(slots.body)
         learned, rest = self._learned_end() if self.marks else (after, ())
@@ -579,6 +669,10 @@ class _Writer:
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
+        if dropped and thinking.kept_from_results:
+            dropped = [f"(loop.index0 < state.answered and ({' or '.join(dropped)}))"]
+        if dropped and thinking.kept_with_tools:
+            return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped
 
     def _history(self) -> None:
@@ -589,14 +683,23 @@ class _Writer:
             self.put(f"set drops = {' or '.join(dropped)}")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
-            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
             if thinking.answer:
-                self.put(f"set text = {front}{self._only_answer(thinking.answer, thinking.history_trim)}")
+                self.put(f"set text = {self._only_answer(thinking.answer, thinking.history_trim)}")
+            elif thinking.span == "between":
+                self.put(f"set text = {self._trimmed('without_thoughts(text)', thinking.history_trim)}")
+            else:
+                rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
+                self.put(f"set text = {self._trimmed(rest, thinking.history_trim)}")
+            front = literal(thinking.when_dropped)
+            if thinking.dropped_before_calls is not None and self.tools:
+                condition = "message.tool_calls and not (alone or text)"
+                front = f"({literal(thinking.dropped_before_calls)} if {condition} else {front})"
+            if front != literal(""):
+                self.put(f"set text = {front} ~ text")
+            if self.tools and beside_jinja(self.tools)[1] and thinking.history_trim != "none":
+                self.put("if alone")
+                self.put(f"set separator = {self._trimmed('separator', thinking.history_trim)}")
                 self.put("endif")
-                return
-            rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
-            kept = "without_thoughts(text)" if thinking.span == "between" else rest
-            self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 
     def _remover(self, words: tuple[str, str]) -> None:

@@ -100,15 +100,17 @@ def _shortens_generation(data: Data) -> None:
     if not assistant["opener"].endswith("\n"):
         return
     assistant["generation"] = assistant["opener"][:-1]
-    data["slots"]["assistant"] = {
-        key: assistant[key] for key in ("opener", "generation", "body", "last") if key in assistant
-    }
+    if "tool_format" in data:
+        assistant["before_calls"] = assistant["generation"]
     if thinking:
         if thinking.get("when_on"):
             thinking["when_on"] = "\n" + thinking["when_on"]
         off = thinking.get("when_off", "")
         thinking["when_off"] = off and "\n" + off.removesuffix("\n")
         thinking.setdefault("empty", off)
+        dropped = thinking.get("when_dropped", "")
+        if "tool_format" in data and dropped.endswith("\n"):
+            thinking["dropped_before_calls"] = dropped[:-1]
 
 
 def _separates_system(data: Data) -> None:
@@ -282,6 +284,8 @@ def _keeps_answer(data: Data) -> None:
 
 def _empty_in_last(data: Data) -> None:
     data["thinking"] |= {"empty_in": "last", "empty_unless": "holds"}
+    if "tool_format" in data:
+        data["thinking"]["kept_from_results"] = True
 
 
 def _frames_response(data: Data) -> None:
