@@ -1,7 +1,7 @@
 """Holds two texts against each other that may write the same JSON values in another layout, as Ollama's Go does.
 
 Both texts are walked side by side. A place is cut only where the expected text has a value that the request itself
-holds as data (a tool, a function, the arguments of a call, a name, a number among the arguments), and only if the other
+holds as data (a tool, the arguments of a call, what stands inside them, a function's name), and only if the other
 text has JSON at the same place; the two values are then compared as values. Every other character must be the same. So
 nothing but the spaces, escapes and key order inside those values, and the digits in which a number is written, can
 differ unseen: what a user wrote, a format's own words, and JSON that a tool returned are compared as text.
@@ -68,7 +68,7 @@ def request_values(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mappin
     found: list[Any] = []
     for tool in tools or ():
         function = tool.get("function", tool)
-        found += [{"type": "function", "function": function}, function, function["name"]]
+        found += [{"type": "function", "function": function}, function["name"], *_inside(function)]
     for message in messages:
         for call in message.get("tool_calls") or ():
             arguments = call["function"]["arguments"]

@@ -64,6 +64,11 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Opaque:
+    """What a template can only write as JSON."""
+
+
+@dataclass(frozen=True)
 class Items:
     """A Go slice."""
 
@@ -82,14 +87,15 @@ class Object:
 class Struct:
     """A Go struct: JSON's name of each field, its Go name and shape; ``told`` are the fields that say it is not empty.
 
-    An empty ``told`` says that it never is.
+    An empty ``told`` says that it never is. ``optional`` fields are left out of its JSON where they are empty.
     """
 
     fields: Mapping[str, tuple[str, Shape]]
     told: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
-Shape = Text | Number | Flag | TypeName | Data | Items | Object | Struct
+Shape = Text | Number | Flag | TypeName | Data | Opaque | Items | Object | Struct
 
 _STRING, _NONE, _BOOL, _MAPPING, _LIST, _NUMBER = (
     *("string", "<nil>", "bool"),
@@ -103,16 +109,21 @@ PROPERTY = Struct(
         "description": ("Description", Text()),
         "enum": ("Enum", Items(ANY)),
         "required": ("Required", Items(Text())),
-    }
+        "anyOf": ("AnyOf", Opaque()),
+        "properties": ("Properties", Opaque()),
+    },
+    optional=("type", "items", "description", "enum", "required", "anyOf", "properties"),
 )
 PARAMETERS = Struct(
     {
         "type": ("Type", TypeName(many=False)),
+        "$defs": ("Defs", ANY),
         "items": ("Items", ANY),
         "required": ("Required", Items(Text())),
         "properties": ("Properties", Object(PROPERTY, "properties")),
     },
     told=("Type", "Required", "Properties"),
+    optional=("$defs", "items", "required"),
 )
 FUNCTION = Struct(
     {"name": ("Name", Text()), "description": ("Description", Text()), "parameters": ("Parameters", PARAMETERS)}
@@ -195,6 +206,16 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Either:
+    """One of two expressions, by a test that Go decides; ``names`` are those that they see."""
+
+    test: nodes.Expr
+    then: nodes.Expr
+    otherwise: nodes.Expr | None
+    names: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
 class Pairs:
     """The keys and values of an object; ``ordered`` says that Jinja sorts them as Go does."""
 
@@ -202,7 +223,7 @@ class Pairs:
     ordered: bool
 
 
-Value = Constant | Missing | Forgotten | Go | Joined | Record | Made | Pairs
+Value = Constant | Missing | Forgotten | Go | Joined | Record | Made | Either | Pairs
 Condition = bool | str
 
 
@@ -213,13 +234,23 @@ class Written:
     sorted: set[str] = field(default_factory=set)
 
 
-def write_tools(definition: ToolFormat, writer: GoWriter, tools: str = ".Tools") -> Written:
+def write_tools(
+    definition: ToolFormat,
+    writer: GoWriter,
+    tools: str = ".Tools",
+    *,
+    system: Value | None = None,
+    user: Value | None = None,
+) -> Written:
     """Write the description of the tools, which stand in ``tools``.
+
+    ``system`` or ``user`` is the text that it takes the place of.
 
     Raises:
         Unsupported: Go, or Ollama's data, cannot carry the format.
     """
-    return compile_jinja(tools_jinja(definition), writer, {"tools": Go(tools, Items(TOOL))})
+    texts = {"system": system or Constant(None), "user": user or Constant("")}
+    return compile_jinja(tools_jinja(definition), writer, {"tools": Go(tools, Items(TOOL)), **texts})
 
 
 def write_calls(definition: ToolFormat, writer: GoWriter, calls: str = ".ToolCalls") -> Written:
@@ -229,6 +260,21 @@ def write_calls(definition: ToolFormat, writer: GoWriter, calls: str = ".ToolCal
         Unsupported: Go, or Ollama's data, cannot carry the format.
     """
     return compile_jinja(calls_jinja(definition), writer, {"calls": Go(calls, Items(CALL))})
+
+
+def keep_text(fragment: str, writer: GoWriter, variable: str) -> None:
+    """Make a variable what a fragment prints that sees it as ``text``.
+
+    Raises:
+        Unsupported: Go cannot keep that.
+    """
+    tree = Environment().parse(fragment)
+    compiler = _Compiler(writer, set())
+    compiler.names["text"] = Go(variable, Text())
+    outputs = [part for output in tree.body if isinstance(output, nodes.Output) for part in output.nodes]
+    if len(tree.body) != 1 or len(outputs) != 1:
+        raise Unsupported("a Go template cannot keep the text of a fragment that is more than an expression")
+    compiler.keep("text", variable, compiler.value(outputs[0]))
 
 
 def compile_jinja(source: str, writer: GoWriter, variables: Mapping[str, Value]) -> Written:
@@ -300,21 +346,47 @@ class _Compiler:
         if name not in self.assigned:
             self.names[name] = value
             return
-        if not isinstance(value, Constant) or not isinstance(value.value, str):
-            raise Unsupported(f"a Go template cannot keep the value of {name}, which depends on the conversation")
         before = self.names.get(name)
-        variable = before.place if isinstance(before, Go) else self.variable()
-        self.writer.do(f"{variable} {'=' if isinstance(before, Go) else ':='} {go_literal(value.value)}")
+        if isinstance(before, Go):
+            variable = before.place
+        else:
+            variable = self.variable()
+            self.writer.do(f'{variable} := ""')
+        self.keep(name, variable, value)
         self.names[name] = Go(variable, Text())
+
+    def keep(self, name: str, variable: str, value: Value) -> None:
+        """Give a variable the text of a value."""
+        if isinstance(value, Either):
+            with self.scope(value.names):
+                self.choose(
+                    [(value.test, lambda: self.keep(name, variable, self.value(value.then)))],
+                    lambda: self.keep(name, variable, self.value(value.otherwise) if value.otherwise else Constant("")),
+                )
+            return
+        parts = value.parts if isinstance(value, Joined) else (value,)
+        operands = []
+        for part in parts:
+            if isinstance(part, Constant) and isinstance(part.value, str):
+                operands.append(go_literal(part.value))
+            elif isinstance(part, Go) and (isinstance(part.shape, Text) or part.shape == Data(frozenset({_STRING}))):
+                operands.append(part.operand)
+            else:
+                raise Unsupported(f"a Go template cannot keep the value of {name}, which depends on the conversation")
+        if len(operands) == 1:
+            self.writer.do(f"{variable} = {operands[0]}")
+        else:
+            self.writer.do(f"{variable} = printf {go_literal('%s' * len(operands))} {' '.join(operands)}")
 
     def branches(self, statement: nodes.If) -> None:
         branches: list[nodes.If] = [statement, *statement.elif_]
-        self.choose([(branch.test, partial(self.body, branch.body)) for branch in branches], statement.else_)
+        cases = [(branch.test, partial(self.body, branch.body)) for branch in branches]
+        self.choose(cases, partial(self.body, statement.else_))
 
-    def choose(self, cases: Sequence[tuple[nodes.Node, Callable[[], None]]], otherwise: Sequence[nodes.Node]) -> None:
+    def choose(self, cases: Sequence[tuple[nodes.Node, Callable[[], None]]], otherwise: Callable[[], None]) -> None:
         """Write what the first case whose test holds writes; what is settled here leaves no trace."""
         if not cases:
-            self.body(otherwise)
+            otherwise()
             return
         (test, write), *rest = cases
         condition = self.condition(test)
@@ -396,16 +468,31 @@ class _Compiler:
         self.writer.do("end")
 
     def unroll(self, statement: nodes.For, over: Go, key_name: str, value_name: str) -> None:
-        """Write a loop over the fields of a struct, one after another; more than one must not write anything."""
+        """Write a loop over the fields of a struct, one after another, which is not the order that a tool has."""
         assert isinstance(over.shape, Struct)
         wrote = 0
         for name in over.shape.fields:
             before = (len(self.writer.lines), len(self.writer.pending))
-            with self.scope({key_name: Constant(name), value_name: _field(over, name)}):
-                self.body(statement.body)
+            value = _field(over, name)
+            assert isinstance(value, Go)
+            with self.scope({key_name: Constant(name), value_name: replace(value, optional=False)}):
+                self.unroll_one(statement.body, value)
             wrote += before != (len(self.writer.lines), len(self.writer.pending))
         if wrote > 1:
-            raise Unsupported("the order of a schema's fields stands in the text, and Ollama does not keep it")
+            self.written.sorted.add("fields of schemas")
+
+    def unroll_one(self, body: Sequence[nodes.Node], value: Go) -> None:
+        """Write the body for one field, where a tool has it."""
+        writer, self.writer = self.writer, GoWriter()
+        self.body(body)
+        inner, self.writer = self.writer, writer
+        if inner.source():
+            if value.optional:
+                there = f"not ({_is(value, {_NONE})})" if isinstance(value.shape, Data) else value.place
+                writer.do(f"if {there}")
+            writer.include(inner)
+            if value.optional:
+                writer.do("end")
 
     @contextmanager
     def scope(self, names: Mapping[str, Value], *, branch: bool = False) -> Iterator[None]:
@@ -436,6 +523,8 @@ class _Compiler:
                 self.print(part)
         elif isinstance(value, Made):
             value.write()
+        elif isinstance(value, Either):
+            self.print_either(value)
         elif isinstance(value, Go):
             self.print_found(value)
         elif not isinstance(value, Missing):
@@ -470,19 +559,24 @@ class _Compiler:
         self.writer.do("end")
 
     def print_data(self, value: Go, shape: Data) -> None:
-        if shape.kinds == {_NUMBER}:
-            self.writer.put([Action(f"json {value.operand}")])
-            return
-        if shape.kinds == {_STRING}:
-            self.writer.put([Action(value.place)])
-            return
-        if _STRING not in shape.kinds:
+        if not shape.kinds & {_STRING, _NUMBER}:
             raise Unsupported("Jinja prints the value as Python does, and Go cannot")
-        self.writer.do(f"if {_is(value, {_STRING})}")
-        self.writer.put([Action(value.place)])
-        self.writer.do("else")
-        self.writer.refuse("this template can write this value where it is text only")
-        self.writer.do("end")
+        ways = [(_STRING, value.place), (_NUMBER, f"json {value.operand}")]  # of kinds that print alike
+        ways = [way for way in ways if way[0] in shape.kinds]
+        word, left = "if", set(shape.kinds)
+        for kind, action in ways:
+            if left != {kind}:
+                self.writer.do(f"{word} {_is(value, {kind})}")
+            elif word != "if":
+                self.writer.do("else")
+            self.writer.put([Action(action)])
+            word = "else if"
+            left.discard(kind)
+        if left:
+            self.writer.do("else")
+            self.writer.refuse("this template can write this value where it is text only")
+        if left or len(ways) > 1:
+            self.writer.do("end")
 
     def capital_type(self, value: Value) -> Value:
         """The name of a schema's type in capital letters; Go knows no such function, and JSON Schema few names."""
@@ -539,8 +633,8 @@ class _Compiler:
             return _field(self.value(node.node), node.arg.value)
         if isinstance(node, nodes.Dict):
             return Record({pair.key.as_const(): self.value(pair.value) for pair in node.items})
-        if isinstance(node, nodes.List) and not node.items:
-            return Constant([])
+        if isinstance(node, nodes.List):
+            return Constant([item.as_const() for item in node.items])
         if isinstance(node, nodes.CondExpr):
             return self.either(node)
         if isinstance(node, nodes.Or):
@@ -555,26 +649,26 @@ class _Compiler:
         raise _unknown(node)
 
     def either(self, node: nodes.CondExpr) -> Value:
-        """One of two values; where Go decides, statements write the one or the other."""
+        """One of two values, which may be for Go to decide."""
         settled = self.settled(node.test)
         if settled is not None:
             other = node.expr1 if settled else node.expr2
             return self.value(other) if other is not None else Missing()
 
-        kept = dict(self.names)
-        otherwise = [nodes.Output([node.expr2])] if node.expr2 is not None else []
+        return Either(node.test, node.expr1, node.expr2, dict(self.names))
 
-        def write() -> None:
-            with self.scope(kept):
-                self.choose([(node.test, lambda: self.print(self.value(node.expr1)))], otherwise)
-
-        return Made(write)
+    def print_either(self, value: Either) -> None:
+        with self.scope(value.names):
+            self.choose(
+                [(value.test, lambda: self.print(self.value(value.then)))],
+                lambda: self.print(self.value(value.otherwise) if value.otherwise else Constant("")),
+            )
 
     def settled(self, test: nodes.Node) -> bool | None:
         """What a test says of every request, None where Go must decide."""
-        if isinstance(test, nodes.Compare) and test.ops[0].op in ("in", "notin"):
-            return None  # asking would write statements
+        writer, self.writer = self.writer, GoWriter()
         condition = self.condition(test)
+        self.writer = writer
         return condition if isinstance(condition, bool) else None
 
     def fallback(self, node: nodes.Or) -> Value:
@@ -602,6 +696,13 @@ class _Compiler:
             return value
         if node.name == "string" and isinstance(value, Missing):
             return Constant("")
+        if node.name == "trim" and isinstance(value, Constant) and isinstance(value.value, str):
+            return Constant(value.value.strip())
+        if node.name == "trim" and isinstance(value, Go) and isinstance(value.shape, Text):
+            variable = self.variable()
+            self.writer.do(f"{variable} := {value.place}")
+            self.writer.trim(variable)
+            return Go(variable, Text())
         if node.name == "upper":
             return self.capital_type(value)
         if node.name == "join" and len(node.args) == 1 and isinstance(value, Go) and isinstance(value.shape, Items):
@@ -620,7 +721,7 @@ class _Compiler:
         return Made(write)
 
     def call(self, node: nodes.Call) -> Value:
-        if not isinstance(node.node, nodes.Name) or len(node.args) != 1 or node.kwargs:
+        if not isinstance(node.node, nodes.Name) or node.kwargs:
             raise _unknown(node)
         name = node.node.name
         if name == "raise_exception":
@@ -631,11 +732,24 @@ class _Compiler:
             return Made(lambda: self.writer.put(go_date(form)))
         if name not in self.macros:
             raise Unsupported(f"a Go template has no function {name}")
-        value = self.value(node.args[0])
-        if not isinstance(value, Go):
+        macro, values = self.macros[name], [self.value(argument) for argument in node.args]
+        if len(values) != len(macro.args):
             raise _unknown(node)
-        definition = self.definition(self.macros[name], value.shape)
-        return Made(lambda: self.writer.put([Action(f"template {go_literal(definition)} {value.operand}")]))
+        value = values[0]
+        if len(values) == 1 and isinstance(value, Go):
+            definition = self.definition(macro, value.shape)
+            return Made(lambda: self.writer.put([Action(f"template {go_literal(definition)} {value.operand}")]))
+        return Made(lambda: self.expand(macro, values))
+
+    def expand(self, macro: nodes.Macro, values: Sequence[Value]) -> None:
+        """Write the body of a macro in the place of its call."""
+        if any(
+            isinstance(call.node, nodes.Name) and call.node.name == macro.name for call in macro.find_all(nodes.Call)
+        ):
+            raise Unsupported(f"a Go definition has one argument, and the macro {macro.name} calls itself with more")
+        names, self.names = self.names, {name.name: value for name, value in zip(macro.args, values, strict=True)}
+        self.body(macro.body)
+        self.names = names
 
     def definition(self, macro: nodes.Macro, shape: Shape) -> str:
         """The name of the Go template that a macro becomes for an argument of a shape."""
@@ -671,17 +785,29 @@ class _Compiler:
 
     def both(self, node: nodes.And | nodes.Or) -> Condition:
         settles = isinstance(node, nodes.Or)  # the value that decides alone
-        sides = [self.condition(side) for side in (node.left, node.right)]
-        if any(side is settles for side in sides):
+        left = self.condition(node.left)
+        if left is settles:
             return settles
-        open_sides = [side for side in sides if isinstance(side, str)]
-        if len(open_sides) < 2:
-            return open_sides[0] if open_sides else not settles
-        return f"{'or' if settles else 'and'} ({open_sides[0]}) ({open_sides[1]})"
+        with self.scope(self.narrowed(node.left, holds=not settles)):
+            writer, self.writer = self.writer, GoWriter()
+            right = self.condition(node.right)
+            asked, self.writer = self.writer, writer
+            if isinstance(left, bool) or right is settles or not isinstance(right, str):
+                writer.include(asked)
+                return right if isinstance(left, bool) or right is settles else left
+        if not asked.lines:
+            return f"{'or' if settles else 'and'} ({left}) ({right})"
+        found = self.variable("f")  # what the right side looks into may not be there where the left side says no
+        writer.do(f"{found} := {str(settles).lower()}", f"if {f'not ({left})' if settles else left}")
+        writer.include(asked)
+        writer.do(f"{found} = {_flag(right)}", "end")
+        return found
 
     def test(self, node: nodes.Test) -> Condition:
         value = self.value(node.node)
         if node.name == "defined":
+            if isinstance(value, Go) and value.optional and not isinstance(value.shape, Data):
+                return value.place
             if isinstance(value, Go) and value.optional:
                 return f"not ({_is(value, {_NONE})})"
             return not isinstance(value, Missing)
@@ -696,6 +822,8 @@ class _Compiler:
         if isinstance(value, Go) and isinstance(value.shape, Text | Items | Object | Struct):
             kind = {Text: _STRING, Items: _LIST, Object: _MAPPING, Struct: _MAPPING}[type(value.shape)]
             return kind in wanted
+        if isinstance(value, Constant):
+            return {str: _STRING, type(None): _NONE, bool: _BOOL}.get(type(value.value)) in wanted
         raise _unknown(node)
 
     def compare(self, node: nodes.Compare) -> Condition:
@@ -719,6 +847,12 @@ class _Compiler:
         """Whether a text is one of a list; Go must look at each."""
         if items == Constant([]):
             return not wanted
+        if isinstance(items, Either):
+            return self.found_in_either(value, items, wanted=wanted)
+        if isinstance(items, Constant) and isinstance(value, Constant):
+            return (value.value in items.value) is wanted
+        if isinstance(value, Constant) and isinstance(items, Go) and self.is_text(items):
+            return self.holds(items, value.value, wanted=wanted)
         if not (isinstance(items, Go) and items.shape == Items(Text()) and isinstance(value, Go)):
             raise Unsupported("a Go template can look for a text in a list of texts only")
         found, item = self.variable("f"), self.variable()
@@ -732,10 +866,39 @@ class _Compiler:
         )
         return found if wanted else f"not {found}"
 
+    def found_in_either(self, value: Value, items: Either, *, wanted: bool) -> Condition:
+        found = self.variable("f")
+        self.writer.do(f"{found} := false")
+
+        def look(place: nodes.Expr | None) -> None:
+            condition = self.found(value, self.value(place), wanted=True) if place else False
+            if condition is not False:
+                self.writer.do(f"{found} = {'true' if condition is True else condition}")
+
+        with self.scope(items.names):
+            self.choose([(items.test, lambda: look(items.then))], lambda: look(items.otherwise))
+        return found if wanted else f"not {found}"
+
+    def is_text(self, value: Go) -> bool:
+        return isinstance(value.shape, Text) or value.shape == Data(frozenset({_STRING}))
+
+    def holds(self, text: Go, wanted_text: str, *, wanted: bool) -> Condition:
+        """Whether a text holds another; Go must look at each place of it."""
+        found, index, length = self.variable("f"), self.variable("i"), len(wanted_text.encode())
+        rest = f"slice {text.operand} {index}"
+        self.writer.do(f"{found} := false", f"range {index} := len {text.operand}")
+        self.writer.do(
+            f"if and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(wanted_text)})"
+        )
+        self.writer.do(f"{found} = true", "break", "end", "end")
+        return found if wanted else f"not {found}"
+
     def narrowed(self, test: nodes.Node, *, holds: bool) -> dict[str, Value]:
         """What is known of a name once a test of its kind is answered."""
         if isinstance(test, nodes.Not):
             return self.narrowed(test.node, holds=not holds)
+        if isinstance(test, nodes.And if holds else nodes.Or):
+            return {**self.narrowed(test.left, holds=holds), **self.narrowed(test.right, holds=holds)}
         if not isinstance(test, nodes.Test) or test.name not in _KINDS or not isinstance(test.node, nodes.Name):
             return {}
         value = self.value(test.node)
@@ -752,7 +915,7 @@ def _field(value: Value, name: str) -> Value:
         if name not in value.shape.fields:
             return Missing()
         field_name, shape = value.shape.fields[name]
-        return Go(f"{value.operand}.{field_name}", shape)
+        return Go(f"{value.operand}.{field_name}", shape, optional=name in value.shape.optional)
     if isinstance(value, Go) and isinstance(value.shape, Data):
         return Go(f"index {value.operand} {go_literal(name)}", ANY, call=True, optional=True)
     if isinstance(value, Missing):
@@ -782,6 +945,11 @@ def _is(value: Go, kinds: set[str] | frozenset[str]) -> str:
 
 def _last(over: Go, index: str) -> Value:
     return Go(f"eq (len (slice {over.operand} {index})) 1", Flag(), call=True)
+
+
+def _flag(condition: str) -> str:
+    """A condition as a value that a variable can have: one that is no call stands for whatever it is."""
+    return condition if " " in condition or condition.startswith("$f") else f"not (not {condition})"
 
 
 def _asks_for_last(statement: nodes.For) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +22,10 @@ _DATE_FIELDS = {"%Y": (0, 4), "%y": (2, 4), "%m": (5, 7), "%d": (8, 10)}  # wher
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
+)
+WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
+    tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
+    for length in (1, 2, 3)
 )
 
 
@@ -56,7 +60,14 @@ class Thought:
         return f"{{{{ if {self.condition} }}}}{self.words[0]}{{{{ .Thinking }}}}{self.words[1]}{{{{ end }}}}"
 
 
-Piece = str | Action | Inline | Thought
+@dataclass(frozen=True)
+class Block:
+    """What statements write in the middle of an output."""
+
+    write: Callable[[], None]
+
+
+Piece = str | Action | Inline | Thought | Block
 Pieces = Sequence[Piece]
 
 
@@ -76,7 +87,11 @@ class GoWriter:
 
     def put(self, output: Pieces) -> None:
         """Add to the line of output that the next statement ends."""
-        self.pending.extend(piece for piece in output if piece)
+        for piece in output:
+            if isinstance(piece, Block):
+                piece.write()
+            elif piece:
+                self.pending.append(piece)
 
     def do(self, *statements: str) -> None:
         """Write statements; blocks indent what stands in them."""
@@ -92,6 +107,29 @@ class GoWriter:
     def refuse(self, reason: str) -> None:
         """End the rendering with an error that tells the reason."""
         self.do(f"call {go_literal(reason)}")
+
+    def trim(self, variable: str) -> None:
+        """Take the white space off the ends of a variable's text, as Python's ``strip`` does."""
+        for edge, rest in (
+            ("slice {0} 0 {1}", "slice {0} {1}"),
+            ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))"),
+        ):
+            self.do(f"range len {variable}")
+            word = "if"
+            for length, characters in enumerate(WHITE_SPACE, start=1):
+                wanted = " ".join(map(go_literal, characters))
+                found = f"eq ({edge.format(variable, length)}) {wanted}"
+                self.do(f"{word} and (ge (len {variable}) {length}) ({found})")
+                self.do(f"{variable} = {rest.format(variable, length)}")
+                word = "else if"
+            self.do("else", "break", "end", "end")
+
+    def include(self, other: GoWriter) -> None:
+        """Go on with what another writer wrote."""
+        other._flush()
+        self._flush()
+        self.definitions += other.definitions
+        self.lines += ["  " * self.depth + line if line.lstrip().startswith("{{-") else line for line in other.lines]
 
     def define(self, other: GoWriter) -> None:
         """Put what another writer wrote, a definition, in front."""

@@ -29,9 +29,9 @@ from ..catalogue.model import Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
-from ..meaning.tool_formats import needs_objects, tool_format
-from .go_template import write_calls, write_tools
-from .go_text import Action, GoWriter, Piece, Pieces, Thought, go_date, go_literal, is_plain
+from ..meaning.tool_formats import ToolFormat, beside_jinja, needs_objects, tool_format
+from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
+from .go_text import Action, Block, GoWriter, Piece, Pieces, Thought, go_date, go_literal, is_plain
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
 from .protocol import Context, Output
 from .rendering import file_per_template
@@ -178,6 +178,7 @@ def _tokens(template: Template) -> list[str]:
 # -- the template ------------------------------------------------------------------------------------------------------
 
 
+_GIVEN = Go("$.System", Text())  # the system text of the conversation
 _TOOLS = "tools"  # the name of what describes the tools
 _CALLS = "if .ToolCalls"  # the condition by which Ollama finds what stands in front of calls
 _TRIMS: tuple[Trim, ...] = ("none", "leading_newlines", "newlines", "both")  # each includes the ones before it
@@ -200,9 +201,26 @@ class _Writer(GoWriter):
         self.sorted: set[str] = set()  # what loses its order, see go_template.Written
         if self.format:
             try:
-                self.sorted |= write_tools(self.format, GoWriter()).sorted | write_calls(self.format, GoWriter()).sorted
+                self._refuse_tools(self.format)
+                self.sorted |= write_tools(self.format, GoWriter(), system=_GIVEN, user=Go("$user", Text())).sorted
+                self.sorted |= write_calls(self.format, GoWriter()).sorted
             except Unsupported as reason:
                 self.format, self.without_tools = None, str(reason)
+
+    def _refuse_tools(self, tools: ToolFormat) -> None:
+        """Refuse a tool format that this template cannot write, whatever Go can."""
+        template, thinking = self.template, self.template.thinking
+        half = ("newlines", "leading_newlines")
+        if tools.place == "system" and template.trim["system"] in half:
+            raise Unsupported("a Go template cannot describe tools around a system text that loses its line breaks")
+        if tools.place == "system" and any(part.kind == "date" for part in template.default_system or ()):
+            raise Unsupported(
+                "a Go template cannot describe tools around a default system text with today's date in it"
+            )
+        if tools.place == "user" and template.trim["user"] in half:
+            raise Unsupported("a Go template cannot describe tools around a user text that loses its line breaks")
+        if tools.beside and thinking:
+            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
 
     def reads_calls(self) -> Literal["any", "one"] | None:
         """Which calls Ollama finds in replies, once the text is written: of any number, or one alone, or none."""
@@ -229,6 +247,8 @@ class _Writer(GoWriter):
         self._system()
         if template.system_placement in ("first_user", "first_user_head"):
             self.do("$first := true")
+        if self.format and self.format.place == "user":
+            self.do("$described := false")
         if self._counts_rounds():
             self.do('$rounds := ""')
         self.do('$role := ""', "range $i, $_ := .Messages")
@@ -284,20 +304,52 @@ class _Writer(GoWriter):
 
     def _define_tools(self) -> None:
         """Define what describes the tools, and writes nothing where there are none."""
-        if self.format:
+        if self.format and self.format.place == "behind_system":
             description = GoWriter()
             description.do(f"define {go_literal(_TOOLS)}", "if .Tools")
             write_tools(self.format, description, "$.Tools")
             description.do("end", "end")
             self.define(description)
 
-    def _described(self) -> list[Piece]:
-        return [Action(f"template {go_literal(_TOOLS)} $")] if self.format else []
+    def _described(self) -> bool:
+        """Whether tools are described in the system text."""
+        return self.format is not None and self.format.place != "user"
+
+    def _with_tools(self, text: Pieces, system: Value) -> list[Piece]:
+        """The system text with the description of the tools; ``system`` is that text as the description sees it."""
+        if self.format is None or self.format.place == "user":
+            return [*text]
+        if self.format.place == "behind_system":
+            return [*text, Action(f"template {go_literal(_TOOLS)} $")]
+        tools = self.format
+
+        def write() -> None:
+            self.do("if $.Tools")
+            seen = system
+            if system == _GIVEN and self.template.trim["system"] == "both":
+                self.do("$system := $.System")
+                self.trim("$system")
+                seen = Go("$system", Text())
+            write_tools(tools, self, "$.Tools", system=seen)
+            self.do("else")
+            self.put(text)
+            self.do("end")
+
+        return [Block(write)]
+
+    def _only_tools(self, fill: Callable[[Pieces], Pieces]) -> list[tuple[str, Pieces]]:
+        """What is written where there are tools, and no system text."""
+        cases: list[tuple[str, Pieces]] = []
+        if self.format and self.format.place == "system":
+            cases.append(("and $given $.Tools", fill(self._with_tools((), Constant("")))))
+        return [*cases, ("$.Tools", fill(self._with_tools((), Constant(None))))] if self._described() else []
 
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
         template = self.template
-        if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system is not None):
+        matters = template.empty_system == "omit" and template.default_system is not None
+        matters |= self.format is not None and self.format.place == "system"
+        if template.empty_system == "keep" or matters:
             self.do("$given := false", "range .Messages", 'if eq .Role "system"', "$given = true", "end", "end")
 
     def _mark(self) -> SystemMark | None:
@@ -337,23 +389,21 @@ class _Writer(GoWriter):
             slot = without_bos(slot, self.bos)
         before = mark.place == "before"
 
-        tools = self._described()
-
         def around(content: Pieces) -> list[Piece]:
             own = text + mark.separator if before else mark.separator + text
-            return [own, *content] if before else [*content, own]
+            return self._fill(slot, [own, *content] if before else [*content, own])
 
         alone, default = self._fill(slot, [text]), template.default_system
-        only_tools = self._fill(slot, around(tools))
-        cases: list[tuple[str, Pieces]] = [("$.System", self._fill(slot, around([Action("$.System"), *tools])))]
+        cases: list[tuple[str, Pieces]] = [("$.System", around(self._with_tools([Action("$.System")], _GIVEN)))]
         if default and template.empty_system != "default":
-            cases += [("and $given $.Tools", only_tools)] if tools else []
+            if self._described():
+                cases += [("and $given $.Tools", around(self._with_tools((), Constant(""))))]
             cases += [("$given", alone)]
         if default:
-            cases += [("", self._fill(slot, around([*self._fill(default), *tools])))]
+            seen = Constant("".join(part.value for part in default))
+            cases += [("", around(self._with_tools(self._fill(default), seen)))]
         else:
-            cases += [("$.Tools", only_tools)] if tools else []
-            cases += [("", alone)]
+            cases += [*self._only_tools(around), ("", alone)]
         self._choose(cases)
 
     def _begins(self, fused: bool) -> bool:
@@ -365,25 +415,27 @@ class _Writer(GoWriter):
         template, slots = self.template, self.template.slots
         turn = fused or template.system_placement == "turn"
         given_text = "$given" if template.empty_system == "keep" else "$.System"
-        tools = self._described()
         if template.system_placement == "none":
-            self.do(f"if {f'or {given_text} $.Tools' if tools else given_text}")
+            self.do(f"if {f'or {given_text} $.Tools' if self._described() else given_text}")
             self.refuse("this template has no place for a system text")
             self.do("end")
         slot, no_slot = slots.system, slots.no_system or ()
         if self._begins(fused):
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
-        given = self._fill(slot, [self._trimmed("$.System", template.trim["system"]), *tools]) if turn else []
+        text = [self._trimmed("$.System", template.trim["system"])]
+        given = self._fill(slot, self._with_tools(text, _GIVEN)) if turn else []
         empty = self._fill(instead if fused else no_slot)
         cases: list[tuple[str, Pieces]] = [(given_text, given)]
         if template.default_system is not None:
-            otherwise = self._fill(slot, [*self._default(template.default_system), *tools]) if turn else []
+            default = self._default(template.default_system)
+            seen = Constant("".join(piece for piece in default if isinstance(piece, str)))
+            otherwise = self._fill(slot, self._with_tools(default, seen)) if turn else []
             if template.empty_system != "omit":
                 self._choose([*cases, ("", otherwise)])
                 return
             cases += [("not $given", otherwise)]
-        if tools and turn:
-            cases += [("$.Tools", self._fill(slot, tools))]
+        if turn:
+            cases += self._only_tools(lambda content: self._fill(slot, content))
         self._choose([*cases, ("", empty)])
 
     def _default(self, default: Slot) -> list[Piece]:
@@ -425,10 +477,24 @@ class _Writer(GoWriter):
             self.do("if $first")
             self._system(fused=True)
             self.do("$first = false", "end")
-        self.put([self._trimmed(".Content", template.trim["user"])])
+        self._asked()
         self.put(self._fill(after))
         if self._counts_rounds():
             self.do('$rounds = printf "%s." $rounds')
+
+    def _asked(self) -> None:
+        """The text of a user message, with the description of the tools where that stands in the first one."""
+        how = self.template.trim["user"]
+        if self.format is None or self.format.place != "user":
+            self.put([self._trimmed(".Content", how)])
+            return
+        self.do("if and $.Tools (not $described)", "$described = true", "$user := .Content")
+        if how == "both":
+            self.trim("$user")
+        write_tools(self.format, self, "$.Tools", user=Go("$user", Text()))
+        self.do("else")
+        self.put([self._trimmed(".Content", how)])
+        self.do("end")
 
     def _bos_of_later_turns(self) -> None:
         """Write the BOS that begins each user turn, but not where the turn begins the prompt."""
@@ -444,15 +510,20 @@ class _Writer(GoWriter):
             self.do("if .ToolCalls")
             self.refuse("this template takes no tool calls")
             self.do("end")
+        if self.format:
+            self.do("$calls := .ToolCalls")  # Ollama looks for the first condition that names the field itself
+        openers: list[tuple[str, Pieces]] = []
+        if self.format and slots.before_calls is not None:
+            openers += [("and $calls (not .Content) (not .Thinking)", self._fill(slots.before_calls))]
         if self.format and slots.opener_after_observation != slots.opener:
-            after = self._fill(slots.opener_after_observation)
-            self._choose([('eq $before "tool"', after), ("", self._fill(slots.opener))])
+            openers += [('eq $before "tool"', self._fill(slots.opener_after_observation))]
+        if openers:
+            self._choose([*openers, ("", self._fill(slots.opener))])
         else:
             self.put(self._fill(slots.opener))
         head, tail = (self._fill(part) for part in split_content(slots.body))
         calls_head, calls_tail = (self._fill(part) for part in split_content(slots.function))
         if self.format and calls_head != head:
-            self.do("$calls := .ToolCalls")  # Ollama looks for the first condition that names the field itself
             self._choose([("$calls", calls_head), ("", head)])
         else:
             self.put(head)
@@ -471,10 +542,8 @@ class _Writer(GoWriter):
                 self.do("end")
         else:
             self.put([Thought(".Thinking", thinking.words)] if thinking else [])
-            self.put([self._trimmed(".Content", content)])
+            self._said(content)
         if self.format:
-            if calls_head == head:
-                self.do("$calls := .ToolCalls")
             self.do(_CALLS)
             write_calls(self.format, self, "$calls")
             if calls_tail != tail:
@@ -485,6 +554,22 @@ class _Writer(GoWriter):
                 return
             self.do("end")
         self._unless_last(tail)
+
+    def _said(self, how: Trim) -> None:
+        """The text of a reply, and what stands between it and its calls."""
+        text, separator = beside_jinja(self.format) if self.format else ("", "")
+        if self.format is None or self.format.beside is None:
+            self.put([self._trimmed(".Content", how)])
+            return
+        self.do("if $calls", "$text := .Content")
+        if how == "both":
+            self.trim("$text")
+        keep_text(text, self, "$text")
+        self.put([Action("$text")])
+        compile_jinja(separator, self, {"text": Go("$text", Text())})
+        self.do("else")
+        self.put([self._trimmed(".Content", how)])
+        self.do("end")
 
     def _unless_last(self, output: Pieces) -> None:
         if output:

@@ -179,7 +179,7 @@ def carried(scenario: Scenario) -> Scenario:
 
 
 def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The tools with the fields that Ollama's types have (``api/types.go``), properties sorted by name."""
+    """The tools with the fields that Ollama's types have (``api/types.go``), in their order; properties by name."""
     found = []
     for tool in tools:
         function = tool["function"]
@@ -202,13 +202,16 @@ def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _carried_property(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: given[name] for name in ("type", "description", "enum", "required") if given.get(name)}
-    if given.get("items") is not None:
-        found["items"] = given["items"]
-    if given.get("anyOf"):
-        found["anyOf"] = [_carried_property(one) for one in given["anyOf"]]
-    if given.get("properties") is not None:
-        found["properties"] = {name: _carried_property(one) for name, one in given["properties"].items()}
+    found: dict[str, Any] = {}
+    for name in ("type", "items", "description", "enum", "required", "anyOf", "properties"):
+        value = given.get(name)
+        if value is None or (not value and name not in ("items", "properties")):
+            continue
+        if name == "anyOf":
+            value = [_carried_property(one) for one in value]
+        elif name == "properties":
+            value = {key: _carried_property(one) for key, one in value.items()}
+        found[name] = value
     return found
 
 
