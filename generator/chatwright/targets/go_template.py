@@ -884,13 +884,9 @@ class _Compiler:
 
     def holds(self, text: Go, wanted_text: str, *, wanted: bool) -> Condition:
         """Whether a text holds another; Go must look at each place of it."""
-        found, index, length = self.variable("f"), self.variable("i"), len(wanted_text.encode())
-        rest = f"slice {text.operand} {index}"
-        self.writer.do(f"{found} := false", f"range {index} := len {text.operand}")
-        self.writer.do(
-            f"if and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(wanted_text)})"
-        )
-        self.writer.do(f"{found} = true", "break", "end", "end")
+        found = self.variable("f")
+        self.writer.do(f"{found} := false")
+        self.writer.find(text.operand, wanted_text, f"{found} = true")
         return found if wanted else f"not {found}"
 
     def narrowed(self, test: nodes.Node, *, holds: bool) -> dict[str, Value]:

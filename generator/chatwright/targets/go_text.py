@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+from ..catalogue.model import Trim
 from ..errors import Unsupported
 
 _DELIMITERS = re.compile(r'\{\{+|"""+')
@@ -23,6 +24,7 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+NEWLINE = (("\n",),)
 WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
     tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
     for length in (1, 2, 3)
@@ -108,21 +110,49 @@ class GoWriter:
         """End the rendering with an error that tells the reason."""
         self.do(f"call {go_literal(reason)}")
 
-    def trim(self, variable: str) -> None:
-        """Take the white space off the ends of a variable's text, as Python's ``strip`` does."""
-        for edge, rest in (
-            ("slice {0} 0 {1}", "slice {0} {1}"),
-            ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))"),
-        ):
+    def trim(self, variable: str, how: Trim = "both") -> None:
+        """Trim a variable's text, as the meaning of a spec does."""
+        head = ("slice {0} 0 {1}", "slice {0} {1}")
+        tail = ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))")
+        sides = {"none": (), "leading_newlines": (head,), "newlines": (head, tail), "both": (head, tail)}
+        for edge, rest in sides[how]:
             self.do(f"range len {variable}")
             word = "if"
-            for length, characters in enumerate(WHITE_SPACE, start=1):
+            for length, characters in enumerate(WHITE_SPACE if how == "both" else NEWLINE, start=1):
                 wanted = " ".join(map(go_literal, characters))
                 found = f"eq ({edge.format(variable, length)}) {wanted}"
                 self.do(f"{word} and (ge (len {variable}) {length}) ({found})")
                 self.do(f"{variable} = {rest.format(variable, length)}")
                 word = "else if"
             self.do("else", "break", "end", "end")
+
+    def find(self, text: str, word: str, *then: str) -> None:
+        """Write statements for the first place of a text where a word stands; ``$at`` counts the bytes before it."""
+        length = len(word.encode())
+        rest = f"slice {text} $at"
+        self.do(f"range $at := len {text}")
+        self.do(f"if and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(word)})")
+        self.do(*then, "break", "end", "end")
+
+    def remove_between(self, variable: str, words: tuple[str, str]) -> None:
+        """Take everything out of a variable's text that stands between two words, and the words."""
+        start, end = words
+        behind_start, behind_end = (len(word.encode()) for word in words)
+        self.do('$kept := ""', f"range len {variable}")
+        self.do('$head := ""', '$tail := ""', "$closed := false")
+        self.find(
+            variable, start, f"$head = slice {variable} 0 $at", f"$tail = slice (slice {variable} $at) {behind_start}"
+        )
+        self.find("$tail", end, f"$tail = slice (slice $tail $at) {behind_end}", "$closed = true")
+        self.do("if not $closed", "break", "end")
+        self.do('$kept = printf "%s%s" $kept $head', f"{variable} = $tail", "end")
+        self.do(f'{variable} = printf "%s%s" $kept {variable}')
+
+    def keep_behind(self, variable: str, word: str) -> None:
+        """Leave of a variable's text what stands behind the last place of a word."""
+        self.do(f"range len {variable}", "$held := false")
+        self.find(variable, word, f"{variable} = slice (slice {variable} $at) {len(word.encode())}", "$held = true")
+        self.do("if not $held", "break", "end", "end")
 
     def include(self, other: GoWriter) -> None:
         """Go on with what another writer wrote."""

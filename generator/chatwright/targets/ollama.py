@@ -31,7 +31,19 @@ from ..errors import Unsupported
 from ..meaning.render import trim
 from ..meaning.tool_formats import ToolFormat, beside_jinja, needs_objects, tool_format
 from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
-from .go_text import Action, Block, GoWriter, Piece, Pieces, Thought, go_date, go_literal, is_plain
+from .go_text import (
+    NEWLINE,
+    WHITE_SPACE,
+    Action,
+    Block,
+    GoWriter,
+    Piece,
+    Pieces,
+    Thought,
+    go_date,
+    go_literal,
+    is_plain,
+)
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
 from .protocol import Context, Output
 from .rendering import file_per_template
@@ -136,8 +148,7 @@ def _notes(spec: Spec, template: Template, writer: _Writer, *, harmony: bool) ->
         notes.append("Not in this format for Ollama: thinking.")
     else:
         notes += [
-            "Not in this format for Ollama: keeping the thoughts of earlier turns on request; thoughts that stand",
-            "inside a message's content.",
+            "Not in this format for Ollama: keeping the thoughts of earlier turns on request.",
         ]
         if not template.thinking.default:
             notes.append("Ollama thinks unless a request says otherwise; the default of this format is not to think.")
@@ -182,11 +193,6 @@ _GIVEN = Go("$.System", Text())  # the system text of the conversation
 _TOOLS = "tools"  # the name of what describes the tools
 _CALLS = "if .ToolCalls"  # the condition by which Ollama finds what stands in front of calls
 _TRIMS: tuple[Trim, ...] = ("none", "leading_newlines", "newlines", "both")  # each includes the ones before it
-_NEWLINE = (("\n",),)
-_WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
-    tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
-    for length in (1, 2, 3)
-)
 
 
 class _Writer(GoWriter):
@@ -254,16 +260,24 @@ class _Writer(GoWriter):
         self.do('$role := ""', "range $i, $_ := .Messages")
         if self.format:
             self.do("$before := $role")
-        self.do("$role = .Role", "$last := eq (len (slice $.Messages $i)) 1", 'if eq .Role "user"')
+        self.do("$role = .Role", "$last := eq (len (slice $.Messages $i)) 1")
+        if template.single_turn:
+            self._only_last_turn()
+        self.do('if eq .Role "user"')
         self._user()
         self.do('else if eq .Role "assistant"')
         self._reply()
-        if self.format:
+        if self.format and not template.single_turn:
             self.do('else if eq .Role "tool"')
             self._observation()
         self.do('else if ne .Role "system"')
-        self.refuse(f"this template takes system, user{', tool' if self.format else ''} and assistant messages only")
-        self.do("end", "end")
+        roles = (
+            "system, user, tool and assistant"
+            if self.format and not template.single_turn
+            else "system, user and assistant"
+        )
+        self.refuse(f"this template takes {roles} messages only")
+        self.do("end", *(["end"] if template.single_turn else []), "end")
         self._generation()
         return self.source()
 
@@ -281,8 +295,6 @@ class _Writer(GoWriter):
             raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
         if template.system_placement == "last_user":
             raise Unsupported("the system text goes into the last user message, and Ollama may cut off earlier ones")
-        if template.single_turn:
-            raise Unsupported("the format has a single turn, and Ollama sends the whole conversation")
 
     def _refuse_thinking(self, thinking: Thinking) -> None:
         if thinking.levels:
@@ -301,6 +313,16 @@ class _Writer(GoWriter):
             raise Unsupported(
                 "earlier replies without a thought may get an empty one, and Ollama cannot look into them"
             )
+
+    def _only_last_turn(self) -> None:
+        """Pass over every message but the last user message and a reply behind it."""
+        self.do('if eq .Role "tool"')
+        self.refuse("this template has a single turn, and no place for tool results")
+        self.do("end")
+        self.do(
+            '$continued := and (eq (len (slice $.Messages $i)) 2) (eq (index (slice $.Messages $i) 1).Role "assistant")'
+        )
+        self.do("if or $last $continued")
 
     def _define_tools(self) -> None:
         """Define what describes the tools, and writes nothing where there are none."""
@@ -358,9 +380,7 @@ class _Writer(GoWriter):
     def _by_mode(self, mark: SystemMark, write: Callable[[str], None]) -> None:
         """Write by the mark of each mode; a request that says nothing about thinking counts as the default."""
         assert self.template.thinking is not None
-        default = self.template.thinking.default
-        off = "and $.IsThinkSet (not $.Think)" if default else "not $.Think"
-        self.do(f"if {off}")
+        self.do(f"if {self._off(self.template.thinking)}")
         write(mark.off)
         self.do("else")
         write(mark.on)
@@ -528,18 +548,13 @@ class _Writer(GoWriter):
         else:
             self.put(head)
         content = template.trim["assistant"]
-        if thinking and thinking.history == "switched":
-            raise Unsupported("whether the thoughts and the white space of earlier turns stay depends on thinking")
-        if thinking and thinking.history in ("drop", "remove"):
-            in_history = max(content, thinking.history_trim, key=_TRIMS.index)
-            if in_history == content and not thinking.when_dropped:
-                self.put([Thought("and $last .Thinking", thinking.words), self._trimmed(".Content", content)])
-            else:
-                self.do("if $last")
-                self.put([Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
-                self.do("else")
-                self.put([thinking.when_dropped, self._trimmed(".Content", in_history)])
-                self.do("end")
+        if thinking and thinking.history in ("drop", "remove", "switched"):
+            kept = f"or $last ({self._off(thinking)})" if thinking.history == "switched" else "$last"
+            self.do(f"if {kept}")
+            self.put([Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
+            self.do("else")
+            self._without_thoughts(thinking)
+            self.do("end")
         else:
             self.put([Thought(".Thinking", thinking.words)] if thinking else [])
             self._said(content)
@@ -554,6 +569,24 @@ class _Writer(GoWriter):
                 return
             self.do("end")
         self._unless_last(tail)
+
+    def _off(self, thinking: Thinking) -> str:
+        """Whether thinking is off; a request that says nothing about it counts as the default."""
+        return "and $.IsThinkSet (not $.Think)" if thinking.default else "not $.Think"
+
+    def _without_thoughts(self, thinking: Thinking) -> None:
+        """The text of an earlier reply without its thoughts, be they apart from it or inside."""
+        rest = thinking.words[1].partition(thinking.words[1].strip())[2] if thinking.span == "to_last_end" else ""
+        self.do("$text := .Content")
+        self.trim("$text", self.template.trim["assistant"])
+        if rest:
+            self.do("if .Thinking", f'$text = printf "%s%s" {go_literal(rest)} $text', "end")
+        if thinking.span == "between":
+            self.remove_between("$text", thinking.words)
+        else:
+            self.keep_behind("$text", thinking.words[1].strip())
+        self.trim("$text", thinking.history_trim)
+        self.put([thinking.when_dropped, Action("$text")])
 
     def _said(self, how: Trim) -> None:
         """The text of a reply, and what stands between it and its calls."""
@@ -608,7 +641,7 @@ class _Writer(GoWriter):
             on: Pieces = [thinking.when_on] if thinking.when_on else []
             off: Pieces = [thinking.when_off] if thinking.when_off else []
             if thinking.default:
-                self._choose([("and $.IsThinkSet (not $.Think)", off), ("", on)])
+                self._choose([(self._off(thinking), off), ("", on)])
             else:
                 self._choose([("$.Think", on), ("", off)])
         self.do("end")
@@ -656,11 +689,9 @@ class _Writer(GoWriter):
         used = {template.trim["system"], template.trim["user"], template.trim["assistant"]}
         if self.format:
             used.add(template.trim["observation"])
-        if template.thinking and template.thinking.history in ("drop", "remove"):
-            used.add(max(template.trim["assistant"], template.thinking.history_trim, key=_TRIMS.index))
         for how in _TRIMS[1:]:
             if how in used:
-                characters = _WHITE_SPACE if how == "both" else _NEWLINE
+                characters = WHITE_SPACE if how == "both" else NEWLINE
                 self._trimmer(how, characters, "" if how == "leading_newlines" else f"{how}_end")
 
     def _trimmer(self, name: str, characters: Sequence[Sequence[str]], end: str) -> None:
