@@ -9,7 +9,7 @@ import pytest
 
 from chatwright.errors import Unsupported
 from chatwright.meaning.tool_formats import tool_formats
-from chatwright.targets.go_template import CALL, TOOL, Go, Items, compile_jinja, write_calls, write_tools
+from chatwright.targets.go_template import CALL, TOOL, Go, Items, Text, compile_jinja, write_calls, write_tools
 from chatwright.targets.go_text import GoWriter, go_date
 
 VARIABLES = {"tools": Go("$.Tools", Items(TOOL)), "calls": Go("$calls", Items(CALL))}
@@ -37,13 +37,28 @@ def _inside(source: str) -> str:
     return "".join(line.strip() for line in lines[1:-1])
 
 
-@pytest.mark.parametrize("name", sorted(tool_formats()))
-def test_every_format_compiles(name: str) -> None:
-    writer = GoWriter()
-    write_tools(tool_formats()[name], writer, "$.Tools")
+NOT_IN_GO = {
+    "chatglm4": "as Python does",
+    "glm4_0414": "as Python does",
+    "gemma4_blocks": "no field type here",
+}
+
+
+@pytest.mark.parametrize("name", sorted(tool_formats().keys() - NOT_IN_GO.keys()))
+def test_a_format_compiles(name: str) -> None:
+    writer, text = GoWriter(), Go("$text", Text())
+    write_tools(tool_formats()[name], writer, "$.Tools", system=text, user=text)
     write_calls(tool_formats()[name], writer, "$calls")
     assert "$.Tools" in writer.source()
     assert "$calls" in writer.source()
+
+
+@pytest.mark.parametrize("name", sorted(NOT_IN_GO))
+def test_a_format_that_go_cannot_write_says_why(name: str) -> None:
+    writer, text = GoWriter(), Go("$text", Text())
+    with pytest.raises(Unsupported, match=NOT_IN_GO[name]):
+        write_tools(tool_formats()[name], writer, "$.Tools", system=text, user=text)
+        write_calls(tool_formats()[name], writer, "$calls")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +115,29 @@ def test_a_macro_that_calls_itself_is_a_definition() -> None:
     assert '{{ template "m 1" $v2.Function.Arguments }}' in go
 
 
+def test_fields_of_a_schema_are_written_one_after_another_where_a_tool_has_them() -> None:
+    go = per_tool("{%- for k, v in f.parameters|items -%}{{ k ~ v|tojson if k in ['type', 'required'] }}{%- endfor -%}")
+    required = "$v2.Function.Parameters.Required"
+    assert go == (
+        "type{{ json $v2.Function.Parameters.Type }}"
+        f"{{{{- if {required} -}}}}required{{{{ json {required} }}}}{{{{- end -}}}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "go"),
+    [
+        ("'<' in v", "{{- range $at := len $v4"),
+        ("v|trim", "{{- range len $v"),
+    ],
+)
+def test_what_looks_into_a_text_asks_whether_it_is_one_first(test: str, go: str) -> None:
+    source = f"{{%- for k, v in a|items -%}}{{{{ 'x' if v is string and {test} }}}}{{%- endfor -%}}"
+    written = per_call(source)
+    assert go in written
+    assert written.index('eq (printf "%T" $v4) "string"') < written.index(go)
+
+
 @pytest.mark.parametrize(("source", "lost"), [("a|items", {"arguments"}), ("a|dictsort(case_sensitive=true)", set())])
 def test_an_order_that_go_does_not_keep_is_named(source: str, lost: set[str]) -> None:
     fragment = f"{{%- for k, v in {source} -%}}{{{{ k }}}}{{%- endfor -%}}"
@@ -118,9 +156,8 @@ def test_an_order_that_go_does_not_keep_is_named(source: str, lost: set[str]) ->
         ("{{ somebody(f) }}", "no function somebody"),
         ("{{ f.name is sameas f }}", "the test sameas"),
         ("{%- if f.name -%}{%- set s = f -%}{%- endif -%}{{ s }}", "does not know the value of s"),
-        ("{%- set s = '' -%}{%- if f.name -%}{%- set s = f.name -%}{%- endif -%}", "cannot keep the value of s"),
+        ("{%- set s = '' -%}{%- if f.name -%}{%- set s = f -%}{%- endif -%}", "cannot keep the value of s"),
         ("{%- for k, v in f.parameters.properties.x|items -%}{%- endfor -%}", "no field x"),
-        ("{%- for k, v in f|items -%}{{ k }}{%- endfor -%}", "the order of a schema's fields"),
         ("{{ f.name[0] }}", "the Jinja Getitem"),
         ("{%- set ns = namespace(a=1) -%}", "the Jinja Call"),
         ("{{ 1.5 }}", "is no text"),

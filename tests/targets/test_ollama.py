@@ -153,7 +153,7 @@ class TestModelfile:
             ("qwen", None),
             ("default", None),
             ("mistral", None),
-            ("llama3", "several come as text"),
+            ("llama3", "several may come as text"),
             ("glm4", "they come as text"),
             ("qwen3_5", "they come as text"),
         ],

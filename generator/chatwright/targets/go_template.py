@@ -347,16 +347,15 @@ class _Compiler:
             self.names[name] = value
             return
         before = self.names.get(name)
-        if isinstance(before, Go):
-            variable = before.place
-        else:
-            variable = self.variable()
+        variable = before.place if isinstance(before, Go) else self.variable()
+        if isinstance(value, Either) and not isinstance(before, Go):
             self.writer.do(f'{variable} := ""')
-        self.keep(name, variable, value)
+            before = Go(variable, Text())
+        self.keep(name, variable, value, "=" if isinstance(before, Go) else ":=")
         self.names[name] = Go(variable, Text())
 
-    def keep(self, name: str, variable: str, value: Value) -> None:
-        """Give a variable the text of a value."""
+    def keep(self, name: str, variable: str, value: Value, sign: str = "=") -> None:
+        """Give a variable the text of a value; the sign is that of a new variable or of one that Go knows."""
         if isinstance(value, Either):
             with self.scope(value.names):
                 self.choose(
@@ -374,9 +373,9 @@ class _Compiler:
             else:
                 raise Unsupported(f"a Go template cannot keep the value of {name}, which depends on the conversation")
         if len(operands) == 1:
-            self.writer.do(f"{variable} = {operands[0]}")
+            self.writer.do(f"{variable} {sign} {operands[0]}")
         else:
-            self.writer.do(f"{variable} = printf {go_literal('%s' * len(operands))} {' '.join(operands)}")
+            self.writer.do(f"{variable} {sign} printf {go_literal('%s' * len(operands))} {' '.join(operands)}")
 
     def branches(self, statement: nodes.If) -> None:
         branches: list[nodes.If] = [statement, *statement.elif_]
@@ -698,7 +697,7 @@ class _Compiler:
             return Constant("")
         if node.name == "trim" and isinstance(value, Constant) and isinstance(value.value, str):
             return Constant(value.value.strip())
-        if node.name == "trim" and isinstance(value, Go) and isinstance(value.shape, Text):
+        if node.name == "trim" and isinstance(value, Go) and self.is_text(value):
             variable = self.variable()
             self.writer.do(f"{variable} := {value.place}")
             self.writer.trim(variable)

@@ -49,6 +49,8 @@ from .protocol import Context, Output
 from .rendering import file_per_template
 
 FOLDER = "deploy/ollama"
+NO_CALLS = "Ollama does not find the calls in replies of this format: they come as text."
+ONE_CALL = "Ollama finds the call in a reply that makes one; several may come as text."
 _HARMONY = ("<|start|>", "<|end|>")  # what Ollama knows a harmony template by (server/routes.go, shouldUseHarmony)
 
 
@@ -166,9 +168,9 @@ def _tool_notes(writer: _Writer) -> list[str]:
     if writer.sorted:
         notes.append(f"Ollama sorts by name what is written one by one: {', '.join(sorted(writer.sorted))}.")
     if not writer.reads_calls():
-        notes.append("Ollama does not find the calls in replies of this format: they come as text.")
+        notes.append(NO_CALLS)
     elif writer.reads_calls() == "one":
-        notes.append("Ollama finds the call in a reply that makes one; several come as text.")
+        notes.append(ONE_CALL)
     return notes
 
 
@@ -560,6 +562,8 @@ class _Writer(GoWriter):
             self._said(content)
         if self.format:
             self.do(_CALLS)
+            if needs_objects(self.format):
+                self.put([Action('""')])  # or Ollama waits for calls that it cannot read, and the reply is lost
             write_calls(self.format, self, "$calls")
             if calls_tail != tail:
                 self._unless_last(calls_tail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,15 @@ from ...catalogue.evidence import Result
 from ...errors import Unsupported
 from ...meaning.conversation import Call
 from ...meaning.render import render, to_text
-from ...meaning.tool_formats import ToolFormat, format_calls, format_tools, tool_formats
+from ...meaning.tool_formats import ToolFormat, format_calls, format_tools, tool_format, tool_formats
 from ...targets.go_template import Go, Text, write_calls, write_tools
 from ...targets.go_text import GoWriter
 from ...targets.literal import token_text
+from ...targets.ollama import NO_CALLS, ONE_CALL
 from .. import json_values
 from ..engines import lmdeploy, modelfile, ollama
 from ..fuzz import tools_and_calls
-from ..scenarios import Scenario
+from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY, TOOL_CASES
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, tally
 
@@ -46,7 +47,9 @@ def check_ollama(bench: Workbench) -> Report:
                 partial(_judge_tools, bench, name),
             )
             report.wrong += _missing_stops(bench, name, read)
+            report.wrong += _unread_calls(bench, name, engine, body)
         report.lines.append(tally("prompts against the frameworks' own", found))
+        report.lines.append(_told_of_calls(bench, found))
         _compiled_formats(report, engine)
     report.results["ollama"] = found
     report.evidence = bench.evidence("ollama", ollama.VERSION, f"emulated@{ollama.VERSION}", "ollama", found)
@@ -107,6 +110,42 @@ def _is_due_of_what_ollama_carries(bench: Workbench, name: str, scenario: Scenar
     due = _due(bench, name, to_text(pieces, bos=BOS, eos=bench.truths[name].eos))
     values = json_values.request_values(carried.asked, carried.tools)
     return json_values.difference(got, due, values) is None
+
+
+def _told_of_calls(bench: Workbench, names: Iterable[str]) -> str:
+    """How many files say what of calls in replies; :func:`_unread_calls` holds it against Ollama's rules."""
+    bodies = [bench.body("ollama", name) or "" for name in names]
+    with_tools = [body for body in bodies if ".Tools" in body]
+    none, one = (sum(note in body for body in with_tools) for note in (NO_CALLS, ONE_CALL))
+    read = len(with_tools) - none - one
+    return f"{len(with_tools)} files take tools; Ollama finds the calls in replies for {read}, single ones for {one}"
+
+
+def _unread_calls(bench: Workbench, name: str, engine: ollama.Engine, body: str) -> list[str]:
+    """Calls that Ollama finds in replies, and the file says otherwise, or the other way round."""
+    template, tool_format_name = (
+        modelfile.read_modelfile(body).last("template"),
+        bench.catalogue.templates[name].tool_format,
+    )
+    if tool_format_name is None or ".Tools" not in template:
+        return []
+    wrong = []
+    for scenario, number in (("tool_call", 1), ("tool_parallel", 2)):
+        asked = scenarios()[scenario]
+        calls = next(
+            [call["function"] for call in message["tool_calls"]]
+            for message in asked.messages
+            if "tool_calls" in message
+        )
+        given = [Call(call["name"], call["arguments"]) for call in calls]
+        reply = attempt(format_calls, tool_format(tool_format_name), given)
+        if isinstance(reply, Refusal):
+            continue
+        found = engine.calls(template, reply, asked.tools or ())
+        told = NO_CALLS not in body and (number == 1 or ONE_CALL not in body)
+        if (found == [(call.name, call.arguments) for call in given]) is not told or (found and not told):
+            wrong.append(f"{name}: Ollama reads the calls {found} in {reply!r}, the file tells otherwise")
+    return wrong
 
 
 def _compiled_formats(report: Report, engine: ollama.Engine) -> None:

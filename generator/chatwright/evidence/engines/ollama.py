@@ -80,19 +80,15 @@ class Engine:
         today: date,
     ) -> Rendered:
         """Execute a template on Ollama's messages and tools; ``think`` is None where the request does not set it."""
-        request = {
-            "template": template,
-            "messages": list(messages),
-            "tools": list(tools) if tools else None,
-            "think": bool(think),
-            "thinkLevel": "medium" if think else "",
-            "isThinkSet": think is not None,
-            "today": today.isoformat(),
-        }
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        answer = json.loads(self._process.stdout.readline())
+        answer = self._ask(
+            template=template,
+            messages=list(messages),
+            tools=list(tools) if tools else None,
+            think=bool(think),
+            thinkLevel="medium" if think else "",
+            isThinkSet=think is not None,
+            today=today.isoformat(),
+        )
         words = (answer["opening"], answer["closing"])
         return Rendered(
             text=answer["text"],
@@ -100,6 +96,17 @@ class Engine:
             variables=tuple(answer["variables"] or ()),
             thought_words=words if all(words) else None,
         )
+
+    def calls(self, template: str, reply: str, tools: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+        """The names and arguments of the calls that Ollama finds in a reply, where the Modelfile names no parser."""
+        answer = self._ask(template=template, reply=reply, tools=list(tools), today=date.min.isoformat())
+        return [(call["name"], call["arguments"]) for call in answer["calls"] or ()]
+
+    def _ask(self, **request: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        return json.loads(self._process.stdout.readline())
 
     def prompt(self, modelfile: Modelfile, scenario: Scenario, today: date) -> str:
         """The prompt that Ollama makes of a scenario's request, without the BOS that its runner adds.
