@@ -14,6 +14,7 @@ SystemPlacement = Literal["turn", "first_user", "first_user_head", "last_user", 
 EmptySystem = Literal["default", "omit", "keep"]
 HistoryPolicy = Literal["keep", "drop", "switched", "remove"]
 Trim = Literal["none", "newlines", "leading_newlines", "both"]
+Turns = Literal["users", "replies", "first_reply", "last_reply", "later_system"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Slots:
 
     prefix: Slot
     system: Slot
+    system_with_tools: Slot | None  # the same where tools are described, where that is another one
     no_system: Slot | None  # stands where there is no system message
     user: Slot
     opener: Slot  # head of an assistant turn
@@ -113,12 +115,14 @@ class Frame:
 
     ``thought`` stands in front of its thought, between thought and answer, and behind: with the span ``between`` in
     place of the words of the thought that it begins with, else in place of every such word (of the first one unless
-    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A reply that
-    holds the text ``unless`` is framed already.
+    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A turn that is
+    calls alone is such a reply, unless ``calls`` is given: that stands in front of it where it is learned, and nothing
+    around it. A reply that holds the text ``unless`` is framed already.
     """
 
     thought: tuple[str, str, str]
     plain: tuple[str, str]
+    calls: str | None
     unless: str | None
 
 
@@ -208,6 +212,7 @@ class Template:
     thinking: Thinking | None
     mm_plugin: MMPlugin | None
     single_turn: bool  # of a longer conversation only the last round is written
+    turns: frozenset[Turns]  # what the format carries though the roles do not take turns, see the schema
     learns: Literal["all", "last"]  # the replies that a training text teaches
     last_message_end: str | None  # stands behind the text of the last message, unless a message holds it
     pair: Pair | None

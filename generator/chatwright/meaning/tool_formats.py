@@ -7,13 +7,18 @@ per tool or per call, with ``join`` between them, or ``once``: a fragment render
 ``arguments_object`` and ``arguments_json``; it stays within the Jinja that every engine understands. ``single``
 replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
 
-``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole
-system text; or ``user``, as the whole text of the first user message. Fragments of a description see the text that it
-takes the place of: ``system``, none where there is neither a system message nor a default text, or ``user``.
+``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
+text; or ``user``, as the whole text of the first user message. Fragments of a description see the text that it takes
+the place of: ``system``, none where there is neither a system message nor a default text, or ``user``. With
+``writes_mark`` they see as ``first_mark`` what a template says of thinking in front of everything, and put it in its
+place.
 
 ``beside`` says what becomes of the text in front of calls, by two fragments that see it as ``text``: ``text``, what is
 written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
 text is dropped.
+
+``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
+its number ``index`` in its turn, from 0, and the result as ``text``.
 
 ``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
 template must say the same. See :class:`Results`.
@@ -81,7 +86,9 @@ class ToolFormat:
     parallel: bool
     frameworks: Mapping[str, str]
     place: Place
+    writes_mark: bool
     beside: Beside | None
+    result: str | None
     results: Results | None
     slot: str | None
     call_words: tuple[str, str] | None
@@ -104,7 +111,9 @@ def tool_formats() -> Mapping[str, ToolFormat]:
                 parallel=data.get("parallel", True),
                 frameworks=data["frameworks"],
                 place=data.get("place", "behind_system"),
+                writes_mark=data.get("writes_mark", False),
                 beside=Beside(**data["beside"]) if "beside" in data else None,
+                result=data.get("result"),
                 results=_results(data["results"]) if "results" in data else None,
                 slot=data.get("tools_slot"),
                 call_words=tuple(data["call_words"]) if "call_words" in data else None,
@@ -130,7 +139,7 @@ def tool_format(name: str) -> ToolFormat:
 def tools_jinja(definition: ToolFormat) -> str:
     """Jinja that describes the list ``tools``, each in its OpenAI wrapping or bare.
 
-    It may see ``system`` or ``user``, the text that the description takes the place of.
+    It may see ``system`` or ``user``, the text that the description takes the place of, and ``first_mark``.
     """
     unwrap = (
         "{%- set function = item.function if item.function is defined else item -%}"
@@ -198,13 +207,16 @@ def format_tools(
     *,
     system: str | None = None,
     user: str = "",
+    first_mark: str = "",
 ) -> str:
     """The description of the tools (bare functions); ``system`` or ``user`` is the text that it takes the place of.
+
+    ``first_mark`` is what a template says of thinking in front of everything.
 
     Raises:
         Unsupported: a tool lacks what the format needs.
     """
-    return _run(tools_jinja(definition), today, tools=list(tools), system=system, user=user)
+    return _run(tools_jinja(definition), today, tools=list(tools), system=system, user=user, first_mark=first_mark)
 
 
 def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
@@ -224,6 +236,11 @@ def format_beside(definition: ToolFormat, text: str) -> str:
 def format_separator(definition: ToolFormat, text: str) -> str:
     """What stands between a text and the calls beside it."""
     return _run(beside_jinja(definition)[1], date.min, text=text)
+
+
+def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
+    """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
+    return _run(definition.result or _ALL, date.min, text=text, call=asdict(call), index=index)
 
 
 def _run(source: str, today: date, **variables: Any) -> str:

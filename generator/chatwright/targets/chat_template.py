@@ -69,7 +69,8 @@ class _Writer:
             if how in ("newlines", "leading_newlines"):
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
-        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed})")
+        calls = ", calls=[], index=0" if self.tools and self.tools.result else ""
+        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls})")
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
@@ -85,7 +86,8 @@ class _Writer:
             self.put("endif")
             self.put("endif")
         self.put("if message.role == 'user'")
-        self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
+        behind = ("", "assistant", *(["user"] if "users" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
         if self.tools and self.tools.place == "user":
@@ -113,17 +115,31 @@ class _Writer:
         self.put("elif message.role == 'tool'")
         self._observation()
         self.put("elif message.role == 'assistant'")
+        more = {"first_reply": "", "replies": "assistant"}
+        behind = ("user", "tool", *(role for word, role in more.items() if word in template.turns))
         self._demand(
-            "state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first"
+            f"state.previous in {list(behind)}", "the roles user and assistant must take turns, the user first"
         )
         self._reply()
+        if "later_system" in template.turns:
+            self.put("elif message.role in ['system', 'developer']")
+            self._later_system()
         self.put("else")
-        self._raise("a system message must come first, and other roles are unknown")
+        self._raise(
+            "other roles than system, user, assistant and tool are unknown"
+            if "later_system" in template.turns
+            else "a system message must come first, and other roles are unknown"
+        )
         self.put("endif")
+        if "later_system" in template.turns:
+            self.put("if message.role in ['user', 'assistant', 'tool']")
         self.put("set state.previous = message.role")
+        if "later_system" in template.turns:
+            self.put("endif")
         self.put("endfor")
         self.put("if add_generation_prompt")
-        self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
+        behind = ("user", "tool", *(["assistant"] if "last_reply" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
             self._generation_end(template.thinking)
@@ -135,7 +151,14 @@ class _Writer:
     def _system(self) -> None:
         template, slots = self.template, self.template.slots
         mark = template.thinking.system_mark if template.thinking else None
-        if mark and mark.place == "first":
+        first = bool(mark and mark.place == "first")
+        if self.tools and self.tools.writes_mark:
+            self.put(f"set first_mark = {'mark' if first else literal('')}")
+            if first:
+                self.put("if not tools")
+                self.print("mark")
+                self.put("endif")
+        elif first:
             self.print("mark")
         self.out(slots.prefix)
         if template.system_placement == "first_user_head":
@@ -164,16 +187,16 @@ class _Writer:
         else:
             self.put("if system is not none or described")
         if template.system_placement == "turn":
-            self.out(slots.system, content)
+            self._system_turn(content)
         elif template.system_placement == "none":
             self._raise("this template has no place for a system text")
         elif template.system_placement == "last_user":
             self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
             self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         else:
             self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         if slots.no_system is not None:
             self.put("else")
             if template.system_placement == "last_user":
@@ -185,9 +208,32 @@ class _Writer:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
             self.put("endfor")
+            self.put("for message in turns")
+            self._demand(
+                "message.role == ('assistant' if loop.index0 % 2 else 'user')",
+                "the roles user and assistant must take turns, the user first",
+            )
+            self.put("endfor")
             if self.tools and self.tools.place == "user":
                 self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _system_turn(self, content: str, name: str | None = None) -> None:
+        """Write the system turn, or set ``name`` to it; with tools it may be another one."""
+        slots = self.template.slots
+        turns = [slots.system]
+        if self.tools and slots.system_with_tools is not None:
+            self.put("if tools")
+            turns = [slots.system_with_tools, slots.system]
+        for index, slot in enumerate(turns):
+            if index:
+                self.put("else")
+            if name:
+                self.put(f"set {name} = {self._expression(slot, content)}")
+            else:
+                self.out(slot, content)
+        if turns[1:]:
+            self.put("endif")
 
     def _describe(self) -> str:
         """Set ``described`` to the description of the tools, and give the whole system text."""
@@ -309,6 +355,14 @@ class _Writer:
         if own:
             self.put("endif")
 
+    def _later_system(self) -> None:
+        """A system message that is not the first, in a turn of its own; it does not count in the order of the roles."""
+        self._demand(
+            "loop.last or turns[loop.index0 + 1].role != 'tool'",
+            "no system message may stand in front of a tool message",
+        )
+        self.out(self._asked(self.template.slots.system), self._trimmed("text", self.template.trim["system"]))
+
     def _observation(self) -> None:
         template = self.template
         before, after = split_content(template.slots.observation)
@@ -319,14 +373,35 @@ class _Writer:
         self.put("set state.round = state.round + 1")
         self.out(self._asked(before))
         self.put("endif")
-        self.print(self._trimmed("text", template.trim["observation"]))
+        content = self._trimmed("text", template.trim["observation"])
+        if self.tools and self.tools.result:
+            self._result(self.tools.result, content)
+            content = "text"
+        self.print(content)
         self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
         self.out(after)
         self.put("endif")
 
+    def _result(self, fragment: str, content: str) -> None:
+        """Make ``text`` the result of the next call of the turn before."""
+        self._demand("state.index < state.calls|length", "a tool result must answer a call, which the format names")
+        self.put("set index = state.index")
+        self.put("set state.index = index + 1")
+        self.put("set call = state.calls[index]")
+        self.put("if call.function is defined")
+        self.put("set call = call.function")
+        self.put("endif")
+        self.put(f"set text = {content}")
+        self.put("set text")
+        self.raw(fragment)
+        self.put("endset")
+
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
         self._reply_opener()
+        if self.tools and self.tools.result:
+            self.put("set state.calls = message.tool_calls or []")
+            self.put("set state.index = 0")
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -343,7 +418,11 @@ class _Writer:
             self.put("endif")
             if rewrites:
                 self._rewrite(thinking)
-            if thinking.frame:
+            if thinking.frame and thinking.frame.calls is not None:
+                self.put("if not alone")
+                self._frame(thinking.frame, thinking)
+                self.put("endif")
+            elif thinking.frame:
                 self._frame(thinking.frame, thinking)
         self._beside()
         if thinking:
@@ -382,6 +461,8 @@ class _Writer:
             if self.marks:
                 self.put("endif")
             self.put("endif")
+            if thinking.frame and thinking.frame.calls:
+                self._before_calls_alone(thinking.frame.calls)
         self.put("if message.tool_calls")
         if self.tools is None:
             self._raise(f"the template {template.name} has no tool format")
@@ -402,7 +483,7 @@ class _Writer:
         if slots.function == slots.function_last:
             self._whole(slots.function)
         else:
-            self.put("if loop.last")
+            self.put(self._if_last())
             self._whole(slots.function_last)
             self.put("else")
             self._whole(slots.function)
@@ -411,23 +492,37 @@ class _Writer:
         self._body()
         self.put("endif")
 
+    def _before_calls_alone(self, text: str) -> None:
+        """Write what stands in front of a learned turn that is calls alone."""
+        if self.marks:
+            self.put("if alone and learned")
+            self.put(f"set front = front ~ {literal(text)}")
+        else:
+            kept = "" if self.template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
+            self.put(f"if alone and (replied{kept})")
+            self.out_text(text)
+        self.put("endif")
+
     def _reply_opener(self) -> None:
         """Write the opener of a reply; that of one that is calls alone may be another one."""
         slots, thinking = self.template.slots, self.template.thinking
         matters = bool(self.tools and beside_jinja(self.tools)[1])
         matters |= thinking is not None and thinking.dropped_before_calls is not None
-        if slots.before_calls is not None or (matters and self.tools and thinking and self._dropped()):
+        matters &= bool(self.tools and thinking and self._dropped())
+        framed = bool(thinking and thinking.frame and thinking.frame.calls is not None)
+        if slots.before_calls is not None or matters or framed:
             self.put("set alone = message.tool_calls and not text")
             self.put("if message.reasoning_content or message.reasoning")
             self.put("set alone = false")
             self.put("endif")
+        follows_replies = "replies" in self.template.turns
         if slots.before_calls is None:
-            self._opener(slots.opener)
+            self._opener(slots.opener, follows_replies=follows_replies)
             return
         self.put("if alone")
-        self.out(slots.before_calls)
+        self._opener(slots.before_calls, follows_replies=follows_replies)
         self.put("else")
-        self._opener(slots.opener)
+        self._opener(slots.opener, follows_replies=follows_replies)
         self.put("endif")
 
     def _beside(self) -> None:
@@ -457,7 +552,7 @@ class _Writer:
         if slots.last == slots.body:
             self._whole(slots.body)
             return
-        self.put("if loop.last")
+        self.put(self._if_last())
         self._whole(slots.last)
         self.put("else")
         before, after = split_content(slots.body)
@@ -469,6 +564,10 @@ class _Writer:
         if self.marks:
             self.put("set state.owed = learned")
         self.put("endif")
+
+    def _if_last(self) -> str:
+        """Whether a reply is the last turn; the last message of a prompt stands in the history."""
+        return "if loop.last and not add_generation_prompt" if "last_reply" in self.template.turns else "if loop.last"
 
     def _front(self) -> None:
         """Write what is learned in front of the reply: one mark for both, since a mark may lose bytes at its end."""
@@ -493,18 +592,20 @@ class _Writer:
         self.put("endif")
 
     def _asked(self, slot: Slot) -> Slot:
-        """Write the end of the reply before, where a user or tool turn begins with it, and return what is left.
+        """Write the end of the reply before, where the next turn begins with it, and return what is left.
 
         Only formats whose earlier replies have no end of their own do this, as GLM's, whose end is the next marker.
         """
-        owed = self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
-        cut = self._cut_end(slot) if owed else None
+        cut = self._cut_end(slot) if self._owes() else None
         if cut is None:
             return slot
         with self._learned("state.owed"):
             self.out(cut[0])
         self.put("set state.owed = false")
         return cut[1]
+
+    def _owes(self) -> bool:
+        return self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
 
     def _learned_end(self) -> tuple[Slot, Slot]:
         """What stands behind an earlier reply, cut where it is no longer the end of the last one: that is learned."""
@@ -543,15 +644,18 @@ class _Writer:
                 return tuple(learned), (*([replace(part, value=left)] if left else []), *slot[index + 1 :])
         raise Unsupported(_UNDECIDED)
 
-    def _opener(self, slot: Slot) -> None:
+    def _opener(self, slot: Slot, *, follows_replies: bool = False) -> None:
+        """Write what a reply, or the prompt's end, begins with; the end of a reply before it may be in that."""
         slots = self.template.slots
+        if follows_replies and not slot and self._owes():
+            raise Unsupported(_UNDECIDED)
         if slots.opener_after_observation == slots.opener or slot != slots.opener:
-            self.out(slot)
+            self.out(self._asked(slot) if follows_replies else slot)
             return
         self.put("if state.previous == 'tool'")
         self.out(slots.opener_after_observation)
         self.put("else")
-        self.out(slot)
+        self.out(self._asked(slot) if follows_replies else slot)
         self.put("endif")
 
     def _thinking_head(self) -> None:
@@ -571,19 +675,19 @@ class _Writer:
             self._remover(thinking.words)
 
     def _levels(self, levels: Levels) -> None:
-        """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
+        """Set ``level`` to the name of the level that counts, empty where none does, and ``thinks`` to what it says."""
         names = list(levels.names)
         counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
-        self.put(f"set level = {levels.variable} if {counts} else none")
-        self.put(f"if level is not none and level not in {self._list(names)}")
+        self.put(f"set level = ({levels.variable} or '') if {counts} else ''")
+        self.put(f"if level and level not in {self._list(names)}")
         if levels.unknown == "refuse":
             self._raise("the format has no level of thinking of that name")
         else:
-            self.put("set level = none")
+            self.put("set level = ''")
         self.put("endif")
-        defaults = ["none" if name is None else literal(name) for name in (levels.default_on, levels.default_off)]
-        if defaults != ["none", "none"]:
-            self.put("if level is none")
+        defaults = [literal(name or "") for name in (levels.default_on, levels.default_off)]
+        if levels.default_on or levels.default_off:
+            self.put("if not level")
             self.put(f"set level = {defaults[0]} if thinks else {defaults[1]}")
             self.put("endif")
         ways: dict[bool | None, list[str]] = {}
@@ -596,7 +700,7 @@ class _Writer:
                 self.put("endif")
         if None in ways and levels.count == "on":
             self.put(f"if not thinks and level in {self._list(ways[None])}")
-            self.put("set level = none")
+            self.put("set level = ''")
             self.put("endif")
 
     def _mark(self, thinking: Thinking, mark: SystemMark) -> None:

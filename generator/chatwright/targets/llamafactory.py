@@ -207,11 +207,13 @@ def _refuse(template: Template) -> None:
     if tools := _known_tools(template):
         if template.result_separator != _RESULT_SEPARATOR:
             raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
+        if slots.system_with_tools is not None:
+            raise Unsupported("LLaMA-Factory has one system turn, with tools or without")
         if slots.before_calls is not None:
             raise Unsupported("LLaMA-Factory has one opener for replies with and without calls")
         if slots.function != slots.body and slots.function_last != slots.function:
             raise Unsupported("LLaMA-Factory ends the last turn that calls tools like every other")
-        if tools.place != "behind_system" or tools.beside:
+        if tools.place != "behind_system" or tools.beside or tools.result:
             raise Unsupported(
                 "LLaMA-Factory describes tools behind the system text, and leaves text beside calls alone"
             )

@@ -151,6 +151,8 @@ def _check(template: Template, in_class: bool) -> None:
             raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
         if slots.generation != slots.opener:
             raise Unsupported("ms-swift has one opener for the generation prompt and for history")
+        if slots.system_with_tools is not None:
+            raise Unsupported("ms-swift writes another system turn where tools are described by a class only")
         if slots.before_calls is not None:
             raise Unsupported("ms-swift opens a turn that is calls alone in another way by a class only")
         if template.pair:
@@ -195,7 +197,9 @@ def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | N
     if own.get("system_in_class") or template.system_placement in ("last_user", "none"):
         return None
     head = () if template.system_placement == "first_user_head" else head
-    return _prompt(join_slots(start, head, template.slots.system), content="{{SYSTEM}}")
+    slots = template.slots
+    system = slots.system if slots.system_with_tools is None else slots.system_with_tools  # a class makes one the other
+    return _prompt(join_slots(start, head, system), content="{{SYSTEM}}")
 
 
 def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -> list[Any]:
@@ -258,6 +262,7 @@ def _agent_template(template: Template) -> str | None:
 
 def _check_answers(template: Template) -> None:
     """From the end of the calls to the next reply the slots must say what ms-swift writes."""
+    _agent_template(template)  # which refuses one that writes another format
     slots = template.slots
     definition = None if template.tool_format is None else tool_format(template.tool_format)
     results = definition.results if definition else None
