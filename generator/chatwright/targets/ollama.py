@@ -227,6 +227,16 @@ class _Writer(GoWriter):
             )
         if tools.place == "user" and template.trim["user"] in half:
             raise Unsupported("a Go template cannot describe tools around a user text that loses its line breaks")
+        if template.slots.system_with_tools is not None:
+            raise Unsupported("the system turn is another one where tools are offered")
+        if tools.writes_mark:
+            raise Unsupported("the description of tools holds the mark on thinking")
+        if tools.result:
+            raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
+        if thinking and (thinking.kept_with_tools or thinking.kept_from_results):
+            raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
+        if thinking and thinking.dropped_before_calls is not None:
+            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
         if tools.beside and thinking:
             raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
 
@@ -307,8 +317,6 @@ class _Writer(GoWriter):
             raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
         if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
             raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
-        if thinking.kept_with_tools or thinking.kept_from_results:
-            raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
         if thinking.answer:
             raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
         if thinking.empty_in != "learned":
