@@ -671,13 +671,16 @@ class _Compiler:
         return condition if isinstance(condition, bool) else None
 
     def fallback(self, node: nodes.Or) -> Value:
-        """``x or {}``: an object that Ollama always has, be it empty."""
+        """``x or y``; an object Ollama always has, be it empty."""
         value, other = self.value(node.left), self.value(node.right)
         if isinstance(value, Missing):
             return other
         if isinstance(value, Go) and isinstance(value.shape, Object) and other == Record({}):
             return value
-        raise _unknown(node)
+        condition = self.settled(node.left)
+        if condition is not None:
+            return value if condition else other
+        return Either(node.left, node.left, node.right, dict(self.names))
 
     def filter(self, node: nodes.Filter) -> Value:
         assert node.node is not None
@@ -697,9 +700,11 @@ class _Compiler:
             return Constant("")
         if node.name == "trim" and isinstance(value, Constant) and isinstance(value.value, str):
             return Constant(value.value.strip())
-        if node.name == "trim" and isinstance(value, Go) and self.is_text(value):
+        if node.name == "trim" and (isinstance(value, Either) or (isinstance(value, Go) and self.is_text(value))):
             variable = self.variable()
-            self.writer.do(f"{variable} := {value.place}")
+            if isinstance(value, Either):
+                self.writer.do(f'{variable} := ""')
+            self.keep("text", variable, value, "=" if isinstance(value, Either) else ":=")
             self.writer.trim(variable)
             return Go(variable, Text())
         if node.name == "upper":
@@ -915,7 +920,7 @@ def _field(value: Value, name: str) -> Value:
         return Go(f"index {value.operand} {go_literal(name)}", ANY, call=True, optional=True)
     if isinstance(value, Missing):
         return value
-    raise Unsupported(f"Ollama's data has no field {name} here")
+    raise Unsupported(f"a Go template cannot ask this value for its field {name}")
 
 
 def _truth(value: Value) -> Condition:
