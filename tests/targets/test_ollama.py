@@ -164,6 +164,36 @@ class TestModelfile:
         assert (told or "") in text
         assert read_modelfile(text).last("parser") == ("passthrough" if told == "they come as text" else "")
 
+    def test_tools_are_described_where_the_format_wants_them(self) -> None:
+        behind = read_modelfile(written({**slots(), "tool_format": "qwen"})).last("template")
+        assert '<sys>{{ $.System }}{{ template "tools" $ }}</sys>' in behind
+        instead = read_modelfile(written({**slots(), "tool_format": "minicpm5"})).last("template")
+        assert instead.count("# Tools") == 3  # with a system text, with an empty one, and without
+        user = read_modelfile(written({**slots(), "tool_format": "llama3_user"})).last("template")
+        assert "{{- if and $.Tools (not $described) -}}" in user
+        assert user.index("<user>") < user.index("Given the following functions") < user.index("</user>")
+
+    def test_a_format_that_go_cannot_write_leaves_a_file_without_tools(self) -> None:
+        text = written({**slots(), "tool_format": "chatglm4"})
+        assert ".Tools" not in read_modelfile(text).last("template")
+        assert "Ollama refuses tools, since this file does not write any: Jinja prints" in text
+
+    def test_results_of_one_turn_share_it(self) -> None:
+        template = {**slots(observation="<obs>{{content}}</obs>"), "tool_format": "qwen", "result_separator": " | "}
+        text = read_modelfile(written(template)).last("template")
+        assert re.search(r'if eq \$before "tool" -\}\}\n\{\{ " " \}\}\|\{\{ " " \}\}\n\s*\{\{- else -\}\}\n<obs>', text)
+        assert re.search(r'if ne \$next "tool" -\}\}\n</obs>', text)
+
+    def test_a_format_with_a_single_turn_passes_over_earlier_ones(self) -> None:
+        text = read_modelfile(written({**slots(), "single_turn": True})).last("template")
+        assert "{{- if or $last $continued -}}" in text
+
+    def test_thoughts_of_earlier_turns_are_looked_for_in_the_content(self) -> None:
+        thinking = {"words": ["<think>\n", "\n</think>\n\n"], "history": "drop"}
+        text = read_modelfile(written({**slots(), "thinking": thinking})).last("template")
+        assert 'eq (slice (slice $text $at) 0 8) "<think>\\n"' in text
+        assert 'eq (slice (slice $tail $at) 0 11) "\\n</think>\\n\\n"' in text
+
     def test_what_loses_its_order_is_told(self) -> None:
         assert "sorts by name what is written one by one: arguments" in written({**slots(), "tool_format": "qwen3_5"})
         assert "one by one" not in written({**slots(), "tool_format": "qwen"})

@@ -151,18 +151,22 @@ def _unread_calls(bench: Workbench, name: str, engine: ollama.Engine, body: str)
 def _compiled_formats(report: Report, engine: ollama.Engine) -> None:
     """Every tool format in Go on random tools and calls, against the format itself."""
     compiled, refused = 0, []
+    lost: list[json_values.Difference] = []
     for definition in tool_formats().values():
         try:
-            report.wrong += _compiled_format(engine, definition)
+            report.wrong += _compiled_format(engine, definition, lost)
             compiled += 1
         except Unsupported as reason:
             refused.append(f"{definition.name} ({reason})")
+    dropped = frozenset(name for found in lost for name in found.dropped)
+    added = frozenset(name for found in lost for name in found.added)
+    report.lines.append(f"as they were offered: {_lost(json_values.Difference(dropped, added))}")
     report.lines.append(f"{compiled} tool formats in Go, {TOOL_CASES} random cases each")
     report.lines += [f"not in Go: {', '.join(refused)}"] if refused else []
 
 
-def _compiled_format(engine: ollama.Engine, definition: ToolFormat) -> list[str]:
-    """What is wrong with a tool format in Go.
+def _compiled_format(engine: ollama.Engine, definition: ToolFormat, lost: list[json_values.Difference]) -> list[str]:
+    """What is wrong with a tool format in Go; what Ollama changes in nothing but fields is added to ``lost``.
 
     Raises:
         Unsupported: it cannot be written in Go.
@@ -195,6 +199,10 @@ def _compiled_format(engine: ollama.Engine, definition: ToolFormat) -> list[str]
                 agrees = bool(made.error)
             else:
                 agrees = not made.error and json_values.difference(made.text, expected, values) is None
+            offered = attempt(partial(format_tools, system=text, user=text), definition, functions, TODAY)
+            if source is tools_source and agrees and not isinstance(offered, Refusal):
+                found = json_values.difference(made.text, offered, json_values.request_values(messages, tools))
+                lost += [found] if found and found.at is None else []
             if not agrees:
                 wrong.append(f"{definition.name} in Go: {made.error or made.text!r} instead of {expected!r}")
     return wrong
