@@ -103,11 +103,13 @@ def compare(
     write: Callable[[Scenario], str],
     due: Callable[[str], str] = lambda prompt: prompt,
     changes: Callable[[Scenario], str | None] = lambda scenario: None,
+    judge: Callable[[Scenario, str, str], Result] | None = None,
 ) -> Results:
     """Hold what an engine writes against a framework's inference prompts.
 
     ``due`` is what the engine must make of a prompt; ``changes`` tells what the engine does to a request before it
-    reads the file, which no file can mend.
+    reads the file, which no file can mend. ``judge`` says what to think of a text and the one that is due; they must be
+    equal where it is not given.
     """
     results: Results = {}
     for scenario in scenarios().values():
@@ -124,6 +126,8 @@ def compare(
             results[scenario.name] = Result("unsupported", str(got))
         elif got == expected:
             results[scenario.name] = Result("exact")
+        elif judge:
+            results[scenario.name] = judge(scenario, got, expected)
         else:
             results[scenario.name] = Result("differs", difference(got, expected))
     return results
