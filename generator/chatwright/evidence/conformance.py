@@ -27,6 +27,7 @@ from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
+from .checks.publishers import check_publishers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
@@ -36,12 +37,14 @@ from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
 from .known import FILE, Case, judge, load_known, outdated, shrink
+from .publishers import dump_publishers
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
 
 FRAMEWORKS = ("llamafactory", "swift")
+OFFICIAL = Path("shared/official/templates.jsonl")  # publishers' chat templates, beside the checkout
 
 # The frameworks come first: what their built-ins write is the truth for the engines.
 CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
@@ -56,6 +59,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
+    "publishers": check_publishers,
     "vllm": check_vllm,
     "sglang": check_sglang,
     "minijinja": check_minijinja,
@@ -110,6 +114,7 @@ def run(
             swift_3=swift_3,
             older=older,
             servers=servers,
+            official=root.parent / OFFICIAL,
             record=record,
         )
         reports = []
@@ -158,6 +163,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
         due[vector_path(folder, "built_ins", framework)] = dump_built_ins(built_ins)
     for server, found in bench.parsers.items():
         due[vector_path(folder, "parsers", server)] = dump_parsers(found)
+    if bench.publishers:
+        due[vector_path(folder, "publishers", "turns")] = dump_publishers(*bench.publishers)
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():
