@@ -524,22 +524,11 @@ def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collecti
 
 
 def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:
-    from .meaning.render import Kind, render
+    from .meaning.render import Kind
 
-    levels = template.thinking.levels if template.thinking else None
     for kind in Kind:
-        messages = scenario.asked if kind is Kind.PROMPT else scenario.messages
         try:
-            pieces = render(
-                template,
-                messages,
-                scenario.tools,
-                kind=kind,
-                thinking=scenario.thinking,
-                level=scenario.variables.get(levels.variable) if levels else None,
-                preserve_thinking=scenario.preserve_thinking,
-            )
-            yield kind, pieces
+            yield kind, scenario.pieces(template, kind)
         except Unsupported as reason:
             yield kind, reason
 

@@ -38,8 +38,8 @@ def _inside(source: str) -> str:
 
 
 NOT_IN_GO = {
-    "chatglm4": "Getitem in this form",
-    "glm4_0414": "Getitem in this form",
+    "chatglm4": "apart by position",
+    "glm4_0414": "apart by position",
     "gemma4_blocks": "its field type",
     "kimi_k25": "its field properties",
     "kimi_k3": "calls itself with more",
@@ -160,7 +160,7 @@ def test_an_order_that_go_does_not_keep_is_named(source: str, lost: set[str]) ->
         ("{%- if f.name -%}{%- set s = f -%}{%- endif -%}{{ s }}", "does not know the value of s"),
         ("{%- set s = '' -%}{%- if f.name -%}{%- set s = f -%}{%- endif -%}", "cannot keep the value of s"),
         ("{%- for k, v in f.parameters.properties.x|items -%}{%- endfor -%}", "its field x"),
-        ("{{ f.name[0] }}", "the Jinja Getitem"),
+        ("{{ f.name[0] }}", "apart by position"),
         ("{%- set ns = namespace(a=1) -%}", "the Jinja Call"),
         ("{{ 1.5 }}", "is no text"),
         ("{{ strftime_now('%H:%M') }}", "the year, month and day only"),

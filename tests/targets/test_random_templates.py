@@ -24,7 +24,7 @@ from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import normal
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.targets import ollama
-from chatwright.targets.vllm import chat_template
+from chatwright.targets.chat_template import chat_template
 
 TODAY = date(2025, 3, 4)
 SLOT_NAMES = [field.name for field in fields(Slots)]
@@ -319,45 +319,21 @@ def compare(
     assert written == expected
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
-    templates(),
-    conversations(),
+    st.one_of(
+        st.tuples(templates(), conversations()),
+        st.tuples(carrying_templates(), irregular_conversations()),
+    ),
     st.sampled_from([Kind.TRAINING, Kind.TRAINING_DROPPED]),
     st.sampled_from([None, True, False]),
 )
 def test_the_marks_are_around_what_the_renderer_learns(
-    data: dict[str, Any],
-    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    talk: tuple[dict[str, Any], tuple[list[dict[str, Any]], list[dict[str, Any]] | None]],
     kind: Kind,
     thinking: bool | None,
 ) -> None:
-    compare_marks(data, conversation, kind, thinking)
-
-
-@settings(max_examples=75, deadline=None)
-@given(
-    carrying_templates(),
-    irregular_conversations(),
-    st.sampled_from([Kind.TRAINING, Kind.TRAINING_DROPPED]),
-    st.sampled_from([None, True, False]),
-)
-def test_the_marks_are_there_where_turns_do_not_alternate(
-    data: dict[str, Any],
-    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
-    kind: Kind,
-    thinking: bool | None,
-) -> None:
-    compare_marks(data, conversation, kind, thinking)
-
-
-def compare_marks(
-    data: dict[str, Any],
-    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
-    kind: Kind,
-    thinking: bool | None,
-) -> None:
-    """Hold the marks of the generated Jinja against what the reference renderer says is learned."""
+    data, conversation = talk
     (template,) = spec_of(data).templates
     messages, tools = conversation
     given_variables: dict[str, Any] = {

@@ -28,7 +28,7 @@ from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import BOS, TODAY, Run
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text
-from chatwright.targets.vllm import chat_template
+from chatwright.targets.chat_template import chat_template
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 
 LOADING = {"transformers": transformers_renderer, "sglang": sglang_renderer}

@@ -14,9 +14,12 @@ from chatwright.evidence.engines.tokenizers import byte_level
 from chatwright.evidence.sandbox import Refused
 from tests.support import catalogue
 
+LEVELS = "glm5_2"  # a template whose thinking has levels
+
 # template -> BOS, EOS and further special tokens, as its models' tokenizers have them
 TOKENS: Mapping[str, tuple[str | None, str, Sequence[str]]] = {
     "deepseek3": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ["<｜User｜>", "<｜Assistant｜>"]),
+    LEVELS: (None, "<|endoftext|>", ["[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"]),
     "gpt_oss": ("<|startoftext|>", "<|return|>", ["<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|call|>"]),
     "intern2": ("<s>", "</s>", ["<|im_start|>", "<|im_end|>"]),
     "llama3": (

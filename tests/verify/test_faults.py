@@ -12,7 +12,7 @@ from chatwright.evidence import sandbox
 from chatwright.evidence.checks.model_folders import FAULTS, Fault, Folder, copy
 from chatwright.evidence.verify import ADVICE, verify
 from tests.support import catalogue
-from tests.verify.support import TOKENS, in_process, make
+from tests.verify.support import LEVELS, TOKENS, in_process, make
 
 RECOGNIZED = ("deepseek3", "qwen3", "yi")  # without being named; `make conformance` does it with all
 
@@ -31,7 +31,7 @@ def fast(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
         monkeypatch.setattr("chatwright.evidence.verify.prompts.render_foreign", in_process)
 
 
-@pytest.mark.parametrize("name", sorted({fault.template for fault in FAULTS}))
+@pytest.mark.parametrize("name", sorted({fault.template for fault in FAULTS} | {LEVELS}))
 def test_a_faultless_folder_is_fine(folder_of: Callable[[str], Folder], name: str) -> None:
     found = verify(folder_of(name).path, catalogue(), None if name in RECOGNIZED else name)
     assert name in (found.template, *found.same)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import yaml
 
+from ..catalogue.model import Template
 from ..meaning.conversation import Message
+from ..meaning.render import Kind, Piece, render
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,24 @@ class Scenario:
     def asked(self) -> tuple[Message, ...]:
         """The messages of the prompt: everything before the last reply."""
         return self.messages[:-1]
+
+    def pieces(self, template: Template, kind: Kind, today: date | None = None) -> tuple[Piece, ...]:
+        """What the reference renderer makes of it, at the level of thinking that it names where the format has levels.
+
+        Raises:
+            Unsupported: the template cannot express it.
+        """
+        levels = template.thinking.levels if template.thinking else None
+        return render(
+            template,
+            self.asked if kind is Kind.PROMPT else self.messages,
+            self.tools,
+            kind=kind,
+            thinking=self.thinking,
+            level=self.variables.get(levels.variable) if levels else None,
+            preserve_thinking=self.preserve_thinking,
+            today=today,
+        )
 
 
 @cache

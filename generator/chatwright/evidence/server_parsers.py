@@ -243,12 +243,11 @@ def ask(requests: Sequence[Mapping[str, Any]], servers: Path) -> list[dict[str, 
         env={**os.environ, "PYTHONPATH": search},
         cwd=_SOURCE,
         input=json.dumps(requests),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         encoding="utf-8",
         check=False,
     )
     if not process.stdout:
-        raise ServersError(f"the worker ended with exit code {process.returncode}")
+        raise ServersError(f"the worker ended with exit code {process.returncode}: {process.stderr.strip()[-500:]}")
     answers: list[dict[str, Any]] = json.loads(process.stdout)
     return answers

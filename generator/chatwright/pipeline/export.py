@@ -11,9 +11,7 @@ no say in it (``get_diff_sampling_param``). SGLang adds ``eos_token_id`` of ``co
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +24,9 @@ from ..targets.parsers import parser_flags, parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
 from .generate import render
+from .model_files import eos_ids, read_json, vocabulary
 from .select import select
-from .writer import read_text
+from .writer import read_text, replace_files
 
 _TARGETS = {"vllm": "vllm", "sglang": "vllm", "transformers": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}
 FRAMEWORKS = ("llamafactory", "swift")
@@ -73,37 +72,16 @@ def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, boo
     """Write the files into a folder; returns each with whether it changed.
 
     Raises:
-        ChatwrightError: another file is there and ``force`` is not given; nothing is written then.
+        ChatwrightError: another file is there and ``force`` is not given, or the disk refuses; nothing is written then.
     """
-    changed = [(folder / name, text, read_text(folder / name)) for name, text in export_.files]
-    if not force and (there := [str(path) for path, text, old in changed if old is not None and old != text]):
+    old = {name: read_text(folder / name) for name, _ in export_.files}
+    new = {name: text for name, text in export_.files if old[name] != text}
+    if not force and (there := [str(folder / name) for name in new if old[name] is not None]):
         raise ChatwrightError(
             "\n".join(f"{path}: is there with another content; --force replaces it" for path in there)
         )
-    for path, text, old in changed:
-        if old != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, text)
-    return [(path, old != text) for path, text, old in changed]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    handle, stage = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(stage, 0o666 & ~_umask())
-        os.replace(stage, path)
-    except BaseException:
-        Path(stage).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    replace_files(folder, {name: text.encode() for name, text in new.items()}, ())
+    return [(folder / name, name in new) for name, _ in export_.files]
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------
@@ -168,12 +146,13 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     if folder is None or not (folder / "tokenizer.json").is_file():
         told = f"replies end at {shown}: eos_token_id of the model's generation_config.json must have their ids"
         return [], [], [f"{told} (--model FOLDER looks whether it has)"]
-    ids = _token_ids(folder)
-    generation = _json(folder / "generation_config.json")
-    known = _ids(generation)
+    tokenizer_config = read_json(folder / "tokenizer_config.json")
+    ids = vocabulary(read_json(folder / "tokenizer.json"), tokenizer_config)
+    generation = read_json(folder / "generation_config.json")
+    known = eos_ids(generation)
     if engine == "sglang":
-        known += _ids(_json(folder / "config.json"))
-    own = ids.get(_eos_text(folder))
+        known += eos_ids(read_json(folder / "config.json"))
+    own = ids.get(_eos_text(tokenizer_config))
     missing = [stop for stop in stops if stop in ids and ids[stop] not in (*known, own)]
     notes = [
         f"{stop!r} is no token of this model: requests must give it as `stop`" for stop in stops if stop not in ids
@@ -189,34 +168,9 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     return ["--generation-config", str(((into or Path()) / place).parent)], [(place, text)], notes
 
 
-def _token_ids(folder: Path) -> dict[str, int]:
-    data = _json(folder / "tokenizer.json")
-    vocab = data.get("model", {}).get("vocab", {})
-    ids = dict(vocab) if isinstance(vocab, Mapping) else {}
-    return {**ids, **{token["content"]: token["id"] for token in data.get("added_tokens", ())}}
-
-
-def _eos_text(folder: Path) -> str:
-    token = _json(folder / "tokenizer_config.json").get("eos_token") or ""
+def _eos_text(tokenizer_config: Mapping[str, Any]) -> str:
+    token = tokenizer_config.get("eos_token") or ""
     return str(token["content"]) if isinstance(token, Mapping) else str(token)
-
-
-def _ids(config: Mapping[str, Any]) -> list[int]:
-    found = config.get("eos_token_id")
-    listed = found if isinstance(found, list) else [found]
-    return [number for number in listed if isinstance(number, int)]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChatwrightError(f"{path}: is no JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ChatwrightError(f"{path}: holds no JSON object")
-    return data
 
 
 # -- frameworks --------------------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ def replace_files(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> 
         ChatwrightError: the disk refuses.
     """
     try:
+        out.mkdir(parents=True, exist_ok=True)
         with _locked(out):
             _replace(out, new, stale)
     except OSError as error:

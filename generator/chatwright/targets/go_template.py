@@ -630,6 +630,8 @@ class _Compiler:
             return _field(self.value(node.node), node.attr)
         if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             return _field(self.value(node.node), node.arg.value)
+        if isinstance(node, nodes.Getitem):
+            raise Unsupported("a Go template cannot take a text or a list apart by position as Jinja does")
         if isinstance(node, nodes.Dict):
             return Record({pair.key.as_const(): self.value(pair.value) for pair in node.items})
         if isinstance(node, nodes.List):

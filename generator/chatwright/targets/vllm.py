@@ -13,8 +13,6 @@ from .rendering import file_per_template
 
 FOLDER = "deploy/vllm"
 
-__all__ = ["FOLDER", "chat_template", "generate"]
-
 
 def generate(context: Context) -> Output:
     """One ``.jinja`` file per template."""

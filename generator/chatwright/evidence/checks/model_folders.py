@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...catalogue.model import Catalogue, Part, Slot, Template
-from ...targets.vllm import chat_template
+from ...targets.chat_template import chat_template
 from ..engines.npm_tokenizers import load_tokenizer
 
 GENERATION, CONFIG, TOKENIZER, JINJA = (

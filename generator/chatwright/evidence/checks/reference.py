@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
-from ...meaning.render import Kind, Piece, render
+from ...meaning.render import Kind
 from ..scenarios import Scenario, scenarios
 from ..vectors import TODAY, Run, piece_runs
 from .bench import Refusal, Report, Results, Workbench, attempt, difference
@@ -50,23 +50,4 @@ def reference_runs(template: Template, scenario: Scenario, kind: Kind, eos: str)
     Raises:
         Unsupported: the template cannot express it.
     """
-    return piece_runs(reference_pieces(template, scenario, kind), eos)
-
-
-def reference_pieces(template: Template, scenario: Scenario, kind: Kind) -> tuple[Piece, ...]:
-    """What the reference renderer makes of a scenario.
-
-    Raises:
-        Unsupported: the template cannot express it.
-    """
-    levels = template.thinking.levels if template.thinking else None
-    return render(
-        template,
-        scenario.asked if kind is Kind.PROMPT else scenario.messages,
-        scenario.tools,
-        kind=kind,
-        thinking=scenario.thinking,
-        level=scenario.variables.get(levels.variable) if levels else None,
-        preserve_thinking=scenario.preserve_thinking,
-        today=TODAY,
-    )
+    return piece_runs(scenario.pieces(template, kind, TODAY), eos)

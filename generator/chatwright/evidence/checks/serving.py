@@ -6,7 +6,7 @@ import importlib.metadata
 from functools import partial
 
 from ...catalogue.evidence import Result
-from ...meaning.render import render, to_text
+from ...meaning.render import Kind, to_text
 from ...targets.literal import token_text
 from .. import json_values
 from ..engines import lmdeploy, modelfile, ollama
@@ -94,9 +94,7 @@ def _judge_tools(bench: Workbench, name: str, scenario: Scenario, got: str, expe
 def _is_due_of_what_ollama_carries(bench: Workbench, name: str, scenario: Scenario, got: str) -> bool:
     """Whether a prompt is what the template means for the tools and calls as Ollama carries them."""
     carried = ollama.carried(scenario)
-    pieces = render(
-        bench.catalogue.templates[name], carried.asked, carried.tools, thinking=carried.thinking, today=TODAY
-    )
+    pieces = carried.pieces(bench.catalogue.templates[name], Kind.PROMPT, TODAY)
     due = _due(bench, name, to_text(pieces, bos=BOS, eos=bench.truths[name].eos))
     values = json_values.request_values(carried.asked, carried.tools)
     return json_values.difference(got, due, values) is None

@@ -43,15 +43,18 @@ def check_swift_tools(bench: Workbench) -> Report:
             texts = iter(swift.render(requests))
             digests = bench.written_turns.setdefault(name, [])
             differing = []
+            refused = 0
             for case in cases:
                 theirs = [_runs(next(texts)) for _ in KINDS]
                 digests.append(turns_digest(theirs))
                 for kind, ours, due_runs in zip(KINDS, runs_of(template, case), theirs, strict=True):
+                    refused += ours is due_runs is None
                     if ours != due_runs:
                         differing.append(f"{name}: {case.name}, {kind.value}: {_told(ours, due_runs)}")
             report.wrong += differing[:_TOLD]
             report.lines.append(
-                f"{name}: {len(cases)} random conversations through {registered}, {len(differing)} texts differ"
+                f"{name}: {len(cases)} random conversations through {registered}, {len(differing)} texts differ "
+                f"({refused} refused by both)"
             )
     return report
 

@@ -18,7 +18,6 @@ from ..scenarios import Scenario, scenarios
 from ..token_ids import encoded_together, first_difference, piece_ids
 from ..vectors import TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, difference, tally
-from .reference import reference_pieces
 
 
 def check_token_ids(bench: Workbench) -> Report:
@@ -133,7 +132,7 @@ class _Case:
         if isinstance(encoded, Refusal):
             none = Result("no upstream truth", str(encoded))
             return _Asked(none, none)
-        pieces = attempt(reference_pieces, self.template, scenario, Kind.PROMPT)
+        pieces = attempt(scenario.pieces, self.template, Kind.PROMPT, TODAY)
         if isinstance(pieces, Refusal):
             return _Asked(Result("unsupported", str(text)), Result("unsupported", str(pieces)))
         ids = piece_ids(pieces, tokenizer)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ...errors import Unsupported
 from .jinja import Render
+from .line_process import LineProcess
 
 PACKAGE = "@huggingface/jinja"
 
 
-class Engine:
+class Engine(LineProcess):
     """A running Node process; use it as a context manager.
 
     ``node_modules`` is the folder that holds the unpacked package, ``today`` the day of its clock.
@@ -34,30 +33,15 @@ class Engine:
             raise ImportError(f"the npm package {PACKAGE} is not there")
         self.version = str(json.loads((package / "package.json").read_text(encoding="utf-8"))["version"])
         worker = resources.files(__package__).joinpath("huggingface_jinja.mjs").read_text(encoding="utf-8")
-        self._process = subprocess.Popen(
-            [node, "--input-type=module", "--eval", worker, "--", str(package.resolve()), today.isoformat()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            bufsize=1,
+        super().__init__(
+            [node, "--input-type=module", "--eval", worker, "--", str(package.resolve()), today.isoformat()]
         )
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.communicate()
 
     def renderer(self, source: str) -> Render:
         """Writes the chat template ``source``; what it or the engine refuses raises :class:`Unsupported`."""
 
         def render(given: dict[str, Any]) -> str:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.write(json.dumps({"source": source, "given": given}) + "\n")
-            answer = json.loads(self._process.stdout.readline())
+            answer = self.ask({"source": source, "given": given})
             if "error" in answer:
                 raise Unsupported(f"the template raises: {answer['error']}")
             return str(answer["text"])

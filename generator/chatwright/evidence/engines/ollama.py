@@ -24,6 +24,7 @@ from typing import Any
 
 from ...errors import Unsupported
 from ..scenarios import Scenario
+from .line_process import LineProcess
 from .modelfile import Modelfile
 
 VERSION = "0.33.0-rc2"
@@ -39,7 +40,7 @@ class Rendered:
     thought_words: tuple[str, str] | None
 
 
-class Engine:
+class Engine(LineProcess):
     """A running Go program; use it as a context manager.
 
     Raises:
@@ -53,21 +54,12 @@ class Engine:
         except BaseException:
             self._folder.cleanup()
             raise
-        self._process = subprocess.Popen(
-            [program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            bufsize=1,
-        )
-
-    def __enter__(self) -> Engine:
-        return self
+        super().__init__([str(program)])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate()
+        super().__exit__(kind, error, trace)
         self._folder.cleanup()
 
     def render(
@@ -80,14 +72,16 @@ class Engine:
         today: date,
     ) -> Rendered:
         """Execute a template on Ollama's messages and tools; ``think`` is None where the request does not set it."""
-        answer = self._ask(
-            template=template,
-            messages=list(messages),
-            tools=list(tools) if tools else None,
-            think=bool(think),
-            thinkLevel="medium" if think else "",
-            isThinkSet=think is not None,
-            today=today.isoformat(),
+        answer = self.ask(
+            {
+                "template": template,
+                "messages": list(messages),
+                "tools": list(tools) if tools else None,
+                "think": bool(think),
+                "thinkLevel": "medium" if think else "",
+                "isThinkSet": think is not None,
+                "today": today.isoformat(),
+            }
         )
         words = (answer["opening"], answer["closing"])
         return Rendered(
@@ -99,14 +93,8 @@ class Engine:
 
     def calls(self, template: str, reply: str, tools: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
         """The names and arguments of the calls that Ollama finds in a reply, where the Modelfile names no parser."""
-        answer = self._ask(template=template, reply=reply, tools=list(tools), today=date.min.isoformat())
+        answer = self.ask({"template": template, "reply": reply, "tools": list(tools), "today": date.min.isoformat()})
         return [(call["name"], call["arguments"]) for call in answer["calls"] or ()]
-
-    def _ask(self, **request: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        return json.loads(self._process.stdout.readline())
 
     def prompt(self, modelfile: Modelfile, scenario: Scenario, today: date) -> str:
         """The prompt that Ollama makes of a scenario's request, without the BOS that its runner adds.

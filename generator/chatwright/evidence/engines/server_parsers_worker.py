@@ -83,12 +83,7 @@ def _vllm(request: Mapping[str, Any]) -> dict[str, Any]:
     from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
     tokenizer = _tokenizer(tuple(request["special"]))
-    asked = ChatCompletionRequest(
-        messages=[{"role": "user", "content": "?"}],
-        model="model",
-        tools=request["tools"],
-        chat_template_kwargs=request["arguments"],
-    )
+    asked = ChatCompletionRequest(**_asked(request))
     parser = _vllm_parser(request["tool_call_parser"], request["reasoning_parser"])(
         tokenizer, asked.tools, chat_template_kwargs=request["arguments"]
     )
@@ -113,12 +108,7 @@ def _sglang(request: Mapping[str, Any]) -> dict[str, Any]:
     from sglang.srt.parser.reasoning_parser import ReasoningParser
 
     tokenizer = _tokenizer(tuple(request["special"]))
-    asked = ChatCompletionRequest(
-        messages=[{"role": "user", "content": "?"}],
-        model="model",
-        tools=request["tools"],
-        chat_template_kwargs=request["arguments"],
-    )
+    asked = ChatCompletionRequest(**_asked(request))
     text, reasoning, calls = request["output"], None, []
     if name := request["reasoning_parser"]:
         parser = ReasoningParser(
@@ -169,6 +159,13 @@ def _answer(reasoning: str | None, content: str | None, calls: Sequence[tuple[st
         "content": content,
         "calls": [{"name": name, "arguments": arguments} for name, arguments in calls],
     }
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a chat request, which both servers call the same."""
+    question = {"role": "user", "content": "?"}
+    arguments = request["arguments"]
+    return {"messages": [question], "model": "model", "tools": request["tools"], "chat_template_kwargs": arguments}
 
 
 @cache

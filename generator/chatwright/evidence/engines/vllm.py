@@ -48,7 +48,7 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         if thought := message.get("reasoning", message.get("reasoning_content")):
             seen |= {"reasoning": thought, "reasoning_content": thought}
         if calls := message.get("tool_calls"):
-            seen["tool_calls"] = [_call(call) for call in calls]
+            seen["tool_calls"] = [parsed_call(call) for call in calls]
     return seen
 
 
@@ -56,7 +56,8 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     return dict(part) if part["type"] == "text" else {"type": _MEDIA.get(part["type"], part["type"])}
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+def parsed_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of a request with its arguments as the object that vLLM makes of JSON text."""
     function = dict(call["function"])
     if isinstance(arguments := function.get("arguments") or {}, str):
         arguments = json.loads(arguments)

@@ -11,7 +11,7 @@ from ...errors import Unsupported
 from ...meaning.render import Kind
 from ..vectors import EOS, Run, piece_runs
 from .folder import ModelFolder
-from .prompts import Texts, conversations, pieces_of, trained
+from .prompts import Texts, conversations, trained
 from .texts import CORE
 from .vocabulary import missing
 
@@ -123,7 +123,7 @@ def _users(catalogue: Catalogue, architectures: set[str]) -> dict[str, tuple[boo
 
 def _runs(template: Template, name: str, kind: Kind, today: date) -> tuple[Run, ...] | None:
     try:
-        return piece_runs(pieces_of(template, conversations()[name], kind, today), EOS)
+        return piece_runs(conversations()[name].pieces(template, kind, today), EOS)
     except Unsupported:
         return None
 

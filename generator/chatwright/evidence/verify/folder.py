@@ -6,7 +6,6 @@ tokenizer is what ``tokenizer.json`` says.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
+from ...pipeline.model_files import read_json, read_text, vocabulary
 from ..engines.npm_tokenizers import load_tokenizer
 
 TOOL_USE = "tool_use"  # the named template that transformers takes for a request with tools
@@ -85,17 +85,17 @@ def read_folder(path: Path) -> ModelFolder:
         raise ChatwrightError(
             f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained)"
         )
-    raw = _json(file)
-    tokenizer_config, config = _optional(path / "tokenizer_config.json"), _optional(path / "config.json")
+    raw = read_json(file)
+    tokenizer_config, config = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
     tokenizer = _tokenizer(path)
     return ModelFolder(
         path,
         tokenizer,
         tokenizer_config,
         config,
-        _optional(path / "generation_config.json"),
+        read_json(path / "generation_config.json"),
         tuple(_chat_templates(path, tokenizer_config)),
-        _vocabulary(raw, tokenizer_config),
+        vocabulary(raw, tokenizer_config),
     )
 
 
@@ -115,26 +115,16 @@ def _tokenizer(path: Path) -> Any:
         logging.set_verbosity(before)
 
 
-def _vocabulary(raw: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> dict[str, int]:
-    """Token -> id, as ``tokenizer.json`` and the ``added_tokens_decoder`` of ``tokenizer_config.json`` list them."""
-    model = raw.get("model") or {}
-    listed = model.get("vocab") or {}
-    found = dict(listed) if isinstance(listed, Mapping) else {entry[0]: index for index, entry in enumerate(listed)}
-    found |= {token["content"]: token["id"] for token in raw.get("added_tokens") or ()}
-    added = tokenizer_config.get("added_tokens_decoder") or {}
-    return found | {token["content"]: int(index) for index, token in added.items()}
-
-
 def _chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
     found = []
     file = path / "chat_template.jinja"
-    named = {item.stem: _text(item) for item in sorted((path / _NAMED).glob("*.jinja"))}
+    named = {item.stem: read_text(item) for item in sorted((path / _NAMED).glob("*.jinja"))}
     if file.is_file():
-        found.append(ChatTemplates(file.name, {"default": _text(file), **named}))
+        found.append(ChatTemplates(file.name, {"default": read_text(file), **named}))
     elif named:
         found.append(ChatTemplates(_NAMED, named))
     for name, data in (
-        ("chat_template.json", _optional(path / "chat_template.json")),
+        ("chat_template.json", read_json(path / "chat_template.json")),
         ("tokenizer_config.json", tokenizer_config),
     ):
         if (value := data.get("chat_template")) is not None:
@@ -150,26 +140,3 @@ def _by_name(file: Path, value: Any) -> dict[str, str]:
     if isinstance(value, Mapping) and value and all(isinstance(text, str) for pair in value.items() for text in pair):
         return dict(value)
     raise ChatwrightError(f"{file}: chat_template is neither a text nor a list of named ones")
-
-
-def _optional(file: Path) -> Mapping[str, Any]:
-    return _json(file) if file.is_file() else {}
-
-
-def _json(file: Path) -> Mapping[str, Any]:
-    try:
-        data = json.loads(_text(file))
-    except json.JSONDecodeError as error:
-        raise ChatwrightError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise ChatwrightError(f"{file}: not JSON that can be read: it nests too deeply") from error
-    if not isinstance(data, Mapping):
-        raise ChatwrightError(f"{file}: not a JSON object")
-    return data
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ChatwrightError(f"{file}: not UTF-8 text") from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,9 +11,10 @@ from typing import Any
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
-from ...meaning.render import Kind, Piece, render
-from ...targets.vllm import chat_template
+from ...meaning.render import Kind, Piece
+from ...targets.chat_template import chat_template
 from ..engines.jinja import transformers_renderer, variables
+from ..engines.vllm import parsed_call
 from ..sandbox import Refused, TemplateFailed, render_foreign
 from ..scenarios import Scenario, scenarios
 from .folder import ChatTemplates, ModelFolder
@@ -51,30 +51,13 @@ def trained(template: Template, folder: ModelFolder, today: date) -> tuple[dict[
     reasons: dict[str, str] = {}
     for name, scenario in conversations().items():
         try:
-            pieces = pieces_of(template, scenario, Kind.PROMPT, today)
+            pieces = scenario.pieces(template, Kind.PROMPT, today)
         except Unsupported as reason:
             reasons[name] = str(reason)
             continue
         own = {"bos": folder.bos, "eos": folder.eos}
         found[name] = Trained(scenario, pieces, tuple(own.get(piece.kind, piece.text) for piece in pieces))
     return found, reasons
-
-
-def pieces_of(template: Template, scenario: Scenario, kind: Kind, today: date) -> tuple[Piece, ...]:
-    """What the reference renderer makes of a conversation.
-
-    Raises:
-        Unsupported: the template cannot express it.
-    """
-    return render(
-        template,
-        scenario.asked if kind is Kind.PROMPT else scenario.messages,
-        scenario.tools,
-        kind=kind,
-        thinking=scenario.thinking,
-        preserve_thinking=scenario.preserve_thinking,
-        today=today,
-    )
 
 
 def served(templates: ChatTemplates, folder: ModelFolder, catalogue: Catalogue, today: date) -> Texts:
@@ -132,16 +115,9 @@ def request(scenario: Scenario, folder: ModelFolder, switch_names: Sequence[str]
 
 
 def _parsed(message: Message) -> dict[str, Any]:
-    """The message with its calls' arguments as objects, as vLLM makes them (``entrypoints/chat_utils.py``)."""
+    """The message with its calls' arguments as objects, as vLLM makes them."""
     calls = message.get("tool_calls")
-    return {**message, "tool_calls": [_parsed_call(call) for call in calls]} if calls else dict(message)
-
-
-def _parsed_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = dict(call["function"])
-    if isinstance(function.get("arguments"), str):
-        function["arguments"] = json.loads(function["arguments"])
-    return {**call, "function": function}
+    return {**message, "tool_calls": [parsed_call(call) for call in calls]} if calls else dict(message)
 
 
 def _with_media(kind: str) -> Scenario:

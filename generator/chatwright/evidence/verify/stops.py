@@ -13,10 +13,11 @@ from typing import Any
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, Piece, to_text
+from ...pipeline.model_files import eos_ids
 from ..token_ids import piece_ids
 from .findings import Finding
 from .folder import ModelFolder
-from .prompts import conversations, pieces_of
+from .prompts import conversations
 
 
 def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list[Finding], list[str]]:
@@ -60,9 +61,7 @@ def _configured(folder: ModelFolder) -> tuple[str, list[int]]:
     if folder.generation:
         sources = [("generation_config.json", folder.generation)]
     for place, data in sources:
-        ids = data.get("eos_token_id")
-        ids = ids if isinstance(ids, list) else [ids]
-        if found := [index for index in ids if isinstance(index, int) and not isinstance(index, bool)]:
+        if found := eos_ids(data):
             return place, found
     return "generation_config.json", []
 
@@ -94,7 +93,7 @@ def _written(template: Template, folder: ModelFolder, stops: set[int], place: st
     words = {token: word for token, word in words.items() if word}
     for name, scenario in conversations().items():
         try:
-            pieces = pieces_of(template, scenario, Kind.TRAINING, today)
+            pieces = scenario.pieces(template, Kind.TRAINING, today)
         except Unsupported:
             continue
         for reply in _replies(pieces):
