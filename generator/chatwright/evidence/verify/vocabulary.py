@@ -12,7 +12,8 @@ from .prompts import MEDIA
 
 # What looks like a special token wherever it stands: <|im_start|>, <｜User｜>. Other brackets may be plain text.
 _MARKER = re.compile(r"<\|[^|<>\s]+\|>|<｜[^｜<>\s]+｜>")
-_PLACEHOLDER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]")  # in a medium's slot, any bracket
+# In a medium's slot any bracket, but for words that processors look for in the text: <image>, <|image_1|>.
+_PLACEHOLDER = re.compile(r"<(?!/?(?:image|video|audio)>)[^<>{}\s]+>|\[[A-Z_]+\]")
 
 
 def findings(template: Template, folder: ModelFolder) -> list[Finding]:
