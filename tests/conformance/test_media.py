@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from chatwright.errors import Unsupported
 from chatwright.evidence.engines.jinja import Render, minijinja_renderer, transformers_renderer
 from chatwright.evidence.engines.vllm_models import Models, Placeholder
 from chatwright.evidence.media import KINDS, Users, agreement, due, notes, numbered, swift_text
-from chatwright.evidence.vectors import BOS, EOS, TODAY
+from chatwright.evidence.vectors import BOS, EOS
 from chatwright.meaning.conversation import MediaKind
 from chatwright.meaning.render import render, to_text
 from chatwright.targets.vllm import chat_template
@@ -57,7 +58,7 @@ def test_the_file_writes_media_as_the_reference_does(compile_source: type[Render
         asked = [{"role": "user", "content": content}]
         messages = asked if template.single_turn else [*asked, {"role": "assistant", "content": "r"}, *asked]
         try:
-            expected = to_text(render(template, messages, today=TODAY), bos=BOS, eos=EOS)
+            expected = to_text(render(template, messages, today=date.today()), bos=BOS, eos=EOS)
             source = chat_template(template)
         except Unsupported:
             continue
