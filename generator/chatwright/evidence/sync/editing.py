@@ -30,7 +30,6 @@ _TEXTS = (
 )
 _DEPTHS = {"spec": 0, "template": 4, "model_type": 4, "group": 4, "checkpoint": 8}  # where the keys of each stand
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+() -]*(?<! )")
-_NULL = "tag:yaml.org,2002:null"
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 _Anchor = tuple[int, str | int | None]
@@ -209,7 +208,6 @@ def _yaml() -> YAML:
     engine.preserve_quotes = True
     engine.width = 1 << 20
     engine.indent(mapping=2, sequence=4, offset=2)
-    engine.representer.add_representer(type(None), lambda writer, _: writer.represent_scalar(_NULL, "null"))
     return engine
 
 
