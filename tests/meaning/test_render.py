@@ -233,6 +233,19 @@ def test_media_stand_in_their_place() -> None:
     assert "user\na<|vision_start|><|image_pad|><|vision_end|>b<|im_end|>" in text
 
 
+def test_media_are_counted_by_kind_through_the_conversation() -> None:
+    image, audio = {"type": "image"}, {"type": "input_audio"}
+    asked = [{"role": "user", "content": [image, audio, image]}, REPLY, {"role": "user", "content": [audio, image]}]
+    text = to_text(render(catalogue().templates["phi4_multimodal"], asked))
+    assert re.findall(r"<\|[a-z]+_\d\|>", text) == [
+        "<|image_1|>",
+        "<|audio_1|>",
+        "<|image_2|>",
+        "<|audio_2|>",
+        "<|image_3|>",
+    ]
+
+
 def test_single_tokens_and_own_tokens_are_marked() -> None:
     pieces = render(catalogue().templates["chatglm3"], [USER])
     assert [(piece.text, piece.kind) for piece in pieces[:3]] == [

@@ -66,7 +66,7 @@ def slots(draw: st.DrawFn) -> dict[str, Any]:
         "system": around(),
         "user": around(number=True),
         "assistant": assistant,
-        "image": "<img>",
+        "image": "<img {{number}}>",
     }
     optional = {
         "system_with_tools": around(),

@@ -27,6 +27,7 @@ TOKENS: Mapping[str, tuple[str | None, str, Sequence[str]]] = {
         "<|end_of_text|>",
         ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
     ),
+    "llava_next_qwen_hf": (None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>"]),
     "mistral": ("<s>", "</s>", ["[INST]", "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"]),
     "qwen": (None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>", "<tool_call>", "</tool_call>"]),
     "qwen2_5": (None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>"]),

@@ -11,7 +11,7 @@ import pytest
 
 from chatwright.errors import ChatwrightError
 from chatwright.evidence.checks.model_folders import CONFIG, JINJA, Folder, copy
-from chatwright.evidence.verify import verify
+from chatwright.evidence.verify import verify, vocabulary
 from chatwright.evidence.verify.folder import read_folder
 from tests.support import catalogue
 from tests.verify.support import in_process, make
@@ -98,5 +98,14 @@ def test_the_verification_is_plain_data(folder: Folder) -> None:
     data = json.loads(json.dumps(verify(folder.path, catalogue(), "qwen3").as_json()))
     assert data["fine"] is True
     assert data["template"] == "qwen3"
-    assert "qwen3_vl" in data["same"]
+    assert data["same"] == []  # qwen3_vl is no longer: it has a place for images
     assert data["findings"] == []
+
+
+@pytest.mark.parametrize(("named", "lacks"), [(None, False), (7, False), (10_000, True)])
+def test_a_word_of_the_processor_need_be_no_token(tmp_path: Path, named: int | None, lacks: bool) -> None:
+    folder = make("llava_next_qwen_hf", tmp_path)
+    if named is not None:
+        (folder.path / "config.json").write_text(json.dumps({"image_token_index": named}), encoding="utf-8")
+    found = vocabulary.findings(catalogue().templates["llava_next_qwen_hf"], read_folder(folder.path))
+    assert [finding.kind for finding in found] == ["placeholder-missing"] * lacks

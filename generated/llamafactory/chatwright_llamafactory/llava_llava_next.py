@@ -179,6 +179,22 @@ TEMPLATES = {
         replace_jinja_template=False,
         template_class=Template,
     ),
+    "llava1_6_yi_hf": dict(
+        format_user=StringFormatter(slots=["<|im_start|>user\n{{content}}<|im_end|>\n<|im_start|>assistant\n"]),
+        format_assistant=StringFormatter(slots=["{{content}}<|im_end|>\n"]),
+        format_system=StringFormatter(slots=["<|im_start|>system\n{{content}}<|im_end|>\n"]),
+        format_function=FunctionFormatter(slots=["{{content}}<|im_end|>\n"], tool_format="default"),
+        format_observation=StringFormatter(slots=["<|im_start|>user\n{{content}}<|im_end|>\n<|im_start|>assistant\n"]),
+        format_tools=ToolFormatter(tool_format="default"),
+        format_prefix=EmptyFormatter(slots=[]),
+        default_system="",
+        stop_words=["<|im_end|>"],
+        thought_words=("<think>\n", "\n</think>\n\n"),
+        efficient_eos=False,
+        replace_eos=True,
+        replace_jinja_template=False,
+        template_class=Template,
+    ),
     "llama3_llava_next": dict(
         format_user=StringFormatter(
             slots=[

@@ -27,14 +27,12 @@ def register(registry: Registry) -> None:
         stop_words=["<|eom_id|>"],
     )
     registry.template(
-        "llava1_6_yi_hf",
+        "llava_next_yi",
         prefix=[],
         system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
         prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
         chat_sep=["<|im_end|>\n"],
         suffix=["<|im_end|>\n"],
-        template_cls="swift.template.templates.llava.LLava1_6YiHfTemplate",
-        auto_add_bos=True,
     )
     registry.template(
         "llava1_6_mistral_hf",
@@ -94,6 +92,16 @@ def register(registry: Registry) -> None:
         chat_sep=["<|im_end|>\n"],
         suffix=["<|im_end|>\n"],
         template_cls="swift.template.templates.llava.LLavaTemplate",
+        auto_add_bos=True,
+    )
+    registry.template(
+        "llava1_6_yi_hf",
+        prefix=[],
+        system_prefix=["<|im_start|>system\n{{SYSTEM}}<|im_end|>\n"],
+        prompt=["<|im_start|>user\n{{QUERY}}<|im_end|>\n<|im_start|>assistant\n"],
+        chat_sep=["<|im_end|>\n"],
+        suffix=["<|im_end|>\n"],
+        template_cls="swift.template.templates.llava.LLava1_6YiHfTemplate",
         auto_add_bos=True,
     )
     registry.template(

@@ -53,7 +53,7 @@ class Slots:
     function: Slot  # body of a turn that calls tools
     function_last: Slot  # the same for the last turn of a conversation
     observation: Slot
-    image: str | None = None
+    image: str | None = None  # what stands for a medium, with slots.MEDIUM_NUMBER in it; None: it has no place
     video: str | None = None
     audio: str | None = None
 

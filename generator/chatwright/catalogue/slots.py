@@ -4,8 +4,8 @@
 ``{{bos_token}}`` and ``{{eos_token}}`` the tokenizer's own tokens, ``{{token:<|user|>}}`` text encoded as exactly one
 token, ``{{id:195}}`` the token with that id, ``{{attribute:user_token}}`` the token that the tokenizer has under that
 name, and ``{{date:%d %b %Y}}`` today's date at the time of use. The text of a pair has ``{{query}}``, ``{{document}}``
-and ``{{instruction}}``. Everything else, braces included, is literal text; a literal ``{{content}}`` is written
-``{{text:{{content}}}}``.
+and ``{{instruction}}``; the text of an image, video or audio clip is plain, but for ``{{number}}``. Everything else,
+braces included, is literal text; a literal ``{{content}}`` is written ``{{text:{{content}}}}``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ PLACEHOLDER = re.compile(
     r"|token:(?P<token>(?:(?!\{\{).)+?)|id:(?P<id>[0-9]+)|attribute:(?P<attribute>[a-z][a-z0-9_]*)"
     r"|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
 )
+
+MEDIUM_NUMBER = "{{number}}"  # in the text of a medium: which one of its kind in the conversation, from 1
 
 _BRACED = re.compile(r"\{\{[^{}]*\}\}")  # literal text that looks like a placeholder
 _NAMED: tuple[PartKind, ...] = ("token", "id", "attribute", "date")

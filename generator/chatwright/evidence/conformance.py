@@ -25,6 +25,7 @@ from .checks.built_ins import check_built_ins
 from .checks.export import check_export
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
+from .checks.media import check_media
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
 from .checks.publishers import check_publishers
@@ -60,6 +61,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "reference renderer": check_reference,
     "transformers": check_transformers,
     "publishers": check_publishers,
+    "media": check_media,
     "vllm": check_vllm,
     "sglang": check_sglang,
     "minijinja": check_minijinja,

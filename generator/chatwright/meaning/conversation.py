@@ -7,6 +7,7 @@ object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thoug
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -48,9 +49,10 @@ MediaKind = Literal["image", "video", "audio"]
 
 @dataclass(frozen=True)
 class Media:
-    """An image, video or audio clip in a turn."""
+    """An image, video or audio clip in a turn; ``number`` counts those of its kind in the conversation, from 1."""
 
     kind: MediaKind
+    number: int
 
 
 Content = tuple[Text | Media, ...]
@@ -95,7 +97,7 @@ def read_conversation(
         Unsupported: the turns are in an order that is not allowed, or a message cannot be read.
     """
     try:
-        conversation = _read(list(messages), tools or ())
+        conversation = _Reader().conversation(list(messages), tools or ())
     except (AttributeError, KeyError, TypeError) as error:
         raise Unsupported(f"a message is not an OpenAI message ({type(error).__name__}: {error})") from error
     for word in _irregularities(conversation.turns):
@@ -137,50 +139,55 @@ def _irregularities(turns: Sequence[Turn]) -> Iterator[Turns]:
             raise Unsupported("no system message may stand in front of a tool message")
 
 
-def _read(messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> Conversation:
-    system: Content | None = None
-    if messages and messages[0]["role"] in ("system", "developer"):
-        system = _content(messages.pop(0).get("content"))
-    turns: list[Turn] = []
-    for message in messages:
-        turn = _turn(message)
-        if turn.role == "observation" and turns and turns[-1].role == "observation":
-            turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
-        else:
-            turns.append(turn)
-    return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools))
+class _Reader:
+    """Reads the messages of one conversation in their order."""
 
+    def __init__(self) -> None:
+        self.media: Counter[str] = Counter()
 
-def _turn(message: Message) -> Turn:
-    role = message["role"]
-    content = _content(message.get("content"))
-    if role == "user":
-        return Turn("user", content)
-    if role == "tool":
-        return Turn("observation", results=(content,))
-    if role == "assistant":
-        thought = message.get("reasoning_content") or message.get("reasoning") or None
-        calls = tuple(_call(call) for call in message.get("tool_calls") or ())
-        return Turn("assistant", content, thought, calls)
-    if role in ("system", "developer"):
-        return Turn("system", content)
-    raise Unsupported(f"unknown role {role!r}")
+    def conversation(self, messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> Conversation:
+        system: Content | None = None
+        if messages and messages[0]["role"] in ("system", "developer"):
+            system = self._content(messages.pop(0).get("content"))
+        turns: list[Turn] = []
+        for message in messages:
+            turn = self._turn(message)
+            if turn.role == "observation" and turns and turns[-1].role == "observation":
+                turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
+            else:
+                turns.append(turn)
+        return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools))
 
+    def _turn(self, message: Message) -> Turn:
+        role = message["role"]
+        content = self._content(message.get("content"))
+        if role == "user":
+            return Turn("user", content)
+        if role == "tool":
+            return Turn("observation", results=(content,))
+        if role == "assistant":
+            thought = message.get("reasoning_content") or message.get("reasoning") or None
+            calls = tuple(_call(call) for call in message.get("tool_calls") or ())
+            return Turn("assistant", content, thought, calls)
+        if role in ("system", "developer"):
+            return Turn("system", content)
+        raise Unsupported(f"unknown role {role!r}")
 
-def _content(content: Any) -> Content:
-    if content is None:
-        return ()
-    if isinstance(content, str):
-        return (Text(content),)
-    parts: list[Text | Media] = []
-    for part in content:
-        if part["type"] == "text":
-            parts.append(Text("" + part["text"]))
-        elif kind := _MEDIA.get(part["type"]):
-            parts.append(Media(kind))  # type: ignore[arg-type]
-        else:
-            raise Unsupported(f"unknown content part {part['type']!r}")
-    return tuple(parts)
+    def _content(self, content: Any) -> Content:
+        if content is None:
+            return ()
+        if isinstance(content, str):
+            return (Text(content),)
+        parts: list[Text | Media] = []
+        for part in content:
+            if part["type"] == "text":
+                parts.append(Text("" + part["text"]))
+            elif kind := _MEDIA.get(part["type"]):
+                self.media[kind] += 1
+                parts.append(Media(kind, self.media[kind]))  # type: ignore[arg-type]
+            else:
+                raise Unsupported(f"unknown content part {part['type']!r}")
+        return tuple(parts)
 
 
 def _call(call: Mapping[str, Any]) -> Call:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking, Trim
-from ..catalogue.slots import split_content
+from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation, role_before
 from .tool_formats import format_beside, format_calls, format_result, format_separator, format_tools, tool_format
@@ -472,7 +472,7 @@ class _Renderer:
         placeholder = getattr(self.template.slots, media.kind)
         if placeholder is None:
             raise Unsupported(f"template {self.template.name!r} has no slot for {media.kind} content")
-        return str(placeholder)
+        return str(placeholder).replace(MEDIUM_NUMBER, str(media.number))
 
     def _constant(self, part: Part) -> str:
         return self.today.strftime(part.value) if part.kind == "date" else part.value

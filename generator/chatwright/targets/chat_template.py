@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
-from ..catalogue.slots import split_content
+from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
 from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
@@ -70,7 +70,8 @@ class _Writer:
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
         calls = ", calls=[], index=0" if self.tools and self.tools.result else ""
-        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls})")
+        media = "".join(f", {kind}=0" for kind in self._numbered())
+        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls}{media})")
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
@@ -285,6 +286,8 @@ class _Writer:
     def _pair(self, pair: Pair) -> None:
         """Make one user message of the query and the document."""
         template = self.template
+        for kind in self._numbered():  # the system text was looked at before
+            self.put(f"set state.{kind} = 0")
         self.put("set instruction = none")
         self.put("if turns|length != messages|length")
         self._content("messages[0]", "instruction")
@@ -317,7 +320,7 @@ class _Writer:
             self.put("set state.last_reply = -1")
             self.put("for message in turns")
             self.put("if message.role == 'assistant'")
-            self._content("message")
+            self._content("message", ahead=True)
             self.put("if not (message.tool_calls and (text or message.reasoning_content or message.reasoning))")
             self.put("set state.last_reply = loop.index0")
             self.put("endif")
@@ -335,7 +338,7 @@ class _Writer:
         """Find out whether a message already holds the end of the last one."""
         self.put("set state.ended = false")
         self.put("for message in turns")
-        self._content("message")
+        self._content("message", ahead=True)
         self.put(f"if {literal(self.template.last_message_end or '')} in text")
         self.put("set state.ended = true")
         self.put("endif")
@@ -848,8 +851,11 @@ class _Writer:
             self.print("scan.held[1:] if scan.begun else ''")
         self.put("endmacro")
 
-    def _content(self, message: str, name: str = "text") -> None:
-        """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts."""
+    def _content(self, message: str, name: str = "text", *, ahead: bool = False) -> None:
+        """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts.
+
+        ``ahead`` says that the message is only looked at here, so that its media are not counted twice.
+        """
         self.put(f"set {name}")
         self.put(f"if {message}.content is string")
         self.print(f"{message}.content")
@@ -861,13 +867,22 @@ class _Writer:
             placeholder = getattr(self.template.slots, kind)
             if placeholder is not None:
                 self.put(f"elif part.type in {list(types)}")
-                self.print(literal(placeholder))
+                self._placeholder(kind, placeholder, ahead)
         self.put("else")
         self.print("raise_exception('this template has no place for content of type ' ~ part.type)")
         self.put("endif")
         self.put("endfor")
         self.put("endif")
         self.put("endset")
+
+    def _numbered(self) -> list[str]:
+        """The kinds of media whose texts hold their numbers."""
+        return [kind for kind in _MEDIA if MEDIUM_NUMBER in (getattr(self.template.slots, kind) or "")]
+
+    def _placeholder(self, kind: str, text: str, ahead: bool) -> None:
+        if MEDIUM_NUMBER in text and not ahead:
+            self.put(f"set state.{kind} = state.{kind} + 1")
+        self.print(f" ~ state.{kind} ~ ".join(map(literal, text.split(MEDIUM_NUMBER))))
 
     # -- tags ------------------------------------------------------------------------------------------------------
 

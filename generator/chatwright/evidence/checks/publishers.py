@@ -35,7 +35,7 @@ def check_publishers(bench: Workbench) -> Report:
     if bench.official is None or not bench.official.is_file():
         return Report(report.engine, skipped="the collection of publishers' chat templates is not there")
     with frozen.day(TODAY):
-        publishers = load_publishers(bench.official, (model.id for model in models(bench.catalogue)), _publishers_text)
+        publishers = load_publishers(bench.official, (model.id for model in models(bench.catalogue)), publishers_text)
         by_template = publishers_by_template(publishers, bench.catalogue)
         written = {name for name in by_template if bench.body("vllm", name) is not None}
         findings = {
@@ -106,7 +106,8 @@ def _text(source: str, given: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _publishers_text(source: str, given: Mapping[str, Any]) -> str | None:
+def publishers_text(source: str, given: Mapping[str, Any]) -> str | None:
+    """What a publisher's template writes, None where it raises."""
     try:
         return _text(source, given)
     except Exception:  # whatever Python says to what a publisher's template computes of a message it does not expect

@@ -162,6 +162,15 @@ class Swift:
                 answers.append(Rendered(runs, tuple(answer["stop_words"])))
         return answers
 
+    def media(self, names: Sequence[str]) -> dict[str, dict[str, list[str] | None]]:
+        """What templates put in place of the first and the second medium, by template and kind (``replace_tag``).
+
+        It is the text that ms-swift hands to vLLM, before a processor makes many tokens of one, with a null
+        character for token ids; None where nothing stands for one medium, such as with one placeholder per frame.
+        """
+        found: dict[str, dict[str, list[str] | None]] = self._ask(do="media", names=list(names))
+        return found
+
     def _prepared(self, request: Request) -> dict[str, Any]:
         fields = self.registries["templates"][request.template_type]
         thinks = any(fields[key] for key in ("is_thinking", "thinking_prefix", "non_thinking_prefix"))

@@ -20,6 +20,7 @@ import sys
 import types
 from datetime import date
 from typing import Any, NoReturn
+from unittest import mock
 
 from chatwright.evidence.engines.tokenizers import byte_level, decode
 from chatwright.evidence.frozen import day
@@ -115,6 +116,44 @@ class _Engine:
 
     def do_render(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [item if "unsupported" in item else self._rendered(**item) for item in items]
+
+    def do_media(self, names: list[str]) -> dict[str, dict[str, list[str] | None]]:
+        with mock.patch.dict(sys.modules, {module: _Reader(module) for module in _READERS}):
+            return {name: {kind: self._media(name, kind) for kind in ("image", "video", "audio")} for name in names}
+
+    def _media(self, name: str, kind: str) -> list[str] | None:
+        """What stands for the first medium of a kind and for the second, as ms-swift hands the text to vLLM.
+
+        Where it does not, as for its own processors. Token ids stand as one null character; None: nothing stands for
+        a medium, or the name of its file.
+        """
+        found: list[list[str]] = []
+        for mode in ("vllm", "transformers"):
+            try:
+                parts = [self._replaced(name, kind, index, mode) for index in (0, 1)]
+            except (Exception, _NoNetwork):
+                continue
+            found.append(["".join(part if isinstance(part, str) else "\0" for part in each) for each in parts])
+        found = [texts for texts in found if _MEDIUM not in texts[0]]
+        return min(found, key=lambda texts: "\0" in texts[0], default=None)
+
+    def _replaced(self, name: str, kind: str, index: int, mode: str) -> list[Any]:
+        template, tokenizer = self._template(name, "prompt", None, False, "", False)
+        template.set_mode(mode)
+        template.replace_video2image = _per_frame
+        module = sys.modules[self.templates[name].template_cls.__module__]
+        given = {"messages": [{"role": "user", "content": ""}]}
+        inputs = self.inputs.TemplateInputs.from_dict(given).chosen
+        inputs.images, inputs.videos, inputs.audios = ([_MEDIUM] * 2 for _ in range(3))
+        inputs.all_image_tokens = [1, 1]
+        vars(inputs).update(image_idx=index, video_idx=index, audio_idx=index)
+        tokenizer.image_processor = types.SimpleNamespace(patch_size=1)
+        tokenizer.video_processor = types.SimpleNamespace(num_frames=1)
+        tokenizer.image_seq_length = 1
+        with contextlib.ExitStack() as stack:
+            for reader in [reader for reader in vars(module) if reader.startswith("load_")]:
+                stack.enter_context(mock.patch.object(module, reader, _unread))
+            return list(template.replace_tag(kind, index, inputs))
 
     def _rendered(self, **item: Any) -> dict[str, Any]:
         if self.is_3 and item["preserve_thinking"]:
@@ -230,6 +269,34 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else str(value)
+
+
+_MEDIUM = "medium.file"
+_READERS = ("qwen_vl_utils", "qwen_omni_utils", "keye_vl_utils", "soundfile")  # what reads media, not wanted here
+
+
+class _Reader(types.ModuleType):
+    """In place of such a package: hands a medium back as it came."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _fetched
+
+
+def _fetched(medium: Any, **_: Any) -> Any:
+    if isinstance(medium, str):
+        return medium
+    given = medium.get("image", medium.get("video"))
+    return given if "image" in medium else (given, {})
+
+
+def _unread(medium: Any, *_: Any, **__: Any) -> Any:
+    return medium
+
+
+def _per_frame(*_: Any, **__: Any) -> NoReturn:
+    raise ValueError("as many placeholders as a video has frames")
 
 
 def _no_network(*_: object, **__: object) -> NoReturn:

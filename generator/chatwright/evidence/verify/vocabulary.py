@@ -12,7 +12,7 @@ from .prompts import MEDIA
 
 # What looks like a special token wherever it stands: <|im_start|>, <｜User｜>. Other brackets may be plain text.
 _MARKER = re.compile(r"<\|[^|<>\s]+\|>|<｜[^｜<>\s]+｜>")
-_PLACEHOLDER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]")  # in a medium's slot, any bracket
+_PLACEHOLDER = re.compile(r"<[^<>{}\s]+>|\[[A-Z_]+\]")  # in a medium's slot, any bracket without a number
 
 
 def findings(template: Template, folder: ModelFolder) -> list[Finding]:
@@ -20,7 +20,7 @@ def findings(template: Template, folder: ModelFolder) -> list[Finding]:
     lacking = missing(template, folder)
     if not lacking:
         return []
-    media = _placeholders(template)
+    media = _placeholders(template, folder)
     found = []
     if others := [word for word in lacking if word not in media]:
         found.append(Finding("marker-missing", "tokenizer.json", _told(others)))
@@ -37,14 +37,30 @@ def missing(template: Template, folder: ModelFolder) -> list[str]:
     slots = [getattr(template.slots, field.name) for field in fields(template.slots) if field.name not in MEDIA]
     tokens = {part.value for slot in slots for part in slot or () if part.kind == "token"}
     looks = {word for slot in slots for word in _MARKER.findall(_text(slot))}
-    lacking = [word for word in sorted(tokens | looks | _placeholders(template)) if word not in folder.vocabulary]
+    lacking = [
+        word for word in sorted(tokens | looks | _placeholders(template, folder)) if word not in folder.vocabulary
+    ]
     if tokens.isdisjoint(lacking) and looks == set(lacking) and not looks & set(template.stop_words):
         return []
     return lacking
 
 
-def _placeholders(template: Template) -> set[str]:
-    return {word for kind in MEDIA for word in _PLACEHOLDER.findall(getattr(template.slots, kind) or "")}
+def _placeholders(template: Template, folder: ModelFolder) -> set[str]:
+    return {
+        word
+        for kind in MEDIA
+        for word in _PLACEHOLDER.findall(getattr(template.slots, kind) or "")
+        if word not in (f"<{kind}>", f"</{kind}>") or _names_lost_token(folder, kind)
+    }
+
+
+def _names_lost_token(folder: ModelFolder, kind: str) -> bool:
+    """Whether config.json names a token for a medium that the vocabulary does not have.
+
+    ``<image>`` is a token for LLaVA, and for others a word of the text that their processors replace.
+    """
+    ids = {folder.config.get(f"{kind}_token_id"), folder.config.get(f"{kind}_token_index")} - {None}
+    return bool(ids) and ids.isdisjoint(folder.vocabulary.values())
 
 
 def _text(slot: Slot | None) -> str:
