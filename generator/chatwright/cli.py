@@ -177,18 +177,18 @@ def export(
 ) -> None:
     """Write a template's file for one engine, and print the command that uses it.
 
-    Without --into the file goes to stdout. The command, and what there is to know, go to stderr. For transformers,
-    a model's folder is where the file goes: --into DIR, or --model DIR.
+    Without --into the file goes to stdout. The command, and what there is to know, go to stderr. A
+    chat_template.jinja goes into the model's folder: --into DIR, or --model DIR.
     """
     from .pipeline import export as exports
 
     catalogue = _load(folders)
     _find_template(catalogue, name)
-    if engine == "transformers" and into is None and model and Path(model).is_dir():
-        into = Path(model)
     with _Progress() as progress:
         progress(f"generating {name}")
         made = exports.export(catalogue, name, engine, model=model, into=into)
+        if into is None and model and Path(model).is_dir() and made.files[0][0] == exports.MODEL_FILE:
+            into = Path(model)
         written = exports.write(made, into, force=force) if into else []
     for path, changed in written:
         click.echo(f"{_shown(path)}: {'written' if changed else 'up to date'}", err=True)

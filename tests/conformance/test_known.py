@@ -38,17 +38,17 @@ def test_only_the_known_result_of_a_known_case_is_passed_over(tmp_path: Path) ->
     assert judge(known, "lmdeploy", {"a": {"plain": Result("no upstream truth", "why")}}) == []
 
 
-def test_recording_takes_away_what_is_exact_now_and_adds_nothing(tmp_path: Path) -> None:
+def test_recording_takes_away_what_is_no_longer_so_and_adds_nothing(tmp_path: Path) -> None:
     file = known_file(tmp_path)
     found = {
         "a": {"plain": Result("exact"), "multi": DIFFERS},
-        "b": {"plain": DIFFERS, "multi": DIFFERS, "new": DIFFERS},
+        "b": {"plain": DIFFERS, "multi": Result("unsupported", "no file"), "new": DIFFERS},
     }
-    settled = outdated(load_known(file), "ollama", found, complete=True)
-    assert settled == {("a", "plain")}
-    shrink(file, {"ollama": settled})
+    (gone,) = outdated(load_known(file), "ollama", found, complete=True)
+    assert gone.cases == {("a", "plain"), ("b", "multi")}
+    shrink(file, [gone])
     (left,) = load_known(file)
-    assert left.cases == {("a", "multi"), ("b", "plain"), ("b", "multi")}
+    assert left.cases == {("a", "multi"), ("b", "plain")}
     assert file.read_text(encoding="utf-8").startswith("# What is known.\n")
 
 

@@ -112,12 +112,26 @@ def test_ollama_gets_the_models_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "engine"),
-    [("qwen3", "lmdeploy"), ("mistral_2506", "vllm"), ("llama4", "swift"), ("mistral_2506", "llamafactory")],
+    [
+        ("qwen3_reranker", "lmdeploy"),
+        ("mistral_2506", "vllm"),
+        ("mistral_2506", "lmdeploy"),
+        ("llama4", "swift"),
+        ("mistral_2506", "llamafactory"),
+    ],
 )
 def test_what_an_engine_cannot_have_is_refused_with_the_reason(name: str, engine: str) -> None:
     assert engine in ENGINES
     with pytest.raises(ChatwrightError, match=rf"{name}: not for {engine}: .{{20}}"):
         export(catalogue(), name, engine)
+
+
+def test_what_lmdeploys_json_cannot_hold_goes_into_the_models_folder(tmp_path: Path) -> None:
+    made = export(catalogue(), "qwen3", "lmdeploy", into=tmp_path)
+    assert made.files == export(catalogue(), "qwen3", "transformers", into=tmp_path).files
+    assert made.files[0][0] == "chat_template.jinja"
+    assert made.command == f"lmdeploy serve api_server {tmp_path}"
+    assert "JSON cannot hold it" in made.notes[0]
 
 
 @pytest.mark.parametrize("name", ["qwen3", "llama3", "gemma3", "glm4_7", "empty"])

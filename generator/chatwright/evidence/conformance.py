@@ -30,14 +30,14 @@ from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
 from .checks.publishers import check_publishers
 from .checks.reference import check_reference
-from .checks.serving import check_lmdeploy, check_ollama
+from .checks.serving import check_lmdeploy, check_lmdeploy_folder, check_ollama
 from .checks.swift import check_swift, check_swift_3
 from .checks.swift_tools import check_swift_tools
 from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
-from .known import FILE, Case, judge, load_known, outdated, shrink
+from .known import FILE, Known, judge, load_known, outdated, shrink
 from .publishers import dump_publishers
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
@@ -71,6 +71,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "mistral-common": check_mistral_common,
     "ollama": check_ollama,
     "lmdeploy": check_lmdeploy,
+    "lmdeploy-folder": check_lmdeploy_folder,
     "verify": check_verify,
     "parsers": check_parsers,
     "export": check_export,
@@ -137,18 +138,20 @@ def run(
 def _judge(reports: list[Report], complete: bool, record: bool) -> None:
     """Add to each report what is wrong with its results; with ``record``, forget what is no longer known."""
     known = load_known()
-    settled: dict[str, set[Case]] = {}
+    gone: list[Known] = []
     for report in reports:
         for engine, found in report.results.items():
             report.wrong += judge(known, engine, found)
-            settled[engine] = outdated(known, engine, found, complete=complete)
+            outdated_here = outdated(known, engine, found, complete=complete)
+            gone += outdated_here
             if not record:
                 report.wrong += [
-                    f"{engine}: {template}, {scenario}: known not to be exact, but is; run `make record`"
-                    for template, scenario in sorted(settled[engine])
+                    f"{engine}: {template}, {scenario}: no longer {entry.says!r} as known.yaml says; run `make record`"
+                    for entry in outdated_here
+                    for template, scenario in sorted(entry.cases)
                 ]
     if record:
-        shrink(FILE, settled)
+        shrink(FILE, gone)
 
 
 def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:

@@ -35,7 +35,7 @@ class Known:
 
     def covers(self, case: Case, result: Result) -> bool:
         """Whether the result of a case is the known one."""
-        return case in self.cases and self.says in _told(result)
+        return case in self.cases and not _settled(result) and self.says in _told(result)
 
 
 def load_known(file: Path = FILE) -> list[Known]:
@@ -72,17 +72,36 @@ def judge(known: Iterable[Known], engine: str, found: Found) -> list[str]:
     ]
 
 
-def outdated(known: Iterable[Known], engine: str, found: Found, *, complete: bool) -> set[Case]:
-    """The known cases of an engine that are settled now; where the results are ``complete``, also those not met."""
-    cases = {case for entry in known if entry.engine == engine for case in entry.cases}
+def outdated(known: Iterable[Known], engine: str, found: Found, *, complete: bool) -> list[Known]:
+    """What is known of an engine, with only the cases that are no longer so: settled, or with another result.
+
+    Where the results are ``complete``, cases that were not met are no longer so either.
+    """
     results = {(template, scenario): result for template in found for scenario, result in found[template].items()}
-    return {case for case in cases if (_settled(results[case]) if case in results else complete)}
+    gone = [
+        replace(
+            entry,
+            cases=frozenset(
+                case for case in entry.cases if (not entry.covers(case, results[case]) if case in results else complete)
+            ),
+        )
+        for entry in known
+        if entry.engine == engine
+    ]
+    return [entry for entry in gone if entry.cases]
 
 
-def shrink(file: Path, settled: Mapping[str, set[Case]]) -> None:
-    """Take the cases of each engine out of the file; it is left alone where nothing changes."""
+def shrink(file: Path, gone: Iterable[Known]) -> None:
+    """Take the cases of each entry out of the file; it is left alone where nothing changes."""
     known = load_known(file)
-    kept = [replace(entry, cases=entry.cases - settled.get(entry.engine, set())) for entry in known]
+    by_entry: dict[tuple[str, str, str], frozenset[Case]] = {}
+    for entry in gone:
+        key = (entry.engine, entry.says, entry.why)
+        by_entry[key] = by_entry.get(key, frozenset()) | entry.cases
+    kept = [
+        replace(entry, cases=entry.cases - by_entry.get((entry.engine, entry.says, entry.why), frozenset()))
+        for entry in known
+    ]
     if kept != known:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         head = "".join(line for line in lines if line.startswith("#"))

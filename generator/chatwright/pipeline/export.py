@@ -31,6 +31,7 @@ from .writer import read_text, replace_files
 _TARGETS = {"vllm": "vllm", "sglang": "vllm", "transformers": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}
 FRAMEWORKS = ("llamafactory", "swift")
 ENGINES = (*_TARGETS, *FRAMEWORKS)
+MODEL_FILE = "chat_template.jinja"  # where transformers, and so LMDeploy, look in a model's folder
 _MODEL = "MODEL"  # stands in a command for the model that was not named
 _HELLO = '[{"role": "user", "content": "Hello"}]'
 
@@ -65,7 +66,7 @@ def export(
             return _upstream(catalogue, template, engine)
         return _served(catalogue, template, engine, model, into)
     except Unsupported as reason:
-        raise ChatwrightError(f"{name}: not for {engine}: {reason}") from None
+        raise ChatwrightError(f"{name}: not for {engine}: {reason}{_instead(catalogue, template, engine)}") from None
 
 
 def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, bool]]:
@@ -91,11 +92,13 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     rendering = render(select(catalogue, {source}))
     deployment = rendering.deployments[_TARGETS[engine]][template.name]
+    if engine == "lmdeploy" and deployment.path is None and template.pair is None:
+        return _lmdeploy_folder(catalogue, template, str(deployment.reason), model, into)
     if deployment.path is None:
         raise Unsupported(deployment.reason)
     text = rendering.files[deployment.path]
     suffix = {"ollama": "Modelfile", "lmdeploy": "json"}.get(engine, "jinja")
-    name = "chat_template.jinja" if engine == "transformers" else f"{template.name}.{suffix}"
+    name = MODEL_FILE if engine == "transformers" else f"{template.name}.{suffix}"
     files = [(name, _from_model(text, model) if engine == "ollama" else text)]
     path = str((into or Path()) / name)
     notes = list(deployment.notes)
@@ -121,6 +124,31 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     flags, further, told = _stops(template.name, stops, engine, model, into)
     return Export((*files, *further), shlex.join([*command, *flags]), (*notes, *told))
+
+
+def _instead(catalogue: Catalogue, template: Template, engine: str) -> str:
+    """The templates that a framework has for the models of one that it cannot have, in words."""
+    if engine not in FRAMEWORKS:
+        return ""
+    groups = [group for spec in catalogue.specs for group in spec.models]
+    used = {framework: [group.template_for(framework) for group in groups] for framework in FRAMEWORKS}
+    others = {
+        there
+        for names in zip(*used.values(), strict=True)
+        for there in names
+        if template.name in names and there is not None and catalogue.templates[there].registered[engine]
+    }
+    return f"; its models have there: {', '.join(sorted(others))}" if others else ""
+
+
+def _lmdeploy_folder(
+    catalogue: Catalogue, template: Template, reason: str, model: str | None, into: Path | None
+) -> Export:
+    """The Jinja file in the model's folder, where LMDeploy looks for it if the command names no file."""
+    made = _served(catalogue, template, "transformers", model, into)
+    folder = str(into) if into else model or _MODEL
+    notes = (f"LMDeploy's JSON cannot hold it: {reason}; the file belongs into the model's folder", *made.notes)
+    return Export(made.files, shlex.join(["lmdeploy", "serve", "api_server", folder]), notes)
 
 
 def _from_model(modelfile: str, model: str | None) -> str:

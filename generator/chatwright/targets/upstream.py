@@ -48,7 +48,7 @@ def snippets(framework: str, template: Template, catalogue: Catalogue) -> list[S
     """
     name = template.registered[framework]
     if name is None:
-        raise Unsupported(f"the spec registers this template under no name there (registered.{framework}: null)")
+        raise Unsupported(f"the spec registers it under no name there (registered.{framework}: null)")
     return (_llamafactory if framework == "llamafactory" else _swift)(name, template, catalogue)
 
 

@@ -134,7 +134,12 @@ def _check_lmdeploy(bench: Workbench, report: Report) -> None:
         count += 1
         if body is None or lmdeploy.prompt(lmdeploy.load(text), plain) != lmdeploy.prompt(lmdeploy.load(body), plain):
             report.wrong.append(f"{name}: LMDeploy makes another prompt of the exported file than of the generated one")
-    report.lines.append(f"lmdeploy: {count} files loaded")
+    in_folders = [name for name in bench.deployments["lmdeploy"] if bench.body("lmdeploy", name) is None]
+    in_folders = [name for name in in_folders if bench.body("vllm", name) and not bench.catalogue.templates[name].pair]
+    for name in in_folders:
+        if _text(bench, name, "lmdeploy") != bench.body("vllm", name):
+            report.wrong.append(f"{name}: the file for a model's folder is not the one that `lmdeploy-folder` checks")
+    report.lines.append(f"lmdeploy: {count} files loaded, and {len(in_folders)} for model folders")
 
 
 def _check_ollama(bench: Workbench, report: Report) -> None:

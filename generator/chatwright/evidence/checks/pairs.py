@@ -1,16 +1,19 @@
 """Which built-ins of the two frameworks are one template: those of the same models that agree in every text.
 
-Two built-ins agree if their prompts, training texts and masks are equal on every scenario that both can carry, and if
-they stop at the same words; the tokenizer's own EOS, which every reply may end with, is not counted as one.
+Two built-ins agree if their prompts, training texts and masks are equal on every scenario that both can carry, if they
+stop at the same words, and if the same stands for an image, a video or an audio clip (:mod:`.media` holds what their
+templates here write against what they write). The tokenizer's own EOS, which every reply may end with, is not counted
+as a stop word.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from ...catalogue.model import Catalogue
+from ...catalogue.model import Catalogue, Template
+from ...meaning.conversation import MediaKind
 from ..sync.compare import swift_meaning
 from ..vectors import EOS, Run, Truth
 from .bench import Report, Workbench
@@ -29,6 +32,7 @@ def check_pairs(bench: Workbench) -> Report:
         if left is None or right is None:
             continue  # one of them is from us alone
         agree = shared(left, right) > 0 and not differing(left, right)
+        agree = agree and _media(bench.catalogue.templates[ours]) == _media(bench.catalogue.templates[theirs])
         prompts += left.prompt("plain") == right.prompt("plain")
         if agree:
             equal.append(f"{name} and {other}")
@@ -73,6 +77,10 @@ def _with_eos(runs: tuple[Run, ...], truth: Truth) -> tuple[Run, ...]:
 def _stop_words(fields: Mapping[str, Any]) -> set[str]:
     words = map(json.loads, swift_meaning(fields, "stop_words"))
     return {word for word in words if isinstance(word, str)}
+
+
+def _media(template: Template) -> list[str | None]:
+    return [getattr(template.slots, kind) for kind in get_args(MediaKind)]
 
 
 def _pairs(catalogue: Catalogue) -> set[tuple[str, str]]:

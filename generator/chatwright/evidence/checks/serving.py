@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from ...catalogue.evidence import Result
+from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
 from ...targets.literal import token_text
-from .. import json_values
+from .. import frozen, json_values
 from ..engines import lmdeploy, modelfile, ollama
+from ..engines.tokenizers import byte_level
 from ..scenarios import Scenario
 from ..vectors import BOS, EOS, TODAY
 from . import ollama_tools
-from .bench import Report, Results, Workbench, compare, tally
+from .bench import Refusal, Report, Results, Workbench, attempt, compare, tally
 
 
 def check_ollama(bench: Workbench) -> Report:
@@ -70,6 +76,41 @@ def check_lmdeploy(bench: Workbench) -> Report:
     report.results["lmdeploy"] = found
     report.evidence = bench.evidence("lmdeploy", version, "engine", "lmdeploy", found)
     return report
+
+
+def check_lmdeploy_folder(bench: Workbench) -> Report:
+    """The generated Jinja in a model's folder, which LMDeploy uses where no file is named."""
+    report = Report("lmdeploy-folder")
+    found: dict[str, Results] = {}
+    refused: list[str] = []
+    with TemporaryDirectory(prefix="chatwright-lmdeploy-") as place, frozen.day(TODAY):
+        for name, truth in bench.truths.items():
+            source, thinking = bench.body("vllm", name), bench.catalogue.templates[name].thinking
+            if source is None:
+                continue
+            folder = Path(place) / "model"
+            byte_level(BOS, truth.eos).save_pretrained(folder)
+            (folder / "chat_template.jinja").write_text(source, encoding="utf-8")
+            (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}), encoding="utf-8")
+            loaded = attempt(lmdeploy.load_folder, folder)
+            refused += [f"{name} ({loaded})"] * isinstance(loaded, Refusal)
+            found[name] = compare(
+                truth,
+                partial(_folder_prompt, loaded, thinking.switch if thinking else "enable_thinking"),
+                changes=lambda scenario: lmdeploy.joined(scenario.asked),
+            )
+    report.lines.append(tally("prompts against the frameworks' own", found))
+    report.lines.append(f"{len(refused)} that LMDeploy does not take: {', '.join(refused) or '-'}")
+    report.results["lmdeploy-folder"] = found
+    version = importlib.metadata.version("lmdeploy")
+    report.evidence = bench.evidence("lmdeploy-folder", version, "engine", "vllm", found)
+    return report
+
+
+def _folder_prompt(loaded: Any, switch: str, scenario: Scenario) -> str:
+    if isinstance(loaded, Refusal):
+        raise Unsupported(str(loaded))
+    return lmdeploy.folder_prompt(loaded, scenario, switch)
 
 
 def _ollama_prompt(engine: ollama.Engine, read: modelfile.Modelfile, scenario: Scenario) -> str:

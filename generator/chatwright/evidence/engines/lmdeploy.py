@@ -1,4 +1,8 @@
-"""The real LMDeploy classes, reached as ``--chat-template FILE`` reaches them, without loading a model (0.18.0)."""
+"""The real LMDeploy classes, reached as ``--chat-template FILE`` reaches them, without loading a model (0.18.0).
+
+Without that option LMDeploy uses the chat template in the model's folder, tools and thinking included, unless the
+folder's path or architecture is one that it has a template of its own for (``MODELS`` in ``lmdeploy/model.py``).
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,47 @@ def load(body: str) -> Any:
             raise Unsupported(f"LMDeploy refuses the file: {error}") from error
 
 
+def load_folder(folder: Path) -> Any:
+    """The chat template of a model's folder, as LMDeploy makes it where no file is named.
+
+    Raises:
+        ImportError: lmdeploy is not installed.
+        Unsupported: LMDeploy does not take the folder's own.
+    """
+    from lmdeploy.model import HFChatTemplate, get_chat_template
+
+    logging.getLogger("lmdeploy").setLevel(logging.ERROR)
+    found = get_chat_template(str(folder))
+    if not isinstance(found, HFChatTemplate):
+        raise Unsupported(f"LMDeploy takes {type(found).__name__} in place of the folder's chat template")
+    return found
+
+
+def folder_prompt(chat_template: Any, scenario: Scenario, switch: str) -> str:
+    """The prompt that LMDeploy makes of a scenario's request with the folder's chat template, as it is tokenized.
+
+    ``switch`` is the variable that the template reads for thinking, which ``chat_template_kwargs`` of a request sets.
+
+    Raises:
+        Unsupported: LMDeploy or the template refuses it.
+    """
+    from jinja2 import TemplateError
+    from lmdeploy.serve.processors.multimodal import MultimodalProcessor
+
+    given = dict(scenario.variables)
+    if scenario.thinking is not None:
+        given[switch] = scenario.thinking
+    if scenario.preserve_thinking:
+        given["preserve_thinking"] = True
+    messages = [MultimodalProcessor.merge_message_content(dict(message)) for message in scenario.asked]
+    tools = list(scenario.tools) if scenario.tools else None
+    try:
+        text: str = chat_template.messages2prompt(messages, tools=tools, **given)
+    except TemplateError as error:
+        raise Unsupported(f"the template raises: {error}") from error
+    return text
+
+
 def prompt(chat_template: Any, scenario: Scenario) -> str:
     """The prompt that LMDeploy makes of a scenario's request, without the BOS that the tokenizer adds.
 
@@ -48,10 +93,17 @@ def prompt(chat_template: Any, scenario: Scenario) -> str:
     return text
 
 
-def changes(messages: Sequence[Mapping[str, Any]]) -> str | None:
-    """What LMDeploy itself changes in a conversation, or None."""
+def joined(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """What LMDeploy itself changes in a conversation before it uses any chat template, or None."""
     if any(isinstance(message.get("content"), list) and len(message["content"]) > 1 for message in messages):
         return "LMDeploy joins the text parts of a message with a newline"
+    return None
+
+
+def changes(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """What LMDeploy itself changes in a conversation, or in a file's place, or None."""
+    if how := joined(messages):
+        return how
     if any(message["role"] == "system" and not message.get("content") for message in messages):
         return "LMDeploy writes a system turn for an empty system message"
     return None
