@@ -348,7 +348,7 @@ def test_export_prints_the_file_and_tells_the_rest(run: Runner, tmp_path: Path) 
     assert (tmp_path / "chat_template.jinja").is_file()
     (tmp_path / "chat_template.jinja").write_text("theirs", encoding="utf-8")
     assert "--force" in run("export", "qwen3", "--for", "transformers", "--into", tmp_path).err
-    assert run("export", "qwen3", "--for", "lmdeploy").code == 1
+    assert run("export", "qwen3_reranker", "--for", "lmdeploy").code == 1
     assert run("export", "qwen33", "--for", "vllm").code == 2
     assert set(ENGINES) == set(exports.ENGINES)
 
