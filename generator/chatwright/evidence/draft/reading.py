@@ -43,14 +43,14 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
     thinking = thoughts.explore(oracle, facts)
     if thinking.key:
         oracle.thought_key = thinking.key
-    cases = [*plain, *thoughts.cases(thinking)]
-    score = _score(oracle, cases, thinking.switch)
-    best, most = data, score(data)
-    if thinking.switch or thinking.words:
-        likeliest = sorted(_thoughtful(oracle, layout, data, thinking), key=score, reverse=True)[:_TRIED]
-        for thoughtful in likeliest:
-            options = thoughts.options(thinking, thoughtful["thinking"])
-            other, points = settings.climb(thoughtful, options, score)
+    best = data
+    if thinking.any:
+        ways = _thoughtful(oracle, layout, data, thinking)
+        words = next((way["thinking"]["words"] for way in ways if "words" in way["thinking"]), None)
+        score = _score(oracle, [*plain, *thoughts.cases(thinking, words)], thinking.switch)
+        most = score(data)
+        for way in sorted(ways, key=score, reverse=True)[:_TRIED]:
+            other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
     return Reading(best, thinking)

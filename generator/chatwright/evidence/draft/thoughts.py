@@ -10,13 +10,23 @@ from typing import Any
 
 from .judging import Case
 from .layout import Layout
-from .probing import SYSTEM, Message, Oracle, chat, cut, is_plain, reply, system, user
+from .probing import BOS, EOS, SYSTEM, THOUGHT, Message, Oracle, chat, cut, is_plain, reply, system, user
 from .settings import TRIMS, Option
 
 KEYS = ("reasoning_content", "reasoning", "thinking")  # of a message, where templates look for its thought
 _NAMED = re.compile(r"think|reason", re.IGNORECASE)
 _MARKER = re.compile(r"<[^<>\s]{2,40}>|\[/?[A-Za-z_]{3,40}\]|◁[^◁▷\s]{2,40}▷|⟨[^⟨⟩\s]{2,40}⟩")
-_THOUGHT = "Tq{}qT"
+_LEVELS = ("low", "medium", "high", "max")
+_NONSENSE = "Nq0qN"
+
+
+@dataclass(frozen=True)
+class Level:
+    """The variable that names a level of thinking, the names it knows, and whether it refuses others."""
+
+    variable: str
+    names: tuple[str, ...]
+    refuses: bool
 
 
 @dataclass(frozen=True)
@@ -24,40 +34,41 @@ class Thoughts:
     """What probing tells of thinking.
 
     ``switch`` is the variable that turns it, ``default`` whether it is on without it; ``key`` is where messages carry
-    thoughts. ``levels`` maps further variables to their values that change the prompt.
+    thoughts. ``lead`` is the text between a user's message and a thought, ``end`` that between a thought and the
+    reply; ``typed`` are the words that the template looks for in the text of a reply.
     """
 
     switch: str | None = None
     default: bool = True
     key: str | None = None
-    words: tuple[str, str] | None = None
-    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()  # further variables about thinking that change something
+    lead: str | None = None
+    end: str = ""
+    typed: tuple[str, str] | None = None
+    level: Level | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether the template knows thinking at all."""
+        return bool(self.switch or self.lead is not None or self.typed or self.level)
 
 
 def thought(number: int) -> str:
     """The thought of that number."""
-    return _THOUGHT.format(number)
+    return THOUGHT.format(number)
 
 
 def explore(oracle: Oracle, facts: Mapping[str, Any]) -> Thoughts:
     """Find the switch, the words and the key of thoughts."""
     names = [name for name in facts["variables"] if _NAMED.search(name)]
     switch, default = _switch(oracle, names)
-    levels = {
-        name: values
-        for name in names
-        if name != switch and (values := _values(oracle, name, facts["compared"].get(name, ())))
-    }
+    found = Thoughts(switch, default, level=_level(oracle, [name for name in names if name != switch], facts))
     modes: list[dict[str, Any]] = [{}, *({switch: value} for value in (True, False) if switch)]
-    key, words = None, None
+    modes += [{found.level.variable: name} for name in found.level.names] if found.level else []
     for mode in modes:
-        for candidate in KEYS:
-            if words is None and (words := _words(oracle, candidate, mode)):
-                key = candidate
-    if words is None:
-        words = _typed_words(oracle, facts["texts"])
-    return Thoughts(switch, default, key, words, levels)
+        for key in KEYS:
+            if around := _around(oracle, key, mode):
+                return replace(found, key=key, lead=around[0], end=around[1])
+    return replace(found, typed=_typed_words(oracle, facts["texts"]))
 
 
 def _switch(oracle: Oracle, names: Sequence[str]) -> tuple[str | None, bool]:
@@ -73,30 +84,29 @@ def _switch(oracle: Oracle, names: Sequence[str]) -> tuple[str | None, bool]:
     return found[0] if found else (None, True)
 
 
-def _values(oracle: Oracle, name: str, values: Sequence[str]) -> list[str]:
-    tried = dict.fromkeys((*values, "low", "medium", "high", "max")) if values else {}
-    texts = {value: oracle.ask(chat(1), **{name: value}) for value in tried if value}
-    distinct = {text for text in texts.values() if text is not None}
-    return [value for value, text in texts.items() if text is not None] if len(distinct) > 1 else []
-
-
-def _words(oracle: Oracle, key: str, mode: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The words around a thought that a message carries under a key, in the last reply or in an earlier one."""
-    for messages, generate in (
-        ([user(0), reply(0, **{key: thought(0)})], False),
-        ([user(0), reply(0, **{key: thought(0)}), user(1)], True),
-    ):
-        found = cut(oracle.ask(messages, generate=generate, **mode), *_marks(messages[:2]))
-        bare = cut(oracle.ask([user(0), reply(0)], generate=False, **mode), "Uq0qU", "Aq0qA")
-        asked = cut(oracle.ask([user(0)], **mode), "Uq0qU")
-        if found and asked:
-            start = commonprefix([found[1], (bare or asked)[1], asked[1]])
-            return (found[1][len(start) :], found[2])
+def _level(oracle: Oracle, names: Sequence[str], facts: Mapping[str, Any]) -> Level | None:
+    """The variable that names a level, told by texts that differ for two of its names and write none of them amiss."""
+    for name in names:
+        compared = [text for text in facts["compared"].get(name, ()) if text]
+        tried = dict.fromkeys((*compared, *_LEVELS))
+        texts = {value: oracle.ask(chat(1), **{name: value}) for value in tried}
+        known = {value: text for value, text in texts.items() if text is not None}
+        if len(set(known.values())) < 2:
+            continue
+        other = oracle.ask(chat(1), **{name: _NONSENSE})
+        distinct = [value for value, text in known.items() if text != other or value in compared]
+        return Level(name, tuple(distinct), other is None)
     return None
 
 
-def _marks(messages: Sequence[Message]) -> list[str]:
-    return ["Uq0qU", _THOUGHT.format(0), "Aq0qA"][: 1 + 2 * (len(messages) > 1)]
+def _around(oracle: Oracle, key: str, mode: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The texts around a thought that a message carries under a key, in the last reply or in an earlier one."""
+    thinks = [user(0), reply(0, **{key: thought(0)})]
+    for messages, generate in ((thinks, False), ([*thinks, user(1)], True)):
+        found = cut(oracle.ask(messages, generate=generate, **mode), "Uq0qU", thought(0), "Aq0qA")
+        if found:
+            return found[1], found[2]
+    return None
 
 
 def _typed_words(oracle: Oracle, texts: Sequence[str]) -> tuple[str, str] | None:
@@ -119,94 +129,155 @@ def _before(markers: Sequence[str], marker: str) -> Sequence[str]:
 # -- into the spec's words
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What a mode of thinking shows: the head alone, the texts around a system text, the tail of the prompt.
+
+    ``begun`` is what stands between a user's message and a reply without a thought.
+    """
+
+    alone: str
+    before: str
+    behind: str
+    tail: str
+    begun: str
+
+
+_Mode = bool | str | None
+
+
+def _shown(oracle: Oracle, given: Mapping[str, Any]) -> _Shown | None:
+    alone = cut(oracle.ask(chat(1), **given), "Uq0qU")
+    beside = cut(oracle.ask(chat(1, system()), **given), SYSTEM, "Uq0qU")
+    later = cut(oracle.ask(chat(3), **given), "Uq0qU", "Aq0qA", "Uq1qU")
+    if alone is None or later is None:
+        return None
+    before, behind = (beside[0], beside[1]) if beside else ("", "")
+    return _Shown(alone[0], before, behind, alone[1], later[1])
+
+
 def variants(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[Layout, dict[str, Any]]]:
     """The layout and the ``thinking`` of a spec that may say what was found."""
-    tails = {mode: _tail(oracle, found, mode) for mode in (None, True, False)}
-    if any(tail is None for tail in tails.values()):
-        return
-    shown = {mode: str(tail) for mode, tail in tails.items()}
-    if not all(is_plain(tail) for tail in shown.values()) and len(set(shown.values())) > 1:
+    given: dict[_Mode, dict[str, Any]] = {None: {}}
+    given |= {value: {found.switch: value} if found.switch else {} for value in (True, False)}
+    if found.level:
+        given |= {name: {found.level.variable: name} for name in found.level.names}
+    modes = {mode: shown for mode, variables in given.items() if (shown := _shown(oracle, variables))}
+    if not {None, True, False} <= modes.keys():
         return
     user_tail = layout.user[1]
-    opener = user_tail + layout.opener
-    common = commonprefix([*shown.values(), opener])
-    bases = [opener] if common == opener else []
-    for base in dict.fromkeys([*bases, *_bases(common, found)]):
+    shared = [*(shown.tail for shown in modes.values()), *(shown.begun for shown in modes.values())]
+    common = commonprefix([*shared, *([found.lead] if found.lead is not None else [])])
+    for base in _bases(common):
         if not base.startswith(user_tail):
             continue
-        rest = opener[len(base) :]
-        thinking: dict[str, Any] = {}
-        if found.words:
-            start, end = found.words
-            thinking["words"] = [start or "<think>", end or "</think>"]
+        words = found.typed
+        if found.lead is not None:
+            words = (found.lead[len(base) :], found.end)
+        rests = {mode: (shown.tail[len(base) :], shown.begun[len(base) :]) for mode, shown in modes.items()}
+        texts = [text for pair in rests.values() for text in pair] + list(words or ())
+        if (words and not all(words)) or not all(map(is_plain, texts)):
+            continue
+        thinking: dict[str, Any] = {"words": list(words)} if words else {}
         if found.switch:
             thinking["switch"] = found.switch
         thinking["default"] = found.default
-        thinking["when_on"] = shown[True][len(base) :]
-        thinking["when_off"] = shown[False][len(base) :]
-        if rest:
-            thinking["when_dropped"] = rest
-        thinking["empty"] = rest
+        thinking["when_on"], thinking["when_off"] = rests[True][0], rests[False][0]
+        thinking["empty"] = rests[False][1]
+        if rests[True][1] != rests[False][1]:
+            thinking["empty_on"] = rests[True][1]
+        if rests[None][1]:
+            thinking["when_dropped"] = rests[None][1]
         opening = base[len(user_tail) :]
         plain = replace(layout, opener=opening, generation=opening)
-        for marked, mark in _marked(oracle, plain, found):
-            yield marked, {**thinking, **mark}
+        prompts = {mode: rest[0] for mode, rest in rests.items() if rest[0] != rests[None][0]}
+        for marked, mark, marks in _marked(plain, modes):
+            levels = _levels(found.level, prompts, marks)
+            yield marked, {**thinking, **mark, **levels}
 
 
-def _bases(common: str, found: Thoughts) -> list[str]:
-    """Where the opener may end in what all prompts and replies have in common: in front of a word of thoughts."""
-    places = [common]
-    for word in found.words or ():
-        if word.strip() and word.strip() in common:
-            places.append(common[: common.index(word.strip())])
-    return places
+def _levels(level: Level | None, prompts: Mapping[_Mode, str], marks: Mapping[_Mode, str]) -> dict[str, Any]:
+    if level is None:
+        return {}
+    names = {
+        name: {kind: texts[name] for kind, texts in (("mark", marks), ("prompt", prompts)) if name in texts}
+        for name in level.names
+    }
+    unknown = {"unknown": "refuse"} if level.refuses else {"unknown": "ignore"}
+    return {"levels": {"variable": level.variable, **unknown, "count": "always", "names": names}}
 
 
-def _tail(oracle: Oracle, found: Thoughts, mode: bool | None) -> str | None:
-    given = {found.switch: mode} if found.switch and mode is not None else {}
-    parts = cut(oracle.ask(chat(1), **given), "Uq0qU")
-    return parts[1] if parts else None
+def _bases(common: str) -> list[str]:
+    """Where the opener may end in what all prompts and replies have in common: at its end, or before a marker."""
+    return list(dict.fromkeys([common, *(common[: match.start()] for match in reversed([*_MARKER.finditer(common)]))]))
 
 
-def _marked(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[Layout, dict[str, Any]]]:
-    """The layout, and the mark on thinking in its system text, if there is one."""
-    yield layout, {}
-    if not found.switch:
+def _marked(
+    layout: Layout, modes: Mapping[_Mode, _Shown]
+) -> Iterator[tuple[Layout, dict[str, Any], Mapping[_Mode, str]]]:
+    """The layout, the mark on thinking in its system text, and the marks of all modes, if there are any."""
+    yield layout, {}, {}
+    befores, behinds = ([getattr(shown, side) for shown in modes.values()] for side in ("before", "behind"))
+    if len(set(befores)) > 1 and len(set(behinds)) == 1:
+        for head in dict.fromkeys((_at_boundary(commonprefix(befores)), commonprefix(befores))):
+            marks = {mode: shown.before[len(head) :] for mode, shown in modes.items()}
+            ends = commonprefix([mark[::-1] for mark in marks.values()])[::-1]
+            yield from _with_marks(layout, modes, head, behinds[0], marks, "before")
+            if ends:
+                shorter = {mode: mark[: len(mark) - len(ends)] for mode, mark in marks.items()}
+                yield from _with_marks(layout, modes, head, behinds[0], shorter, "first")
+    elif len(set(behinds)) > 1 and len(set(befores)) == 1:
+        common = commonprefix([text[::-1] for text in behinds])[::-1]
+        for tail in dict.fromkeys((_from_boundary(common), common)):
+            marks = {mode: shown.behind[: len(shown.behind) - len(tail)] for mode, shown in modes.items()}
+            yield from _with_marks(layout, modes, befores[0], tail, marks, "behind")
+
+
+def _at_boundary(text: str) -> str:
+    """The text up to the last line or marker that ends in it."""
+    return text[: max(text.rfind(end) for end in ("\n", ">", "]")) + 1] or text
+
+
+def _from_boundary(text: str) -> str:
+    """The text from the first line or marker on that begins in it."""
+    found = [place for start in ("\n", "<", "[") if (place := text.find(start)) >= 0]
+    return text[min(found) :] if found else text
+
+
+def _with_marks(
+    layout: Layout, modes: Mapping[_Mode, _Shown], before: str, tail: str, marks: Mapping[_Mode, str], place: str
+) -> Iterator[tuple[Layout, dict[str, Any], Mapping[_Mode, str]]]:
+    user_head = layout.user[0]
+    if not all(map(is_plain, marks.values())):
         return
-    heads = {}
-    for mode in (True, False):
-        given = {found.switch: mode}
-        alone = cut(oracle.ask(chat(1), **given), "Uq0qU")
-        beside = cut(oracle.ask(chat(1, system()), **given), SYSTEM, "Uq0qU")
-        if alone is None or beside is None:
-            return
-        heads[mode] = (alone[0], beside[0], beside[1])
-    if heads[True] == heads[False]:
-        return
-    (alone_on, before_on, behind_on), (alone_off, before_off, behind_off) = heads[True], heads[False]
-    if before_on != before_off:
-        head = commonprefix([before_on, before_off])
-        marks = {"on": before_on[len(head) :], "off": before_off[len(head) :]}
-        same = _same_end(marks["on"], marks["off"])
-        for shared in dict.fromkeys((0, same)):
-            cutoff = {mode: text[: len(text) - shared] for mode, text in marks.items()}
-            for separator in _separators(cutoff):
-                mark = {key: text.removesuffix(separator) for key, text in cutoff.items() if text}
-                for place in ("before", "first"):
-                    yield layout, {"system_mark": _mark(mark, place, separator)}
-    elif behind_on != behind_off:
-        shared = _same_end(behind_on, behind_off)
-        marks = {"on": behind_on[: len(behind_on) - shared], "off": behind_off[: len(behind_off) - shared]}
-        for separator in _separators(marks, at_end=False):
-            mark = {key: text.removeprefix(separator) for key, text in marks.items() if text}
-            yield layout, {"system_mark": _mark(mark, "behind", separator)}
+    own = layout
+    if tail.endswith(user_head) and place != "first":
+        prefix = before[: len(before) - len(before.lstrip(BOS))]
+        around = (before[len(prefix) :], tail[: len(tail) - len(user_head)])
+        own = replace(layout, placement="turn", prefix=prefix, system=around, no_system=None, default_system=None)
+    for separator in _separators(marks, at_end=place == "before") if place != "first" else [""]:
+        cut_off = str.removesuffix if place == "before" else str.removeprefix
+        alone = {mode: cut_off(text, separator) for mode, text in marks.items()}
+        mark = {name: alone[mode] for name, mode in (("on", True), ("off", False)) if alone[mode]}
+        data = {"system_mark": {**mark, "place": place, "separator": separator}}
+        for default in dict.fromkeys((None, *_default_texts(modes, before, tail, marks, place), layout.default_system)):
+            yield replace(own, default_system=default), data, alone
 
 
-def _mark(mark: Mapping[str, str], place: str, separator: str) -> dict[str, Any]:
-    return {**mark, "place": place, "separator": separator}
+def _default_texts(
+    modes: Mapping[_Mode, _Shown], before: str, tail: str, marks: Mapping[_Mode, str], place: str
+) -> list[str]:
+    """The default system text, if what stands without a system message is it with the mark."""
+    found = set()
+    for mode, shown in modes.items():
+        head = before + (marks[mode] if place == "before" else "")
+        end = (marks[mode] if place == "behind" else "") + tail
+        if shown.alone.startswith(head) and shown.alone.endswith(end) and len(shown.alone) >= len(head + end):
+            found.add(shown.alone[len(head) : len(shown.alone) - len(end)])
+    return [text for text in found if BOS not in text and EOS not in text] if len(found) == 1 else []
 
 
-def _separators(marks: Mapping[str, str], at_end: bool = True) -> list[str]:
+def _separators(marks: Mapping[_Mode, str], *, at_end: bool) -> list[str]:
     """White space that may stand between the mark and the system text."""
     found = [""]
     for text in marks.values():
@@ -215,14 +286,11 @@ def _separators(marks: Mapping[str, str], at_end: bool = True) -> list[str]:
     return list(dict.fromkeys(reversed(found)))
 
 
-def _same_end(first: str, second: str) -> int:
-    return len(commonprefix([first[::-1], second[::-1]]))
-
-
 def options(found: Thoughts, thinking: Mapping[str, Any]) -> list[Option]:
     """The settings of thinking that no text shows."""
     words = thinking.get("words", ["<think>\n", "\n</think>\n\n"])
-    empties = ["".join(words), "", *filter(None, (thinking.get(key) for key in ("empty", "when_off", "when_dropped")))]
+    told = filter(None, (thinking.get(key) for key in ("empty", "empty_on", "when_off", "when_dropped")))
+    empties = ["".join(words), "", *told]
     return [
         (("thinking", "history"), ("drop", "keep", "switched", "remove")),
         (("thinking", "span"), ("between", "to_last_end")),
@@ -235,14 +303,15 @@ def options(found: Thoughts, thinking: Mapping[str, Any]) -> list[Option]:
         (("thinking", "empty_unless"), (None, "begins", "holds")),
         (("thinking", "empty_on"), tuple(dict.fromkeys((None, *empties)))),
         (("thinking", "empty_trained"), ("switched", "always")),
+        (("thinking", "levels", "count"), ("on", "always") if "levels" in thinking else ()),
         (("trim", "assistant"), TRIMS),
         (("empty_system",), ("default", "omit", "keep")),
     ]
 
 
-def cases(found: Thoughts) -> list[Case]:
+def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:
     """Conversations with thoughts, in every mode."""
-    start, end = (word.strip() for word in found.words or ("<think>", "</think>"))
+    start, end = (word.strip() for word in words or ("<think>", "</think>"))
     key = "reasoning_content"
     typed = {"role": "assistant", "content": f"{start}\n{thought(0)}\n{end}\n\nAq0qA"}
     headless = {"role": "assistant", "content": f"{thought(0)}\n{end}\n\nAq0qA"}
@@ -271,9 +340,15 @@ def cases(found: Thoughts) -> list[Case]:
         "typed reply": [user(0), typed],
     }
     modes = (None, True, False) if found.switch else (None,)
+    levels = [{found.level.variable: name} for name in found.level.names] if found.level else []
     return [
         Case(f"thinking {mode}: {name}", tuple(messages), thinking=mode, replied=ends)
         for ends, group in ((False, conversations), (True, replied))
         for name, messages in group.items()
+        for mode in modes
+    ] + [
+        Case(f"{level}, thinking {mode}: {name}", tuple(conversations[name]), thinking=mode, variables=level)
+        for level in levels
+        for name in ("first", "first, system", "later", "thought")
         for mode in modes
     ]
