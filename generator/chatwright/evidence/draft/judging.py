@@ -24,11 +24,15 @@ class Marked(date):
 
 
 ANY_DAY = Marked(2001, 2, 3)
+_BASIC, _DETAIL = 6, 1  # how much a conversation counts that every user has, and one that few have
 
 
 @dataclass(frozen=True)
 class Case:
-    """A conversation; ``replied`` says that it ends with a reply, and is a training text."""
+    """A conversation; ``replied`` says that it ends with a reply, and is a training text.
+
+    ``weight`` is how much it counts where values are tried and one must be chosen.
+    """
 
     name: str
     messages: tuple[Mapping[str, Any], ...]
@@ -37,6 +41,7 @@ class Case:
     preserve: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
     replied: bool = False
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Verdict:
     case: Case
     ours: Answer
     theirs: Answer
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both write the same, or both refuse."""
+        return self.ours == self.theirs if isinstance(self.ours, str) else isinstance(self.theirs, Refused)
 
     @property
     def outcome(self) -> Outcome:
@@ -107,11 +117,8 @@ def verdicts(template: Template, cases: Sequence[Case], theirs: Sequence[Answer]
 
 
 def agreement(verdicts: Sequence[Verdict]) -> int:
-    """How many are exact, or refused by both."""
-    return sum(
-        verdict.ours == verdict.theirs if isinstance(verdict.ours, str) else isinstance(verdict.theirs, Refused)
-        for verdict in verdicts
-    )
+    """The weight of those that are exact, or refused by both."""
+    return sum(verdict.case.weight for verdict in verdicts if verdict.agrees)
 
 
 def _padded(messages: Sequence[Message], role: str) -> tuple[Message, ...]:
@@ -126,7 +133,8 @@ def plain_cases() -> list[Case]:
     found = []
     for name, head in (("none", ()), ("system", (system(),)), ("empty", (system(""),))):
         for length in (1, 3, 5):
-            found.append(Case(f"{name}/{length}", tuple(chat(length, *head))))
+            weight = _DETAIL if name == "empty" else _BASIC
+            found.append(Case(f"{name}/{length}", tuple(chat(length, *head)), weight=weight))
         for length in (2, 4):
             found.append(Case(f"{name}/{length}", tuple(chat(length, *head)), replied=True))
     whole = chat(3, system())

@@ -85,16 +85,14 @@ def _thoughtful(
 
 
 def _score(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> _Score:
-    """How far data agrees with the template: prompts count three times as much as texts that end with a reply."""
-    groups = [(weight, [case for case in cases if case.replied == ends]) for weight, ends in ((3, False), (1, True))]
-    weighed = [(weight, some, asked(oracle, some, switch)) for weight, some in groups]
+    """How far data agrees with the template."""
+    theirs = asked(oracle, cases, switch)
     known: dict[str, float] = {}
 
     def score(data: Mapping[str, Any]) -> float:
         key = json.dumps(data, sort_keys=True)
         if key not in known:
-            template = built(data)
-            known[key] = sum(weight * agreement(verdicts(template, some, theirs)) for weight, some, theirs in weighed)
+            known[key] = agreement(verdicts(built(data), cases, theirs))
         return known[key]
 
     return score

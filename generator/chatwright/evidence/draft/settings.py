@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 ABSENT = object()
 Path = tuple[str, ...]
-Option = tuple[Path, Sequence[Any]]
+Option = tuple[tuple[Path, Sequence[Any]], ...]  # settings that are tried together
 
 TRIMS = ("none", "both", "newlines", "leading_newlines")
 PLAIN: tuple[Option, ...] = (
-    (("empty_system",), ("default", "omit", "keep")),
-    *((("trim", role), TRIMS) for role in ("system", "user", "assistant")),
+    ((("empty_system",), ("default", "omit", "keep")),),
+    *(((("trim", role), TRIMS),) for role in ("system", "user", "assistant")),
 )
 
 
@@ -28,29 +29,19 @@ def climb(
     listed = list(options)
     for _ in range(rounds):
         before = most
-        for path, values in listed:
-            now = at(best, path)
-            for value in values:
-                written = ABSENT if value == values[0] else value
-                if written == now:
-                    continue
-                other = with_value(best, path, written)
-                points = score(other)
-                if points > most or (points == most and written is ABSENT):
-                    best, most, now = other, points, written
+        for option in listed:
+            for values in product(*(values for _, values in option)):
+                other, is_default = best, True
+                for (path, known), value in zip(option, values, strict=True):
+                    is_default &= value == known[0]
+                    other = with_value(other, path, ABSENT if value == known[0] else value)
+                if other != best:
+                    points = score(other)
+                    if points > most or (points == most and is_default):
+                        best, most = other, points
         if most == before:
             break
     return best, most
-
-
-def at(data: Mapping[str, Any], path: Path) -> Any:
-    """The value at a path of keys, ABSENT where there is none."""
-    found: Any = data
-    for key in path:
-        if not isinstance(found, Mapping) or key not in found:
-            return ABSENT
-        found = found[key]
-    return found
 
 
 def with_value(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .layout import Layout
 from .probing import BOS, EOS, SYSTEM, THOUGHT, Message, Oracle, chat, cut, is_plain, reply, system, user
 from .settings import TRIMS, Option
 
+_OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
 KEYS = ("reasoning_content", "reasoning", "thinking")  # of a message, where templates look for its thought
 _NAMED = re.compile(r"think|reason", re.IGNORECASE)
 _MARKER = re.compile(r"<[^<>\s]{2,40}>|\[/?[A-Za-z_]{3,40}\]|◁[^◁▷\s]{2,40}▷|⟨[^⟨⟩\s]{2,40}⟩")
@@ -209,7 +210,8 @@ def _levels(level: Level | None, prompts: Mapping[_Mode, str], marks: Mapping[_M
 
 def _bases(common: str) -> list[str]:
     """Where the opener may end in what all prompts and replies have in common: at its end, or before a marker."""
-    return list(dict.fromkeys([common, *(common[: match.start()] for match in reversed([*_MARKER.finditer(common)]))]))
+    whole = _OPEN.sub("", common)  # two markers that begin alike part inside
+    return list(dict.fromkeys([whole, *(whole[: match.start()] for match in reversed([*_MARKER.finditer(whole)]))]))
 
 
 def _marked(
@@ -217,6 +219,7 @@ def _marked(
 ) -> Iterator[tuple[Layout, dict[str, Any], Mapping[_Mode, str]]]:
     """The layout, the mark on thinking in its system text, and the marks of all modes, if there are any."""
     yield layout, {}, {}
+    yield from _first(layout, modes)
     befores, behinds = ([getattr(shown, side) for shown in modes.values()] for side in ("before", "behind"))
     if len(set(befores)) > 1 and len(set(behinds)) == 1:
         for head in dict.fromkeys((_at_boundary(commonprefix(befores)), commonprefix(befores))):
@@ -231,6 +234,25 @@ def _marked(
         for tail in dict.fromkeys((_from_boundary(common), common)):
             marks = {mode: shown.behind[: len(shown.behind) - len(tail)] for mode, shown in modes.items()}
             yield from _with_marks(layout, modes, befores[0], tail, marks, "behind")
+
+
+def _first(
+    layout: Layout, modes: Mapping[_Mode, _Shown]
+) -> Iterator[tuple[Layout, dict[str, Any], Mapping[_Mode, str]]]:
+    """The mark in front of the whole conversation, with or without a system text."""
+    alone = [shown.alone for shown in modes.values()]
+    if len(set(alone)) == 1:
+        return
+    rest = _from_boundary(commonprefix([text[::-1] for text in alone])[::-1])
+    marks = {mode: shown.alone[: len(shown.alone) - len(rest)] for mode, shown in modes.items()}
+    if not all(map(is_plain, marks.values())):
+        return
+    usual = marks[None]
+    for cut_off in (len(usual), 0):
+        if layout.prefix.startswith(usual[:cut_off]):
+            mark = {name: marks[mode] for name, mode in (("on", True), ("off", False)) if marks[mode]}
+            own = replace(layout, prefix=layout.prefix[cut_off:])
+            yield own, {"system_mark": {**mark, "place": "first", "separator": ""}}, marks
 
 
 def _at_boundary(text: str) -> str:
@@ -292,21 +314,27 @@ def options(found: Thoughts, thinking: Mapping[str, Any]) -> list[Option]:
     told = filter(None, (thinking.get(key) for key in ("empty", "empty_on", "when_off", "when_dropped")))
     empties = ["".join(words), "", *told]
     return [
-        (("thinking", "history"), ("drop", "keep", "switched", "remove")),
-        (("thinking", "span"), ("between", "to_last_end")),
-        (("thinking", "history_trim"), ("leading_newlines", "none", "newlines", "both")),
-        (("thinking", "rewrite"), (False, True)),
-        (("thinking", "when_dropped"), tuple(dict.fromkeys(("", thinking.get("when_dropped", ""))))),
-        (("thinking", "empty"), tuple(dict.fromkeys(empties))),
-        (("thinking", "empty_in"), ("learned", "last", "all")),
-        (("thinking", "empty_after"), ("any", "user")),
-        (("thinking", "empty_unless"), (None, "begins", "holds")),
-        (("thinking", "empty_on"), tuple(dict.fromkeys((None, *empties)))),
-        (("thinking", "empty_trained"), ("switched", "always")),
-        (("thinking", "levels", "count"), ("on", "always") if "levels" in thinking else ()),
-        (("trim", "assistant"), TRIMS),
-        (("empty_system",), ("default", "omit", "keep")),
+        ((("thinking", "history"), ("drop", "keep", "switched", "remove")),),
+        (
+            (("thinking", "span"), ("between", "to_last_end")),
+            (("thinking", "history_trim"), ("leading_newlines", "none", "newlines", "both")),
+        ),
+        ((("thinking", "rewrite"), (False, True)),),
+        ((("thinking", "when_dropped"), tuple(dict.fromkeys(("", thinking.get("when_dropped", ""))))),),
+        ((("thinking", "empty"), tuple(dict.fromkeys(empties))),),
+        ((("thinking", "empty_in"), ("learned", "last", "all")),),
+        ((("thinking", "empty_after"), ("any", "user")),),
+        ((("thinking", "empty_unless"), (None, "begins", "holds")),),
+        ((("thinking", "empty_on"), tuple(dict.fromkeys((None, *empties)))),),
+        ((("thinking", "empty_trained"), ("switched", "always")),),
+        ((("thinking", "levels", "count"), ("on", "always") if "levels" in thinking else ()),),
+        ((("trim", "assistant"), TRIMS),),
+        ((("empty_system",), ("default", "omit", "keep")),),
     ]
+
+
+def _weight(name: str) -> int:
+    return 6 if name in ("first", "first, system", "later", "later, system", "thought", "thoughts") else 2 if "typed" in name else 1
 
 
 def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:
@@ -331,6 +359,7 @@ def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:
         "padded thought": [user(0), {**padded, key: thought(0)}, user(1)],
         "typed": [user(0), typed, user(1)],
         "typed end": [user(0), headless, user(1)],
+        "typed twice": [user(0), typed, user(1), {**typed, "content": typed["content"].replace("0", "1")}, user(2)],
     }
     replied: dict[str, list[Message]] = {
         "reply": chat(2),
@@ -342,7 +371,7 @@ def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:
     modes = (None, True, False) if found.switch else (None,)
     levels = [{found.level.variable: name} for name in found.level.names] if found.level else []
     return [
-        Case(f"thinking {mode}: {name}", tuple(messages), thinking=mode, replied=ends)
+        Case(f"thinking {mode}: {name}", tuple(messages), thinking=mode, replied=ends, weight=_weight(name))
         for ends, group in ((False, conversations), (True, replied))
         for name, messages in group.items()
         for mode in modes
