@@ -86,15 +86,15 @@ def read_folder(path: Path) -> ModelFolder:
             f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained)"
         )
     raw = _json(file)
-    tokenizer_config, config = _optional(path / "tokenizer_config.json"), _optional(path / "config.json")
+    tokenizer_config, config = optional_json(path / "tokenizer_config.json"), optional_json(path / "config.json")
     tokenizer = _tokenizer(path)
     return ModelFolder(
         path,
         tokenizer,
         tokenizer_config,
         config,
-        _optional(path / "generation_config.json"),
-        tuple(_chat_templates(path, tokenizer_config)),
+        optional_json(path / "generation_config.json"),
+        tuple(chat_templates(path, tokenizer_config)),
         _vocabulary(raw, tokenizer_config),
     )
 
@@ -124,7 +124,8 @@ def _vocabulary(raw: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> 
     return found | {token["content"]: int(index) for index, token in added.items()}
 
 
-def _chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
+def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
+    """The chat templates of a folder, in the order in which transformers prefers their files."""
     found = []
     file = path / "chat_template.jinja"
     named = {item.stem: _text(item) for item in sorted((path / _NAMED).glob("*.jinja"))}
@@ -133,7 +134,7 @@ def _chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[Cha
     elif named:
         found.append(ChatTemplates(_NAMED, named))
     for name, data in (
-        ("chat_template.json", _optional(path / "chat_template.json")),
+        ("chat_template.json", optional_json(path / "chat_template.json")),
         ("tokenizer_config.json", tokenizer_config),
     ):
         if (value := data.get("chat_template")) is not None:
@@ -151,7 +152,8 @@ def _by_name(file: Path, value: Any) -> dict[str, str]:
     raise ChatwrightError(f"{file}: chat_template is neither a text nor a list of named ones")
 
 
-def _optional(file: Path) -> Mapping[str, Any]:
+def optional_json(file: Path) -> Mapping[str, Any]:
+    """The JSON object of a file, empty where there is no such file."""
     return _json(file) if file.is_file() else {}
 
 
