@@ -117,6 +117,7 @@ THOUGHTS = "one way to handle thoughts"
         ({"thinking": {"empty_in": "last"}}, THOUGHTS),
         ({"thinking": {"empty_unless": "begins"}}, THOUGHTS),
         ({"thinking": {"rewrite": True}}, THOUGHTS),
+        ({"thinking": {"kept_with_tools": True}}, THOUGHTS),
         ({"thinking": {"answer": ["<a>", "</a>"]}}, THOUGHTS),
         ({"thinking": {"frame": {"thought": ["", "", ""], "plain": ["", ""]}}}, THOUGHTS),
         ({"thinking": {"system_mark": {"on": "think"}}}, THOUGHTS),

@@ -58,6 +58,8 @@ def slots(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         assistant["after_observation"] = draw(TEXT)
     if draw(st.booleans()):
+        assistant["before_calls"] = draw(TEXT)
+    if draw(st.booleans()):
         assistant["last"] = around()
     found: dict[str, Any] = {
         "prefix": draw(TEXT),
@@ -66,7 +68,13 @@ def slots(draw: st.DrawFn) -> dict[str, Any]:
         "assistant": assistant,
         "image": "<img>",
     }
-    optional = {"no_system": draw(TEXT), "function": around(), "observation": around(number=True)}
+    optional = {
+        "system_with_tools": around(),
+        "no_system": draw(TEXT),
+        "function": around(),
+        "function_last": around(),
+        "observation": around(number=True),
+    }
     return found | {key: value for key, value in optional.items() if draw(st.booleans())}
 
 
@@ -100,7 +108,7 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
         "learns": st.sampled_from(["all", "last"]),
         "last_message_end": st.sampled_from(["q", "<x>", "\n"]),
         "pair": st.just({"text": "{{instruction}}: {{query}}\n{{document}}", "instruction": "Judge"}),
-        "tool_format": st.sampled_from(["qwen", "glm4", "default"]),
+        "tool_format": st.sampled_from(["qwen", "glm4", "default", "glm4_5", "llama3_user", "qwen3_coder", "kimi_k3"]),
         "trim": st.fixed_dictionaries(dict.fromkeys(("system", "user", "assistant", "observation"), TRIM)),
         "thinking": st.fixed_dictionaries(
             optional={
@@ -108,10 +116,13 @@ def templates(draw: st.DrawFn) -> dict[str, Any]:
                 "empty_in": st.sampled_from(["learned", "last", "all"]),
                 "empty_unless": st.sampled_from(["begins", "holds"]),
                 "rewrite": st.booleans(),
+                "kept_with_tools": st.booleans(),
+                "kept_from_results": st.booleans(),
+                "dropped_before_calls": st.sampled_from(["", "</t>"]),
                 "answer": st.just(["<t>", "</t>"]),
                 "frame": st.fixed_dictionaries(
                     {"thought": st.just(["<T>", "</t>{", "}"]), "plain": st.sampled_from([["{", "}\n"], ["", ""]])},
-                    optional={"unless": st.sampled_from(["x", "<t>"])},
+                    optional={"unless": st.sampled_from(["x", "<t>"]), "calls": st.sampled_from(["", "<c>"])},
                 ),
                 "system_mark": st.fixed_dictionaries(
                     {},

@@ -232,6 +232,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("one empty thought", {"thinking": {**THINKING, "empty_on": ""}}),
     ("one empty thought", {"thinking": {**THINKING, "empty_in": "all"}}),
     ("one empty thought", {"thinking": {**THINKING, "empty_unless": "holds"}}),
+    ("for the sake of tools", {"thinking": {**THINKING, "kept_with_tools": True}}),
     ("thoughts as they stand", {"thinking": {**THINKING, "rewrite": True}}),
     ("by a class only", {"thinking": {**THINKING, "answer": ["<a>", "</a>"]}}),
     ("by a class only", {"thinking": {**THINKING, "frame": {"thought": ["", "", ""], "plain": ["", ""]}}}),

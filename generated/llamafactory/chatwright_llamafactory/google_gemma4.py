@@ -50,8 +50,10 @@ TEMPLATES = {
         format_user=StringFormatter(slots=["<|turn>user\n{{content}}<turn|>\n<|turn>model\n"]),
         format_assistant=StringFormatter(slots=["{{content}}<turn|>\n"]),
         format_system=StringFormatter(slots=["<|turn>system\n{{content}}<turn|>\n"]),
-        format_function=FunctionFormatter(slots=["{{content}}<turn|>\n"], tool_format="default"),
-        format_observation=StringFormatter(slots=["<|turn>user\n{{content}}<turn|>\n<|turn>model\n"]),
+        format_function=FunctionFormatter(slots=["{{content}}"], tool_format="default"),
+        format_observation=StringFormatter(
+            slots=['<|tool_response>response:unknown{value:<|"|>{{content}}<|"|>}<tool_response|>']
+        ),
         format_tools=ToolFormatter(tool_format="default"),
         format_prefix=EmptyFormatter(slots=["<bos>"]),
         default_system="",

@@ -19,7 +19,7 @@ TEMPLATES = {
         format_function=FunctionFormatter(slots=["{{content}}<|eot_id|>"], tool_format="default"),
         format_observation=StringFormatter(
             slots=[
-                "<|start_header_id|>user<|end_header_id|>\n\n{{content}}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+                "<|start_header_id|>tool<|end_header_id|>\n\n{{content}}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
             ]
         ),
         format_tools=ToolFormatter(tool_format="default"),

@@ -169,19 +169,25 @@ def _slots(data: Mapping[str, Any]) -> Slots:
     user = parse_slot(data.get("user", "{{content}}"))
     opener = parse_slot(assistant.get("opener", ""))
     body = parse_slot(assistant["body"])
+    last = parse_slot(assistant["last"]) if "last" in assistant else body
+    function = parse_slot(data["function"]) if "function" in data else body
+    function_last = last if function == body else function
     return Slots(
         prefix=parse_slot(data.get("prefix", "")),
         system=parse_slot(data.get("system", "{{content}}")),
+        system_with_tools=parse_slot(data["system_with_tools"]) if "system_with_tools" in data else None,
         no_system=parse_slot(data["no_system"]) if "no_system" in data else None,
         user=user,
         opener=opener,
         opener_after_observation=(
             parse_slot(assistant["after_observation"]) if "after_observation" in assistant else opener
         ),
+        before_calls=parse_slot(assistant["before_calls"]) if "before_calls" in assistant else None,
         generation=parse_slot(assistant["generation"]) if "generation" in assistant else opener,
         body=body,
-        last=parse_slot(assistant["last"]) if "last" in assistant else body,
-        function=parse_slot(data["function"]) if "function" in data else body,
+        last=last,
+        function=function,
+        function_last=parse_slot(data["function_last"]) if "function_last" in data else function_last,
         observation=parse_slot(data["observation"]) if "observation" in data else user,
         image=data.get("image"),
         video=data.get("video"),
@@ -206,9 +212,12 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         when_on=get("when_on"),
         when_off=data.get("when_off", "".join(words)),
         history=get("history"),
+        kept_with_tools=get("kept_with_tools"),
+        kept_from_results=get("kept_from_results"),
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),
+        dropped_before_calls=data.get("dropped_before_calls"),
         empty=empty,
         empty_on=data.get("empty_on", empty),
         empty_in=get("empty_in"),
@@ -228,7 +237,7 @@ def _frame(data: Mapping[str, Any] | None) -> Frame | None:
         return None
     start, between, end = data["thought"]
     head, tail = data["plain"]
-    return Frame((start, between, end), (head, tail), data.get("unless"))
+    return Frame((start, between, end), (head, tail), data.get("calls"), data.get("unless"))
 
 
 def _system_mark(data: Mapping[str, Any] | None) -> SystemMark | None:

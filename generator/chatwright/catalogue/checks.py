@@ -46,7 +46,7 @@ TAKEN = re.compile(
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
     "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
-    "level|mark|drops|instruction|query|document"
+    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark"
 )
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
@@ -187,10 +187,12 @@ def _check_checkpoints(source: Source) -> Iterator[Problem]:
 
 _CONTENT_SLOTS: tuple[tuple[str, ...], ...] = (
     ("system",),
+    ("system_with_tools",),
     ("user",),
     ("assistant", "body"),
     ("assistant", "last"),
     ("function",),
+    ("function_last",),
     ("observation",),
 )
 _FIXED_SLOTS: tuple[tuple[str, ...], ...] = (
@@ -199,6 +201,7 @@ _FIXED_SLOTS: tuple[tuple[str, ...], ...] = (
     ("assistant", "opener"),
     ("assistant", "generation"),
     ("assistant", "after_observation"),
+    ("assistant", "before_calls"),
 )
 _NUMBERED = (("user",), ("observation",))
 _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
@@ -206,9 +209,12 @@ _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
     ("result_separator",),
     ("stop_words", _ANY),
     ("thinking", "words", _ANY),
-    *(("thinking", key) for key in ("when_on", "when_off", "when_dropped", "empty", "empty_on")),
+    *(
+        ("thinking", key)
+        for key in ("when_on", "when_off", "when_dropped", "dropped_before_calls", "empty", "empty_on")
+    ),
     *(("thinking", key, _ANY) for key in ("answer",)),
-    *(("thinking", "frame", *keys) for keys in (("thought", _ANY), ("plain", _ANY), ("unless",))),
+    *(("thinking", "frame", *keys) for keys in (("thought", _ANY), ("plain", _ANY), ("calls",), ("unless",))),
     *(("thinking", "system_mark", *keys) for keys in (("on",), ("off",), ("separator",), ("unless", _ANY))),
     *(("thinking", "levels", "names", _ANY, key) for key in ("mark", "prompt")),
     ("last_message_end",),

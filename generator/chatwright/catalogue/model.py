@@ -40,14 +40,17 @@ class Slots:
 
     prefix: Slot
     system: Slot
+    system_with_tools: Slot | None  # the same where tools are described, where that is another one
     no_system: Slot | None  # stands where there is no system message
     user: Slot
     opener: Slot  # head of an assistant turn
     opener_after_observation: Slot  # the same behind tool results; the opener unless the spec says otherwise
+    before_calls: Slot | None  # the opener of a turn that is calls alone, where that is another one
     generation: Slot  # the generation prompt; the opener unless the spec says otherwise
     body: Slot  # an assistant turn after its opener
     last: Slot  # the same for the last turn of a conversation
     function: Slot  # body of a turn that calls tools
+    function_last: Slot  # the same for the last turn of a conversation
     observation: Slot
     image: str | None = None
     video: str | None = None
@@ -111,12 +114,14 @@ class Frame:
 
     ``thought`` stands in front of its thought, between thought and answer, and behind: with the span ``between`` in
     place of the words of the thought that it begins with, else in place of every such word (of the first one unless
-    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A reply that
-    holds the text ``unless`` is framed already.
+    the reply holds its text already). ``plain`` stands in front of and behind a reply without a thought. A turn that is
+    calls alone is such a reply, unless ``calls`` is given: that stands in front of it where it is learned, and nothing
+    around it. A reply that holds the text ``unless`` is framed already.
     """
 
     thought: tuple[str, str, str]
     plain: tuple[str, str]
+    calls: str | None
     unless: str | None
 
 
@@ -125,17 +130,18 @@ class Thinking:
     """How a template writes thoughts.
 
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
-    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of
-    the thoughts of earlier turns, ``span`` which text of a reply is taken for its thought, ``history_trim`` how the
-    remaining text is trimmed, and ``when_dropped`` what is then put in front of it. ``empty`` is put in front of a
-    trained reply without a thought, after a message of any role or of the user only (``empty_after``);
-    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no
-    trained reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which
-    replies may get it: those that are learned and those of a history that is kept, or the last reply, or all whose
-    thoughts are not dropped; ``empty_unless`` which reply has a thought: one that begins with the first word or
-    with an empty thought, or one that holds a word. ``rewrite`` says that a reply with a thought is put together
-    anew, the thought trimmed. ``answer`` are words around the part of an earlier reply that alone is kept where
-    thoughts are dropped.
+    mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
+    thoughts of earlier turns (``kept_with_tools``: nothing, where tools are offered; ``kept_from_results``: nothing,
+    from the first reply on that tools answered), ``span`` which text of a reply is taken for its thought,
+    ``history_trim`` how the remaining text is trimmed, and ``when_dropped`` what is then put in front of it
+    (``dropped_before_calls``: where that is empty, and calls stand behind it; None: the same). ``empty`` is put in
+    front of a trained reply without a thought, after a message of any role or of the user only (``empty_after``);
+    ``empty_trained`` says whether it is learned (``switched``: only with thinking on, and with thinking off no trained
+    reply keeps its thought). ``empty_on`` stands in its place with thinking on. ``empty_in`` says which replies may get
+    it: those that are learned and those of a history that is kept, or the last reply, or all whose thoughts are not
+    dropped; ``empty_unless`` which reply has a thought: one that begins with the first word or with an empty thought,
+    or one that holds a word. ``rewrite`` says that a reply with a thought is put together anew, the thought trimmed.
+    ``answer`` are words around the part of an earlier reply that alone is kept where thoughts are dropped.
     """
 
     words: tuple[str, str]
@@ -144,9 +150,12 @@ class Thinking:
     when_on: str
     when_off: str
     history: HistoryPolicy
+    kept_with_tools: bool
+    kept_from_results: bool
     span: Literal["between", "to_last_end"]
     history_trim: Trim
     when_dropped: str
+    dropped_before_calls: str | None
     empty: str
     empty_on: str
     empty_in: Literal["learned", "last", "all"]

@@ -30,6 +30,7 @@ from .checks.parsers import check_parsers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
+from .checks.swift_tools import check_swift_tools
 from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
@@ -48,6 +49,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "tool formats": check_tool_formats,
     "swift": check_swift,
     "swift-3": check_swift_3,
+    "swift tools": check_swift_tools,
     "pairs": check_pairs,
     "added": check_added,
     "built-ins": check_built_ins,
@@ -148,6 +150,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     due = {vector_path(folder, truth.framework, truth.name): dump_vectors(truth, base) for truth in bench.recorded}
     for name, digests in bench.written_tools.items():
         due[vector_path(folder, "tool_formats", name)] = json.dumps(digests[:TOOL_CASES], indent=0) + "\n"
+    for name, digests in bench.written_turns.items():
+        due[vector_path(folder, "tool_turns", name)] = json.dumps(digests[:TOOL_CASES], indent=0) + "\n"
     if bench.models:
         due[vector_path(folder, "models", "llamafactory")] = dump_models(bench.models)
     for framework, built_ins in bench.built_ins.items():

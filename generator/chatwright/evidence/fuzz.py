@@ -1,10 +1,12 @@
-"""Random tools and calls, hostile ones among them, the same in every run."""
+"""Random tools, calls and conversations that use them, hostile ones among them, the same in every run."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from typing import Any
+
+from .scenarios import Scenario
 
 _TEXTS = (
     "a",
@@ -32,6 +34,25 @@ def tools_and_calls(count: int, seed: int = 1) -> Iterator[tuple[list[dict[str, 
             [_function(source) for _ in range(source.randint(1, 3))],
             [_call(source) for _ in range(source.randint(1, 3))],
         )
+
+
+def tool_scenarios(count: int, seed: int = 2) -> Iterator[Scenario]:
+    """``count`` conversations: a system text or none, tools, calls beside a text or alone, and the calls' results."""
+    source = random.Random(seed)
+    for index, (tools, calls) in enumerate(tools_and_calls(count, seed)):
+        system = source.choice([None, None, *_TEXTS])
+        messages: list[dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
+        messages.append({"role": "user", "content": source.choice(_TEXTS)})
+        beside = source.choice(["", "", *_TEXTS])
+        numbered = [{"type": "function", "id": f"c{i}", "function": call} for i, call in enumerate(calls)]
+        messages.append({"role": "assistant", "content": beside, "tool_calls": numbered})
+        for call in numbered:
+            messages.append({"role": "tool", "tool_call_id": call["id"], "content": source.choice(_TEXTS)})
+        messages.append({"role": "assistant", "content": "Done."})
+        if source.random() < 0.3:
+            messages += [{"role": "user", "content": "Thanks"}, {"role": "assistant", "content": "Welcome."}]
+        wrapped = tuple({"type": "function", "function": tool} for tool in tools)
+        yield Scenario(f"random {index}", tuple(messages), wrapped, None, preserve_thinking=False, base=False)
 
 
 def _function(source: random.Random) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..catalogue.json_writer import json_text
 from ..meaning.render import Kind, Piece
 
 TODAY = date(2025, 3, 4)
-TOOL_CASES = 100  # how many random cases are recorded of each tool format
+TOOL_CASES = 100  # how many random cases are recorded of each tool format, and how many random conversations
 BOS, EOS = "<BOS>", "<EOS>"  # the tokens of the byte-level tokenizer that the frameworks write with
 
 Run = tuple[str, bool]  # a text and whether it is learned
@@ -115,6 +115,11 @@ def tool_digest(tools: str, calls: str | None) -> str:
     return hashlib.sha256(json.dumps([tools, calls], ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def turns_digest(texts: Sequence[Sequence[Run] | None]) -> str:
+    """What is recorded of one random conversation: its texts with what is learned of them, None for a refused one."""
+    return _digest([None if runs is None else _texts(runs) for runs in texts])
+
+
 def vector_path(folder: Path, framework: str, name: str) -> Path:
     """The file of one template's vectors."""
     return folder / framework / f"{name}.json"
@@ -132,5 +137,5 @@ def _texts(runs: Sequence[Run]) -> list[str]:
     return [*([""] if joined and joined[0][1] else []), *(text for text, _ in joined)]
 
 
-def _digest(texts: list[str]) -> str:
+def _digest(texts: Sequence[str | list[str] | None]) -> str:
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]

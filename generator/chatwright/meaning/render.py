@@ -13,7 +13,7 @@ from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation
-from .tool_formats import format_calls, format_tools, tool_format
+from .tool_formats import format_beside, format_calls, format_result, format_separator, format_tools, tool_format
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
 
@@ -202,6 +202,7 @@ class _Renderer:
         preserve_thinking: bool,
         today: date,
     ) -> None:
+        self.offered = conversation.turns[:1]  # whose text a description may stand in
         if template.single_turn:
             if any(turn.role == "observation" for turn in conversation.turns):
                 raise Unsupported("the format has a single turn, and no place for tool results")
@@ -211,6 +212,8 @@ class _Renderer:
         self.preserve_thinking = preserve_thinking
         self.thinking, self.level = mode.on, mode.level
         self.marked = self._marked_last()
+        said = (index for index, turn in enumerate(conversation.turns) if turn.role == "assistant")
+        self.last_reply = max((index for index in said if self._is_one_text(conversation.turns[index])), default=None)
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -233,6 +236,8 @@ class _Renderer:
                 slot, fused = slot[len(split_content(slot)[0]) :], None
             self._slot(slot, turn.role, self._asked(index, turn), index // 2, lead=fused, joined=headless)
             opener = slots.opener if turn.role == "user" else slots.opener_after_observation
+            if slots.before_calls is not None and index + 1 < len(turns) and self._only_calls(turns[index + 1]):
+                opener = slots.before_calls
             if self.kind is Kind.PROMPT and index == asked_last and slots.generation != slots.opener:
                 opener = slots.generation
             self._slot(opener, "assistant", joined=True)
@@ -252,12 +257,12 @@ class _Renderer:
         """Write the prefix and the system turn; return the slot and text that belong into the user turn ``leads``."""
         template, slots = self.template, self.template.slots
         mark = self._system_mark()
-        if mark and mark[0] == "first":
-            self._text(mark[1], "system")
+        first = mark[1] if mark and mark[0] == "first" else ""
+        tools = self.conversation.tools
+        if not (tools and self._tool_format().writes_mark):
+            self._text(first, "system")
         self._slot(slots.prefix, "prefix")
-        system = self._system()
-        described = self._described_tools()
-        content = None if system is None and not described else trim(system or "", template.trim["system"]) + described
+        content = self._with_tools(self._system(), first)
         if mark and mark[0] != "first":
             content = self._with_mark(content or "", *mark)
         if content is None:
@@ -267,14 +272,15 @@ class _Renderer:
             return None
         if template.system_placement == "none":
             raise Unsupported("the format has no place for a system text")
+        slot = slots.system if slots.system_with_tools is None or not tools else slots.system_with_tools
         if template.system_placement == "turn":
-            self._slot(slots.system, "system", content)
+            self._slot(slot, "system", content)
             return None
         assert leads is not None
         if self.conversation.turns[leads].role != "user":
             which = "last" if template.system_placement == "last_user" else "first"
             raise Unsupported(f"the system text goes into the {which} user turn, and tool results stand there")
-        return slots.system, content
+        return slot, content
 
     def _system_mark(self) -> tuple[str, str] | None:
         """Where the mark on thinking stands, and the mark, which is not empty."""
@@ -305,10 +311,21 @@ class _Renderer:
             return None if default is None else "".join(map(self._constant, default))
         return system
 
-    def _described_tools(self) -> str:
+    def _with_tools(self, system: str | None, mark: str) -> str | None:
+        """The system text, trimmed, with the description of the tools where that belongs to it."""
+        text = None if system is None else trim(system, self.template.trim["system"])
         if not self.conversation.tools:
-            return ""
-        return format_tools(self._tool_format(), self.conversation.tools, self.today)
+            return text
+        definition = self._tool_format()
+        if definition.place == "user":
+            if not self.offered or self.offered[0].role != "user":
+                raise Unsupported("the tools are described in the first user message, and tool results stand there")
+            return text
+        if definition.place == "behind_system":
+            return (text or "") + format_tools(definition, self.conversation.tools, self.today, first_mark=mark)
+        if text is None and self.conversation.system is not None:
+            text = ""  # an empty system message, which no default text takes the place of
+        return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
 
     def _tool_format(self) -> Any:
         if self.template.tool_format is None:
@@ -322,12 +339,28 @@ class _Renderer:
             return None
         return len(turns) - 1
 
+    def _only_calls(self, turn: Turn) -> bool:
+        return bool(turn.calls) and turn.thought is None and not self._flat(turn.content)
+
+    def _is_one_text(self, turn: Turn) -> bool:
+        """Whether a reply is a text or calls, and not both."""
+        return not turn.calls or self._only_calls(turn)
+
     def _asked(self, index: int, turn: Turn) -> str:
         texts = [self._flat(content) for content in (turn.results if turn.role == "observation" else (turn.content,))]
         if index == self.marked:
             texts[-1] += self.template.last_message_end or ""
         how = self.template.trim["user" if turn.role == "user" else "observation"]
-        return self.template.result_separator.join(trim(text, how) for text in texts)
+        texts = [trim(text, how) for text in texts]
+        if turn.role == "observation" and self.template.tool_format and (tools := self._tool_format()).result:
+            calls = self.conversation.turns[index - 1].calls if index else ()
+            if len(texts) > len(calls):
+                raise Unsupported("a tool result must answer a call, which the format names")
+            texts = [format_result(tools, *each, number) for number, each in enumerate(zip(texts, calls, strict=False))]
+        text = self.template.result_separator.join(texts)
+        if self.conversation.tools and self.offered[0] is turn and self._tool_format().place == "user":
+            return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)
+        return text
 
     def _reply(self, index: int, turn: Turn) -> None:
         template, settings = self.template, self.template.thinking
@@ -339,21 +372,31 @@ class _Renderer:
             text += template.last_message_end or ""
         if not (settings and settings.rewrite):
             text = trim(text, template.trim["assistant"])
+        alone, separator, drops = self._only_calls(turn), "", False
         learned = self.kind is Kind.TRAINING or (self.kind is Kind.TRAINING_DROPPED and is_last)
         if settings:
             if turn.thought is not None:
                 text = settings.words[0] + turn.thought + settings.words[1] + text
             if settings.rewrite:
                 text = rewritten(trim(text, template.trim["assistant"]), settings.words)
-            if settings.frame:
+            if settings.frame and not (alone and settings.frame.calls is not None):
                 text = framed(text, settings.frame, settings)
+        if turn.calls:
+            text = format_beside(self._tool_format(), text)
+            separator = format_separator(self._tool_format(), text)
+        if settings:
             drops = self._drops_thoughts(index, settings)
             if drops:
                 if settings.answer:
                     rest = only_answer(text, settings.answer)
                 else:
                     rest = remove_thoughts(text, settings.words, settings.span)
-                text = settings.when_dropped + trim(rest, settings.history_trim)
+                rest, front = trim(rest, settings.history_trim), settings.when_dropped
+                if turn.calls and not (alone or rest) and settings.dropped_before_calls is not None:
+                    front = settings.dropped_before_calls
+                text = front + rest
+                if alone:  # the calls then stand for the text, and are trimmed as it would be
+                    separator = trim(separator, settings.history_trim)
             after = self.conversation.turns[index - 1].role if index else None
             due = settings.empty_after == "any" or after == "user"
             due &= self._may_begin_empty(index, settings, learned, drops)
@@ -361,10 +404,14 @@ class _Renderer:
                 self._break()
                 trained = learned and (settings.empty_trained == "always" or self.thinking)
                 self._text(settings.empty_on if self.thinking else settings.empty, "assistant", trained=trained)
+            if settings.frame and alone and learned:
+                self._break()
+                self._text(settings.frame.calls or "", "assistant", trained=True)
         slot = template.slots.last if is_last else template.slots.body
         if turn.calls:
-            text += format_calls(self._tool_format(), turn.calls)
-            slot = template.slots.function if template.slots.function != template.slots.body else slot
+            text += separator + format_calls(self._tool_format(), turn.calls)
+            function = template.slots.function_last if is_last else template.slots.function
+            slot = slot if function == slot else function
         self._break()
         if learned and not is_last and slot is template.slots.body and template.slots.last != slot:
             head, tail = split_content(slot)
@@ -376,12 +423,19 @@ class _Renderer:
 
     def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
         """Whether a reply is one of those that begin with an empty thought where they have none."""
-        last = len(self.conversation.turns) - 1
+        turns = self.conversation.turns
         if settings.empty_in == "learned":
-            return (learned or settings.history == "keep") and (index == last or settings.history != "remove")
-        return not drops and (settings.empty_in == "all" or index >= last - 1)
+            return (learned or settings.history == "keep") and (index == len(turns) - 1 or settings.history != "remove")
+        return not drops and (settings.empty_in == "all" or index == self.last_reply)
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
+        if settings.kept_with_tools and self.conversation.tools:
+            return False
+        results = next(
+            (place for place, turn in enumerate(self.conversation.turns) if turn.role == "observation"), None
+        )
+        if settings.kept_from_results and results is not None and index >= results - 1:
+            return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought
         earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT

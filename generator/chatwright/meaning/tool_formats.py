@@ -1,11 +1,27 @@
 """Tool formats: how tools are described and called. One definition each, in ``tool_formats/*.yaml``.
 
 A definition is a list of parts for the description of the tools (``tools``) and one for the calls of a turn
-(``calls``). A part is literal ``text``, a ``date`` in a strftime format, or ``each``: a Jinja fragment rendered once
-per tool or per call, with ``join`` between them. The fragment sees ``function`` (name, description, parameters) and
-``tool`` (the function in its OpenAI wrapping), or ``call``, ``arguments_object`` and ``arguments_json``; it stays
-within the Jinja that every engine understands. ``single`` replaces ``calls`` where a turn makes one call only;
-``parallel: false`` refuses more.
+(``calls``). A part is literal ``text``, a ``date`` in a strftime format, ``each``: a Jinja fragment rendered once
+per tool or per call, with ``join`` between them, or ``once``: a fragment rendered once. The fragment ``each`` sees
+``function`` (name, description, parameters) and ``tool`` (the function in its OpenAI wrapping), or ``call``,
+``arguments_object`` and ``arguments_json``; it stays within the Jinja that every engine understands. ``single``
+replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
+
+``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
+text; or ``user``, as the whole text of the first user message. Fragments of a description see the text that it takes
+the place of: ``system``, none where there is neither a system message nor a default text, or ``user``. With
+``writes_mark`` they see as ``first_mark`` what a template says of thinking in front of everything, and put it in its
+place.
+
+``beside`` says what becomes of the text in front of calls, by two fragments that see it as ``text``: ``text``, what is
+written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
+text is dropped.
+
+``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
+its number ``index`` in its turn, from 0, and the result as ``text``.
+
+``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
+template must say the same. See :class:`Results`.
 
 The reference renderer runs the Jinja that :func:`tools_jinja` and :func:`calls_jinja` compose, and the portable Jinja
 target writes the very same text into its files.
@@ -18,7 +34,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -27,6 +43,32 @@ from . import jinja
 from .conversation import Call
 
 Part = Mapping[str, str]
+Place = Literal["behind_system", "system", "user"]
+_ALL = "{{ text }}"  # the text beside calls as it is
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What becomes of the text beside calls: two Jinja fragments, see the module's text."""
+
+    text: str = _ALL
+    separator: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """How ms-swift's agent template writes the results of calls.
+
+    ``text`` holds ``{{content}}`` in the place of the results, which ``separator`` joins. It stands ``in_user_turn``,
+    as the text of a user's turn, or else ``between`` the calls of one turn and what the next one says.
+    ``calls_end`` is what every turn with calls ends with, the last one too; empty: it ends like any other, or with
+    what ``between`` begins with.
+    """
+
+    way: Literal["in_user_turn", "between"]
+    text: str
+    separator: str
+    calls_end: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +85,11 @@ class ToolFormat:
     single: tuple[Part, ...] | None
     parallel: bool
     frameworks: Mapping[str, str]
+    place: Place
+    writes_mark: bool
+    beside: Beside | None
+    result: str | None
+    results: Results | None
     slot: str | None
     call_words: tuple[str, str] | None
 
@@ -63,10 +110,20 @@ def tool_formats() -> Mapping[str, ToolFormat]:
                 single=tuple(data["single"]) if "single" in data else None,
                 parallel=data.get("parallel", True),
                 frameworks=data["frameworks"],
+                place=data.get("place", "behind_system"),
+                writes_mark=data.get("writes_mark", False),
+                beside=Beside(**data["beside"]) if "beside" in data else None,
+                result=data.get("result"),
+                results=_results(data["results"]) if "results" in data else None,
                 slot=data.get("tools_slot"),
                 call_words=tuple(data["call_words"]) if "call_words" in data else None,
             )
     return found
+
+
+def _results(data: Mapping[str, str]) -> Results:
+    way: Literal["in_user_turn", "between"] = "in_user_turn" if "in_user_turn" in data else "between"
+    return Results(way, data[way], data["separator"], data.get("calls_end", ""))
 
 
 def _in_slot(slot: str) -> tuple[Part, ...]:
@@ -80,7 +137,10 @@ def tool_format(name: str) -> ToolFormat:
 
 
 def tools_jinja(definition: ToolFormat) -> str:
-    """Jinja that describes the list ``tools``, each in its OpenAI wrapping or bare."""
+    """Jinja that describes the list ``tools``, each in its OpenAI wrapping or bare.
+
+    It may see ``system`` or ``user``, the text that the description takes the place of, and ``first_mark``.
+    """
     unwrap = (
         "{%- set function = item.function if item.function is defined else item -%}"
         "{%- set tool = {'type': 'function', 'function': function} -%}"
@@ -112,6 +172,12 @@ def calls_jinja(definition: ToolFormat) -> str:
     return f"{{%- if calls|length == 1 -%}}{one}{{%- else -%}}{many}{{%- endif -%}}"
 
 
+def beside_jinja(definition: ToolFormat) -> tuple[str, str]:
+    """Jinja that writes the ``text`` beside calls, and Jinja that writes what stands between them; empty: nothing."""
+    beside = definition.beside or Beside()
+    return beside.text, beside.separator
+
+
 def needs_objects(definition: ToolFormat) -> bool:
     """Whether the format looks inside the arguments of a call, which Jinja cannot do where they are JSON text."""
     parts = (*definition.calls, *(definition.single or ()))
@@ -123,6 +189,8 @@ def _compose(parts: Sequence[Part], items: str, prepare: str) -> str:
     for part in parts:
         if "text" in part:
             out.append(jinja.text(part["text"]))
+        elif "once" in part:
+            out.append(part["once"].strip())
         elif "date" in part:
             out.append(f"{{{{ strftime_now({jinja.literal(part['date'])}) }}}}")
         else:
@@ -132,13 +200,23 @@ def _compose(parts: Sequence[Part], items: str, prepare: str) -> str:
     return "".join(out)
 
 
-def format_tools(definition: ToolFormat, tools: Sequence[Mapping[str, Any]], today: date) -> str:
-    """The description of the tools (bare functions).
+def format_tools(
+    definition: ToolFormat,
+    tools: Sequence[Mapping[str, Any]],
+    today: date,
+    *,
+    system: str | None = None,
+    user: str = "",
+    first_mark: str = "",
+) -> str:
+    """The description of the tools (bare functions); ``system`` or ``user`` is the text that it takes the place of.
+
+    ``first_mark`` is what a template says of thinking in front of everything.
 
     Raises:
         Unsupported: a tool lacks what the format needs.
     """
-    return _run(tools_jinja(definition), today, tools=list(tools))
+    return _run(tools_jinja(definition), today, tools=list(tools), system=system, user=user, first_mark=first_mark)
 
 
 def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
@@ -148,6 +226,21 @@ def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
         Unsupported: the format writes one call per turn and there are more.
     """
     return _run(calls_jinja(definition), date.min, calls=[asdict(call) for call in calls])
+
+
+def format_beside(definition: ToolFormat, text: str) -> str:
+    """What is written of the text beside calls."""
+    return _run(beside_jinja(definition)[0], date.min, text=text)
+
+
+def format_separator(definition: ToolFormat, text: str) -> str:
+    """What stands between a text and the calls beside it."""
+    return _run(beside_jinja(definition)[1], date.min, text=text)
+
+
+def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
+    """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
+    return _run(definition.result or _ALL, date.min, text=text, call=asdict(call), index=index)
 
 
 def _run(source: str, today: date, **variables: Any) -> str:

@@ -20,7 +20,7 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import calls_jinja, tool_format, tools_jinja
+from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -46,6 +46,7 @@ class _Writer:
 
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
+        self.tools: ToolFormat | None = None if template.tool_format is None else tool_format(template.tool_format)
         self.lines: list[str] = []
         self.depth = 0
 
@@ -68,17 +69,13 @@ class _Writer:
             if how in ("newlines", "leading_newlines"):
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
-        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed})")
+        calls = ", calls=[], index=0" if self.tools and self.tools.result else ""
+        self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls})")
         self._system()
         if template.last_message_end is not None:
             self._ends_last_message()
-        if template.thinking and template.thinking.empty_in == "last":
-            self.put("set state.last_reply = -1")
-            self.put("for message in turns")
-            self.put("if message.role == 'assistant'")
-            self.put("set state.last_reply = loop.index0")
-            self.put("endif")
-            self.put("endfor")
+        if template.thinking:
+            self._look_ahead(template.thinking)
         self.put("for message in turns")
         self._content("message")
         if template.last_message_end is not None:
@@ -92,6 +89,9 @@ class _Writer:
         self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
+        if self.tools and self.tools.place == "user":
+            self._describe_in_user(self.tools, content)
+            content = "text"
         asked = self._asked(slots.user)
         if template.system_placement == "first_user":
             self.out(asked, f"state.fused ~ {content}")
@@ -136,7 +136,14 @@ class _Writer:
     def _system(self) -> None:
         template, slots = self.template, self.template.slots
         mark = template.thinking.system_mark if template.thinking else None
-        if mark and mark.place == "first":
+        first = bool(mark and mark.place == "first")
+        if self.tools and self.tools.writes_mark:
+            self.put(f"set first_mark = {'mark' if first else literal('')}")
+            if first:
+                self.put("if not tools")
+                self.print("mark")
+                self.put("endif")
+        elif first:
             self.print("mark")
         self.out(slots.prefix)
         if template.system_placement == "first_user_head":
@@ -157,16 +164,7 @@ class _Writer:
         self.put("endif")
         if template.pair:
             self._pair(template.pair)
-        self.put("set described = ''")
-        self.put("if tools")
-        if template.tool_format is None:
-            self._raise(f"the template {template.name} has no tool format")
-        else:
-            self.put("set described")
-            self.raw(tools_jinja(tool_format(template.tool_format)))
-            self.put("endset")
-        self.put("endif")
-        content = self._trimmed("(system or '')", template.trim["system"]) + " ~ described"
+        content = self._describe()
         if mark and mark.place != "first":
             self._with_mark(mark, content)
             self.put("if system is not none")
@@ -174,16 +172,16 @@ class _Writer:
         else:
             self.put("if system is not none or described")
         if template.system_placement == "turn":
-            self.out(slots.system, content)
+            self._system_turn(content)
         elif template.system_placement == "none":
             self._raise("this template has no place for a system text")
         elif template.system_placement == "last_user":
             self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
             self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         else:
             self._demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
-            self.put(f"set state.fused = {self._expression(slots.system, content)}")
+            self._system_turn(content, "state.fused")
         if slots.no_system is not None:
             self.put("else")
             if template.system_placement == "last_user":
@@ -195,7 +193,62 @@ class _Writer:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
             self.put("endfor")
+            if self.tools and self.tools.place == "user":
+                self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
             self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+
+    def _system_turn(self, content: str, name: str | None = None) -> None:
+        """Write the system turn, or set ``name`` to it; with tools it may be another one."""
+        slots = self.template.slots
+        turns = [slots.system]
+        if self.tools and slots.system_with_tools is not None:
+            self.put("if tools")
+            turns = [slots.system_with_tools, slots.system]
+        for index, slot in enumerate(turns):
+            if index:
+                self.put("else")
+            if name:
+                self.put(f"set {name} = {self._expression(slot, content)}")
+            else:
+                self.out(slot, content)
+        if turns[1:]:
+            self.put("endif")
+
+    def _describe(self) -> str:
+        """Set ``described`` to the description of the tools, and give the whole system text."""
+        trimmed = self._trimmed("(system or '')", self.template.trim["system"])
+        self.put("set described = ''")
+        self.put("if tools")
+        if self.tools is None:
+            self._raise(f"the template {self.template.name} has no tool format")
+        elif self.tools.place == "user":
+            self._demand(
+                "turns and turns[0].role == 'user'",
+                "the tools are described in the first user message, which is needed",
+            )
+        else:
+            if self.tools.place == "system":
+                self.put("if system is not none or turns|length != messages|length")
+                self.put(f"set system = {trimmed}")
+                self.put("endif")
+            self.put("set described")
+            self.raw(tools_jinja(self.tools))
+            self.put("endset")
+        self.put("endif")
+        if self.tools and self.tools.place == "system":
+            return f"(described if tools else {trimmed})"
+        return f"{trimmed} ~ described"
+
+    def _describe_in_user(self, tools: ToolFormat, content: str) -> None:
+        """Make ``text`` what is written of a user message, with the description of the tools in the first one."""
+        self.put(f"set text = {content}")
+        whole = " and offered" if self.template.single_turn else ""
+        self.put(f"if tools and loop.first{whole}")
+        self.put("set user = text")
+        self.put("set text")
+        self.raw(tools_jinja(tools))
+        self.put("endset")
+        self.put("endif")
 
     def _with_mark(self, mark: SystemMark, content: str) -> None:
         """Make ``system`` the whole system text, with the mark on thinking in its place."""
@@ -238,6 +291,26 @@ class _Writer:
         default = template.default_system
         self.put(f"set system = {'none' if default is None else self._expression(default)}")
 
+    def _look_ahead(self, thinking: Thinking) -> None:
+        """Find the reply that may begin with an empty thought, and the first one that tools answered."""
+        if thinking.empty_in == "last":
+            self.put("set state.last_reply = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'assistant'")
+            self._content("message")
+            self.put("if not (message.tool_calls and (text or message.reasoning_content or message.reasoning))")
+            self.put("set state.last_reply = loop.index0")
+            self.put("endif")
+            self.put("endif")
+            self.put("endfor")
+        if thinking.kept_from_results:
+            self.put("set state.answered = turns|length")
+            self.put("for message in turns")
+            self.put("if message.role == 'tool' and loop.index0 <= state.answered")
+            self.put("set state.answered = loop.index0 - 1")
+            self.put("endif")
+            self.put("endfor")
+
     def _ends_last_message(self) -> None:
         """Find out whether a message already holds the end of the last one."""
         self.put("set state.ended = false")
@@ -271,14 +344,35 @@ class _Writer:
         self.put("set state.round = state.round + 1")
         self.out(self._asked(before))
         self.put("endif")
-        self.print(self._trimmed("text", template.trim["observation"]))
+        content = self._trimmed("text", template.trim["observation"])
+        if self.tools and self.tools.result:
+            self._result(self.tools.result, content)
+            content = "text"
+        self.print(content)
         self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
         self.out(after)
         self.put("endif")
 
+    def _result(self, fragment: str, content: str) -> None:
+        """Make ``text`` the result of the next call of the turn before."""
+        self._demand("state.index < state.calls|length", "a tool result must answer a call, which the format names")
+        self.put("set index = state.index")
+        self.put("set state.index = index + 1")
+        self.put("set call = state.calls[index]")
+        self.put("if call.function is defined")
+        self.put("set call = call.function")
+        self.put("endif")
+        self.put(f"set text = {content}")
+        self.put("set text")
+        self.raw(fragment)
+        self.put("endset")
+
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self._opener(slots.opener)
+        self._reply_opener()
+        if self.tools and self.tools.result:
+            self.put("set state.calls = message.tool_calls or []")
+            self.put("set state.index = 0")
         if self.marks:
             learned = "loop.last" if template.learns == "last" else "(loop.last or preserve_thinking)"
             self.put(f"set learned = not add_generation_prompt and {learned}")
@@ -295,8 +389,14 @@ class _Writer:
             self.put("endif")
             if rewrites:
                 self._rewrite(thinking)
-            if thinking.frame:
+            if thinking.frame and thinking.frame.calls is not None:
+                self.put("if not alone")
                 self._frame(thinking.frame, thinking)
+                self.put("endif")
+            elif thinking.frame:
+                self._frame(thinking.frame, thinking)
+        self._beside()
+        if thinking:
             self.put("set replied = loop.last and not add_generation_prompt")
             self._history()
             start, end = (word.strip() for word in thinking.words)
@@ -332,43 +432,98 @@ class _Writer:
             if self.marks:
                 self.put("endif")
             self.put("endif")
+            if thinking.frame and thinking.frame.calls:
+                self._before_calls_alone(thinking.frame.calls)
         self.put("if message.tool_calls")
-        if template.tool_format is None:
+        if self.tools is None:
             self._raise(f"the template {template.name} has no tool format")
             self.put("endif")
             self._body()
             return
         self.put("set calls = message.tool_calls")
-        if slots.function == slots.body:
-            self.put("set text")
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.put("endset")
+        self.put("set text")
+        self.print("text")
+        if beside_jinja(self.tools)[1]:
+            self.print("separator")
+        self.raw(calls_jinja(self.tools))
+        self.put("endset")
+        if (slots.function, slots.function_last) == (slots.body, slots.last):
             self.put("endif")
             self._body()
             return
-        before, after = split_content(slots.function)
-        with self._learned():
-            self._front()
-            self.out(before)
-            self.print("text")
-            self.raw(calls_jinja(tool_format(template.tool_format)))
-            self.out(after)
+        if slots.function == slots.function_last:
+            self._whole(slots.function)
+        else:
+            self.put("if loop.last")
+            self._whole(slots.function_last)
+            self.put("else")
+            self._whole(slots.function)
+            self.put("endif")
         self.put("else")
         self._body()
         self.put("endif")
 
+    def _before_calls_alone(self, text: str) -> None:
+        """Write what stands in front of a learned turn that is calls alone."""
+        if self.marks:
+            self.put("if alone and learned")
+            self.put(f"set front = front ~ {literal(text)}")
+        else:
+            kept = "" if self.template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
+            self.put(f"if alone and (replied{kept})")
+            self.out_text(text)
+        self.put("endif")
+
+    def _reply_opener(self) -> None:
+        """Write the opener of a reply; that of one that is calls alone may be another one."""
+        slots, thinking = self.template.slots, self.template.thinking
+        matters = bool(self.tools and beside_jinja(self.tools)[1])
+        matters |= thinking is not None and thinking.dropped_before_calls is not None
+        matters &= bool(self.tools and thinking and self._dropped())
+        framed = bool(thinking and thinking.frame and thinking.frame.calls is not None)
+        if slots.before_calls is not None or matters or framed:
+            self.put("set alone = message.tool_calls and not text")
+            self.put("if message.reasoning_content or message.reasoning")
+            self.put("set alone = false")
+            self.put("endif")
+        if slots.before_calls is None:
+            self._opener(slots.opener)
+            return
+        self.put("if alone")
+        self.out(slots.before_calls)
+        self.put("else")
+        self._opener(slots.opener)
+        self.put("endif")
+
+    def _beside(self) -> None:
+        """Make ``text`` what is written of it in front of calls, and ``separator`` what stands between both."""
+        if not self.tools or not self.tools.beside:
+            return
+        text, separator = beside_jinja(self.tools)
+        self.put("if message.tool_calls")
+        if text != Beside.text:
+            self.put("set text")
+            self.raw(text)
+            self.put("endset")
+        if separator:
+            self.put("set separator")
+            self.raw(separator)
+            self.put("endset")
+        self.put("endif")
+
+    def _whole(self, slot: Slot) -> None:
+        """Write a turn that is learned whole."""
+        with self._learned():
+            self._front()
+            self.out(slot, "text")
+
     def _body(self) -> None:
         slots = self.template.slots
         if slots.last == slots.body:
-            with self._learned():
-                self._front()
-                self.out(slots.body, "text")
+            self._whole(slots.body)
             return
         self.put("if loop.last")
-        with self._learned():
-            self._front()
-            self.out(slots.last, "text")
+        self._whole(slots.last)
         self.put("else")
         before, after = split_content(slots.body)
         learned, rest = self._learned_end() if self.marks else (after, ())
@@ -579,6 +734,10 @@ class _Writer:
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")
+        if dropped and thinking.kept_from_results:
+            dropped = [f"(loop.index0 < state.answered and ({' or '.join(dropped)}))"]
+        if dropped and thinking.kept_with_tools:
+            return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped
 
     def _history(self) -> None:
@@ -589,14 +748,23 @@ class _Writer:
             self.put(f"set drops = {' or '.join(dropped)}")
         if dropped:
             self.put(f"if {' or '.join(dropped)}")
-            front = f"{literal(thinking.when_dropped)} ~ " if thinking.when_dropped else ""
             if thinking.answer:
-                self.put(f"set text = {front}{self._only_answer(thinking.answer, thinking.history_trim)}")
+                self.put(f"set text = {self._only_answer(thinking.answer, thinking.history_trim)}")
+            elif thinking.span == "between":
+                self.put(f"set text = {self._trimmed('without_thoughts(text)', thinking.history_trim)}")
+            else:
+                rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
+                self.put(f"set text = {self._trimmed(rest, thinking.history_trim)}")
+            front = literal(thinking.when_dropped)
+            if thinking.dropped_before_calls is not None and self.tools:
+                condition = "message.tool_calls and not (alone or text)"
+                front = f"({literal(thinking.dropped_before_calls)} if {condition} else {front})"
+            if front != literal(""):
+                self.put(f"set text = {front} ~ text")
+            if self.tools and beside_jinja(self.tools)[1] and thinking.history_trim != "none":
+                self.put("if alone")
+                self.put(f"set separator = {self._trimmed('separator', thinking.history_trim)}")
                 self.put("endif")
-                return
-            rest = f"(text.split({literal(thinking.words[1].strip())})|last)"
-            kept = "without_thoughts(text)" if thinking.span == "between" else rest
-            self.put(f"set text = {front}{self._trimmed(kept, thinking.history_trim)}")
             self.put("endif")
 
     def _remover(self, words: tuple[str, str]) -> None:

@@ -22,6 +22,7 @@ from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "llamafactory"
 NO_TOOLS = "the template has no tools; LLaMA-Factory writes them in its own default format"
+OTHER_TOOLS = "LLaMA-Factory has no such tool format and writes tools in its own default format"
 EMPTY_SYSTEM = "an empty system message gets the default system text"
 WHITE_SPACE = "the last reply of a training text ends like every other, with white space behind the end of its turn"
 PACKAGE = f"{FOLDER}/chatwright_llamafactory"
@@ -73,10 +74,8 @@ def template_arguments(template: Template) -> dict[str, Any]:
     """
     _refuse(template)
     slots, own = template.slots, template.targets.get("llamafactory", {})
-    definition = tool_format(template.tool_format or _TOOLS)
-    tools = definition.frameworks.get("llamafactory")
-    if tools is None:
-        raise Unsupported(f"LLaMA-Factory does not know the tool format {template.tool_format}")
+    definition = _known_tools(template) or tool_format(_TOOLS)
+    tools = definition.frameworks["llamafactory"]
     tail = split_content(slots.body)[1]
     ends_with_stop_word = bool(template.stop_words) and _starts_with(tail, template.stop_words[0])
     arguments: dict[str, Any] = {
@@ -105,6 +104,12 @@ def template_arguments(template: Template) -> dict[str, Any]:
         given = {key: value for key, value in {**tokens, **plugin.options}.items() if value is not None}
         arguments["mm_plugin"] = {"name": plugin.name, **given}
     return arguments
+
+
+def _known_tools(template: Template) -> ToolFormat | None:
+    """The template's tool format if LLaMA-Factory has it."""
+    definition = None if template.tool_format is None else tool_format(template.tool_format)
+    return definition if definition and "llamafactory" in definition.frameworks else None
 
 
 def tools_formatter(definition: ToolFormat) -> tuple[str, list[str] | None, str | None]:
@@ -152,6 +157,8 @@ def notes(template: Template, *, sees: bool) -> Iterator[str]:
         yield "text only: the spec names no plugin for the images, videos or sounds of these models"
     if template.tool_format is None:
         yield NO_TOOLS
+    elif _known_tools(template) is None:
+        yield OTHER_TOOLS
     if template.default_system and template.empty_system != "default":
         yield EMPTY_SYSTEM
     if template.slots.last != template.slots.body:
@@ -197,8 +204,19 @@ def _refuse(template: Template) -> None:
         raise Unsupported("LLaMA-Factory writes no empty system turn")
     if trimmed := [role for role, how in template.trim.items() if how != "none"]:
         raise Unsupported(f"LLaMA-Factory does not trim {', '.join(trimmed)} content")
-    if template.result_separator != _RESULT_SEPARATOR:
-        raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
+    if tools := _known_tools(template):
+        if template.result_separator != _RESULT_SEPARATOR:
+            raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
+        if slots.system_with_tools is not None:
+            raise Unsupported("LLaMA-Factory has one system turn, with tools or without")
+        if slots.before_calls is not None:
+            raise Unsupported("LLaMA-Factory has one opener for replies with and without calls")
+        if slots.function != slots.body and slots.function_last != slots.function:
+            raise Unsupported("LLaMA-Factory ends the last turn that calls tools like every other")
+        if tools.place != "behind_system" or tools.beside or tools.result:
+            raise Unsupported(
+                "LLaMA-Factory describes tools behind the system text, and leaves text beside calls alone"
+            )
     fused = template.system_placement == "first_user"
     if "round" in (*fields(slots.user), *fields(slots.observation)):
         raise Unsupported("LLaMA-Factory numbers the rounds from 0")
@@ -214,7 +232,8 @@ def _refuse(template: Template) -> None:
         own_way = way == ("", thinking.empty, "", "any", True)
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
         own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
-        own_way &= thinking.empty_unless == "holds"
+        own_way &= thinking.empty_unless == "holds" and not (thinking.kept_with_tools or thinking.kept_from_results)
+        own_way &= thinking.dropped_before_calls is None
         own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
             raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")

@@ -11,7 +11,8 @@ Its conventions, all derived here and never typed in a spec:
   between two texts cannot be written. One token by its text cannot be written either: the text stands in the string, as
   in ms-swift's own templates, and is one token where the tokenizer knows it as a special token.
 - ``chat_sep`` and ``suffix`` are not searched for placeholders; an empty system text means none.
-- Tools belong to an agent template, which also writes the results' turn. Without one, ms-swift 4 refuses tools.
+- Tools belong to an agent template, which also writes the results' turn (:class:`..meaning.tool_formats.Results`).
+  Without one, ms-swift 4 refuses tools.
 - ``is_thinking`` drops the thoughts of earlier turns and trims what remains; ``thinking_prefix`` and
   ``non_thinking_prefix`` end the generation prompt, and the second one opens every learned reply without a thought.
 """
@@ -25,7 +26,7 @@ from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template
 from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import tool_format
+from ..meaning.tool_formats import Results, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
@@ -42,8 +43,6 @@ _TOKENS: Mapping[str, Callable[[str], str | int]] = {
 }
 TEXT_OVERRIDES = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")  # those of a template that say a text
 _THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
-_RESULT = "<tool_response>\n{{content}}\n</tool_response>"  # agent_template/hermes.py
-_RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"
 
 
 class Expression:
@@ -152,6 +151,10 @@ def _check(template: Template, in_class: bool) -> None:
             raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
         if slots.generation != slots.opener:
             raise Unsupported("ms-swift has one opener for the generation prompt and for history")
+        if slots.system_with_tools is not None:
+            raise Unsupported("ms-swift writes another system turn where tools are described by a class only")
+        if slots.before_calls is not None:
+            raise Unsupported("ms-swift opens a turn that is calls alone in another way by a class only")
         if template.pair:
             raise Unsupported("ms-swift makes one text of a query and a document by a class only")
         if template.last_message_end is not None:
@@ -162,12 +165,9 @@ def _check(template: Template, in_class: bool) -> None:
             raise Unsupported("ms-swift writes no system turn for an empty system text")
     if template.default_system == ():
         raise Unsupported("ms-swift writes no system turn for an empty default system text")
-    if slots.opener_after_observation != slots.opener:
-        raise Unsupported("ms-swift has one opener for the replies to users and to tools")
+    _check_answers(template)
     if template.system_placement == "last_user" and slots.no_system not in (None, _literal_system(slots.system)):
         raise Unsupported("ms-swift writes a literal {{SYSTEM}} where there is no system text")
-    if slots.function != slots.body:
-        raise Unsupported("ms-swift ends a turn that calls tools as it ends any other")
     heads = split_content(slots.body)[0], split_content(slots.last)[0]
     if any(heads) and not template.targets.get("swift", {}).get("content_in_class"):
         raise Unsupported("ms-swift has no text between the opener and the reply that a model learns")
@@ -197,7 +197,9 @@ def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | N
     if own.get("system_in_class") or template.system_placement in ("last_user", "none"):
         return None
     head = () if template.system_placement == "first_user_head" else head
-    return _prompt(join_slots(start, head, template.slots.system), content="{{SYSTEM}}")
+    slots = template.slots
+    system = slots.system if slots.system_with_tools is None else slots.system_with_tools  # a class makes one the other
+    return _prompt(join_slots(start, head, system), content="{{SYSTEM}}")
 
 
 def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -> list[Any]:
@@ -246,11 +248,7 @@ def _text(slot: Slot) -> str | Expression:
 
 
 def _agent_template(template: Template) -> str | None:
-    """The agent template; the turn it writes for results must be the template's own.
-
-    An agent template that the spec names stands for itself. The one derived from the tool format is known:
-    ``agent_template/hermes.py`` answers with the user's turn around the wrapped results.
-    """
+    """The agent template: the one that the spec names, or the one of the tool format."""
     own = template.targets.get("swift", {})
     name = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("swift")
     if "agent_template" in own:
@@ -259,13 +257,40 @@ def _agent_template(template: Template) -> str | None:
                 f"the agent template {own['agent_template']!r} does not write the tool format {template.tool_format!r}"
             )
         return str(own["agent_template"])
-    if name is None:
-        return None
-    head, tail = split_content(template.slots.user)
-    expected = join_slots(head, parse_slot(_RESULT), tail)
-    if template.slots.observation != expected or template.result_separator != _RESULT_SEPARATOR:
-        raise Unsupported(f"ms-swift's agent template {name!r} writes tool results in another way")
     return name
+
+
+def _check_answers(template: Template) -> None:
+    """From the end of the calls to the next reply the slots must say what ms-swift writes."""
+    slots = template.slots
+    definition = None if template.tool_format is None else tool_format(template.tool_format)
+    results = definition.results if definition else None
+    if results is None:
+        if slots.opener_after_observation != slots.opener:
+            raise Unsupported("ms-swift has one opener for the replies to users and to tools")
+        if slots.function != slots.body or slots.function_last != slots.last:
+            raise Unsupported("ms-swift ends a turn that calls tools as it ends any other")
+        return
+    assert definition is not None
+    end = split_content(slots.function)[1]
+    ours = join_slots(end, slots.observation, slots.opener_after_observation)
+    if results.way == "in_user_turn":
+        due = join_slots(split_content(slots.body)[1], results_in_user_turn(slots.user, results), slots.opener)
+    else:
+        due = join_slots(parse_slot(results.calls_end), parse_slot(results.text))
+    if results.calls_end:
+        ends_so = slots.function == slots.function_last and end == parse_slot(results.calls_end)
+    else:
+        ends_so = slots.function_last == slots.last
+    if not ends_so or ours != due or template.result_separator != results.separator:
+        name = definition.frameworks["swift"]
+        raise Unsupported(f"ms-swift's agent template {name!r} writes tool results in another way")
+
+
+def results_in_user_turn(user: Slot, results: Results) -> Slot:
+    """The user's turn around the results."""
+    head, tail = split_content(user)
+    return join_slots(head, parse_slot(results.text), tail)
 
 
 def _thinking(template: Template) -> dict[str, Any]:
@@ -277,7 +302,9 @@ def _thinking(template: Template) -> dict[str, Any]:
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
-    if not in_class and (not usual or thinking.rewrite):
+    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results):
+        raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
+    if not in_class and (not usual or thinking.rewrite or thinking.dropped_before_calls is not None):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
     if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):
         raise Unsupported("ms-swift writes what a reply or a system text says of thinking by a class only")

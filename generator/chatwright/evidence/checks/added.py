@@ -86,6 +86,7 @@ def _told(
     empty = any(message["role"] == "system" and not message["content"] for message in scenario.messages[:1])
     excused = {
         lf_target.NO_TOOLS: bool(scenario.tools),
+        lf_target.OTHER_TOOLS: bool(scenario.tools),
         lf_target.EMPTY_SYSTEM: empty,
         swift_target.EMPTY_SYSTEM: empty,
         swift_target.FIRST_TOKEN: got == _without_first(due),

@@ -36,6 +36,7 @@ class Workbench:
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
     written_tools: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_tool_formats
+    written_turns: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_swift_tools
     built_ins: dict[str, BuiltIns] = field(default_factory=dict)  # by framework
     parsers: dict[str, Parsers] = field(default_factory=dict)  # by server
     added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added

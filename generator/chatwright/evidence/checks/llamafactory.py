@@ -88,6 +88,8 @@ def check_tool_formats(bench: Workbench) -> Report:
     report = Report("tool formats")
     cases = list(tools_and_calls(1000))
     for definition in tool_formats().values():
+        if "llamafactory" not in definition.frameworks:
+            continue
         theirs = llamafactory.tool_writers(definition.frameworks["llamafactory"], definition.slot)
         refused, before = 0, len(report.wrong)
         digests = bench.written_tools.setdefault(definition.name, [])

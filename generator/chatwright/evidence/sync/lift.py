@@ -18,18 +18,19 @@ from ...catalogue.model import Catalogue, Part, Slot, Template
 from ...catalogue.schema import load_schema
 from ...catalogue.slots import join_slots, parse_slot, split_content, write_slot, write_text
 from ...errors import Location, Unsupported
-from ...meaning.tool_formats import ToolFormat, tool_formats
+from ...meaning.tool_formats import Results, ToolFormat, tool_formats
 from ...targets import llamafactory, swift
 from ..vectors import TODAY
 from .compare import swift_meaning as swift_field
 from .template_classes import describe
 
 _CONTENT = Part("field", "content")
-_RESULT = ("<tool_response>\n", "\n</tool_response>")  # ms-swift, agent_template/hermes.py
+_SEPARATOR = load_schema()["$defs"]["template"]["properties"]["result_separator"]["default"]
 _BASE_CLASS = "swift.template.base.Template"
 _ORDER = tuple(load_schema()["$defs"]["template"]["properties"])  # of the keys of a template
 _ORDER_SWIFT = tuple(load_schema()["$defs"]["template"]["properties"]["targets"]["properties"]["swift"]["properties"])
 _ORDER_SLOTS = tuple(load_schema()["$defs"]["slots"]["properties"])
+_ORDER_ASSISTANT = tuple(load_schema()["$defs"]["slots"]["properties"]["assistant"]["properties"])
 _ORDER_THINKING = tuple(load_schema()["$defs"]["template"]["properties"]["thinking"]["properties"])
 _ROLE = re.compile(
     r"(?i:<\|open\|>message role=\"assistant\"|<beginning_of_sentence>ai name=assistant|GPT4 Correct Assistant"
@@ -244,10 +245,11 @@ def _from_swift(fields: Mapping[str, Any]) -> dict[str, Any]:
     own |= _overrides(fields, bool(prefix))
     agent = own.get("agent_template")
     known = next((known for known in tool_formats().values() if known.frameworks.get("swift") == agent), None)
+    results = known.results if agent and known else None
     if agent and known:
         del own["agent_template"]
-        start, tail = split_content(user)
-        slots["observation"] = join_slots(start, parse_slot(f"{_RESULT[0]}{{{{content}}}}{_RESULT[1]}"), tail)
+    if results:
+        _answer(slots, results)
     data["slots"] = _written(slots)
     if fields["default_system"] is not None:
         data["default_system"] = write_text(_dated(fields["default_system"]))
@@ -256,6 +258,8 @@ def _from_swift(fields: Mapping[str, Any]) -> dict[str, Any]:
         data["empty_system"] = "keep"
     if agent and known:
         data["tool_format"] = known.name
+    if results and results.separator != _SEPARATOR:
+        data["result_separator"] = results.separator
     stop = end[-1].value.strip() if end and end[-1].kind == "text" else None
     stop_words = list(dict.fromkeys([*([stop] if stop else []), *fields["stop_words"]]))
     if stop_words:
@@ -270,11 +274,37 @@ def _from_swift(fields: Mapping[str, Any]) -> dict[str, Any]:
     if own:
         data["targets"] = {"swift": {key: own[key] for key in _ORDER_SWIFT if key in own}}
     data = {key: data[key] for key in _ORDER if key in data}
+    assistant = data["slots"]["assistant"]
+    data["slots"]["assistant"] = {key: assistant[key] for key in _ORDER_ASSISTANT if key in assistant}
     for key, order in (("slots", _ORDER_SLOTS), ("thinking", _ORDER_THINKING)):
         if key in data:
             data[key] = {name: data[key][name] for name in order if name in data[key]}
     _demand("swift", data, fields)
     return data
+
+
+def _answer(slots: dict[str, Any], results: Results) -> None:
+    """Fill the slots between the calls of a turn and the next reply as ms-swift's agent template does."""
+    assistant = slots["assistant"]
+    if results.way == "in_user_turn":
+        slots["observation"] = swift.results_in_user_turn(slots["user"], results)
+        return
+    between, body = parse_slot(results.text), assistant["body"]
+    ended = split_content(body)[1]
+    if results.calls_end:
+        slots["function"] = parse_slot(f"{{{{content}}}}{results.calls_end}")
+    elif ended and _starts_with(between, ended):
+        between = _drop_head(between, ended)
+    elif ended:
+        slots["function"], slots["function_last"] = (_CONTENT,), assistant.get("last", body)
+    before, after = split_content(between)
+    opener = assistant["opener"]
+    if opener and _ends_with(after, opener):
+        after = _drop_tail(after, opener)
+    elif opener:
+        cut = split_opener(_text(after))
+        after, assistant["after_observation"] = _first(after, cut), _behind(after, cut)
+    slots["observation"] = join_slots(before, (_CONTENT,), after)
 
 
 def _overrides(fields: Mapping[str, Any], prefix: bool) -> dict[str, Any]:
@@ -438,6 +468,10 @@ def _starts_with(slot: Slot, head: Slot) -> bool:
     return _first(slot, _length(head)) == head
 
 
+def _ends_with(slot: Slot, tail: Slot) -> bool:
+    return _behind(slot, _length(slot) - _length(tail)) == tail
+
+
 def _drop_head(slot: Slot, head: Slot) -> Slot:
     return _behind(slot, _length(head))
 
@@ -481,11 +515,13 @@ def _inside_marker(one: Slot, other: Slot, cut: int) -> bool:
 def _written(slots: Mapping[str, Any]) -> dict[str, Any]:
     """Slots as YAML data: what is empty or left out is not written."""
     out: dict[str, Any] = {}
-    for key in ("prefix", "system", "no_system", "user", "assistant", "function", "observation"):
+    for key in ("prefix", "system", "no_system", "user", "assistant", "function", "function_last", "observation"):
         value = slots.get(key)
         if key == "assistant" and value:
-            names = ("opener", "after_observation", "body", "last")
+            names = ("opener", "body", "last")
             out[key] = {name: write_slot(value[name]) for name in names if value.get(name)}
+            if "after_observation" in value:  # which may well be nothing
+                out[key]["after_observation"] = write_slot(value["after_observation"])
         elif value:
             out[key] = write_slot(value)
     return out

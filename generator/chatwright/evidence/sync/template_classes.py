@@ -100,30 +100,40 @@ def _shortens_generation(data: Data) -> None:
     if not assistant["opener"].endswith("\n"):
         return
     assistant["generation"] = assistant["opener"][:-1]
-    data["slots"]["assistant"] = {
-        key: assistant[key] for key in ("opener", "generation", "body", "last") if key in assistant
-    }
+    if "tool_format" in data:
+        assistant["before_calls"] = assistant["generation"]
     if thinking:
         if thinking.get("when_on"):
             thinking["when_on"] = "\n" + thinking["when_on"]
         off = thinking.get("when_off", "")
         thinking["when_off"] = off and "\n" + off.removesuffix("\n")
         thinking.setdefault("empty", off)
+        dropped = thinking.get("when_dropped", "")
+        if "tool_format" in data and dropped.endswith("\n"):
+            thinking["dropped_before_calls"] = dropped[:-1]
 
 
 def _separates_system(data: Data) -> None:
     """A given system text is set off from the built-in one by a blank line."""
     system = data["slots"]["system"]
-    _own(data)["system_prefix"] = data["slots"].get("prefix", "") + system
+    _keeps_system_turn(data, system)
     data["slots"]["system"] = system.replace("{{content}}", "\n\n{{content}}")
 
 
 def _names_system(data: Data) -> None:
     """The name of the system's turn stands in front of its text."""
     system = data["slots"]["system"]
-    _own(data)["system_prefix"] = data["slots"].get("prefix", "") + system
+    _keeps_system_turn(data, system)
     data["slots"]["system"] = system.replace("{{content}}", "system<|im_middle|>{{content}}")
     data["empty_system"] = "keep"
+
+
+def _keeps_system_turn(data: Data, system: str) -> None:
+    """The turn that a class changes stays as it is where tools are described."""
+    if "tool_format" in data:
+        data["slots"]["system_with_tools"] = system
+    else:
+        _own(data)["system_prefix"] = data["slots"].get("prefix", "") + system
 
 
 def _marks_thinking(data: Data) -> None:
@@ -181,8 +191,14 @@ def _deepseek_v4(marks: Mapping[str, str], default: str) -> Callable[[Data], Non
         data["thinking"]["system_mark"] = {}
         thinks = dict.fromkeys(marks, True)
         data["thinking"]["levels"] = _levels(marks, {"on": default}, thinks, unknown="ignore")
+        _keeps_thoughts_with_tools(data)
 
     return describe_it
+
+
+def _keeps_thoughts_with_tools(data: Data) -> None:
+    if "tool_format" in data:
+        data["thinking"]["kept_with_tools"] = True
 
 
 def _deepseek_v41(data: Data) -> None:
@@ -198,6 +214,7 @@ def _deepseek_v41(data: Data) -> None:
     thinking["levels"] = _levels(
         {name: said.format(effort) for name, effort in (("low", 50), ("high", 75), ("max", 100))}, {}
     )
+    _keeps_thoughts_with_tools(data)
 
 
 _EFFORTS = {name: f"Reasoning Effort: {name.capitalize()}" for name in ("low", "high", "max")}
@@ -282,6 +299,8 @@ def _keeps_answer(data: Data) -> None:
 
 def _empty_in_last(data: Data) -> None:
     data["thinking"] |= {"empty_in": "last", "empty_unless": "holds"}
+    if "tool_format" in data:
+        data["thinking"]["kept_from_results"] = True
 
 
 def _frames_response(data: Data) -> None:
@@ -366,6 +385,9 @@ def _frames_thoughts(data: Data) -> None:
         "thought": [opened, closed + response, "<|close|>response<|sep|>"],
         "plain": [opened + closed + response, "<|close|>response<|sep|>"],
     }
+    if "tool_format" in data:
+        slots["system_with_tools"] = slots.get("prefix", "") + "<|open|>message {{content}}"
+        thinking["frame"]["calls"] = opened + closed + response
 
 
 def _thinks(data: Data) -> None:
