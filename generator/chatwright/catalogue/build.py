@@ -60,6 +60,7 @@ def build_spec(data: Mapping[str, Any], *, path: str, source: str, locate: Locat
                 resolve_extends(raw_templates, key),
                 mm_plugin,
                 data.get("serving", {}),
+                data.get("tool_formats", {}),
             )
             for key in raw_templates
         ),
@@ -129,6 +130,7 @@ def _template(
     data: Mapping[str, Any],
     mm_plugin: MMPlugin | None,
     serving: Mapping[str, Any],
+    tool_formats: Mapping[str, Any],
 ) -> Template:
     registered = data.get("registered", {})
     return Template(
@@ -142,6 +144,7 @@ def _template(
         system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
         tool_format=data.get("tool_format"),
+        tool_definition=_frozen(tool_formats[name]) if (name := data.get("tool_format")) in tool_formats else None,
         result_separator=data.get("result_separator", _default("template", "result_separator")),
         stop_words=tuple(data.get("stop_words", ())),
         thinking=_thinking(data.get("thinking")),

@@ -206,6 +206,7 @@ class Template:
     system_placement: SystemPlacement
     trim: Mapping[str, Trim]  # role -> how its content is trimmed
     tool_format: str | None
+    tool_definition: Mapping[str, Any] | None  # that format's, where the spec brings it along
     result_separator: str
     stop_words: tuple[str, ...]
     thinking: Thinking | None

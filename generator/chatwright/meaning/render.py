@@ -13,7 +13,7 @@ from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation
-from .tool_formats import format_beside, format_calls, format_result, format_separator, format_tools, tool_format
+from .tool_formats import format_beside, format_calls, format_of, format_result, format_separator, format_tools
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
 
@@ -209,6 +209,7 @@ class _Renderer:
             rounds = conversation.turns[-1:] if kind is Kind.PROMPT else conversation.turns[-2:]
             conversation = replace(conversation, turns=rounds)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
+        self.definition = format_of(template)
         self.preserve_thinking = preserve_thinking
         self.thinking, self.level = mode.on, mode.level
         self.marked = self._marked_last()
@@ -328,9 +329,9 @@ class _Renderer:
         return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
 
     def _tool_format(self) -> Any:
-        if self.template.tool_format is None:
+        if self.definition is None:
             raise Unsupported(f"template {self.template.name!r} has no tool format")
-        return tool_format(self.template.tool_format)
+        return self.definition
 
     def _marked_last(self) -> int | None:
         """The turn behind whose text the template's end of the last message stands."""

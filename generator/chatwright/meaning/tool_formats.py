@@ -38,6 +38,7 @@ from typing import Any, Literal
 
 import yaml
 
+from ..catalogue.model import Template
 from ..errors import Unsupported
 from . import jinja
 from .conversation import Call
@@ -103,22 +104,36 @@ def tool_formats() -> Mapping[str, ToolFormat]:
         if file.name.endswith(".yaml"):
             data = yaml.safe_load(file.read_text(encoding="utf-8"))
             name = file.name.removesuffix(".yaml")
-            found[name] = ToolFormat(
-                name=name,
-                tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
-                calls=tuple(data["calls"]),
-                single=tuple(data["single"]) if "single" in data else None,
-                parallel=data.get("parallel", True),
-                frameworks=data["frameworks"],
-                place=data.get("place", "behind_system"),
-                writes_mark=data.get("writes_mark", False),
-                beside=Beside(**data["beside"]) if "beside" in data else None,
-                result=data.get("result"),
-                results=_results(data["results"]) if "results" in data else None,
-                slot=data.get("tools_slot"),
-                call_words=tuple(data["call_words"]) if "call_words" in data else None,
-            )
+            found[name] = read_definition(name, data)
     return found
+
+
+def read_definition(name: str, data: Mapping[str, Any]) -> ToolFormat:
+    """The definition of a format from its data, a file's or a spec's."""
+    return ToolFormat(
+        name=name,
+        tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
+        calls=tuple(data["calls"]),
+        single=tuple(data["single"]) if "single" in data else None,
+        parallel=data.get("parallel", True),
+        frameworks=data.get("frameworks", {}),
+        place=data.get("place", "behind_system"),
+        writes_mark=data.get("writes_mark", False),
+        beside=Beside(**data["beside"]) if "beside" in data else None,
+        result=data.get("result"),
+        results=_results(data["results"]) if "results" in data else None,
+        slot=data.get("tools_slot"),
+        call_words=tuple(data["call_words"]) if "call_words" in data else None,
+    )
+
+
+def format_of(template: Template) -> ToolFormat | None:
+    """The tool format of a template: the one that its spec brings along, or the known one of that name."""
+    if template.tool_format is None:
+        return None
+    if template.tool_definition is not None:
+        return read_definition(template.tool_format, template.tool_definition)
+    return tool_format(template.tool_format)
 
 
 def _results(data: Mapping[str, str]) -> Results:

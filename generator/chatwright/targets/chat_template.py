@@ -20,7 +20,7 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
+from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, format_of, tools_jinja
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -46,7 +46,7 @@ class _Writer:
 
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
-        self.tools: ToolFormat | None = None if template.tool_format is None else tool_format(template.tool_format)
+        self.tools: ToolFormat | None = format_of(template)
         self.lines: list[str] = []
         self.depth = 0
 

@@ -16,7 +16,7 @@ from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Spec, Template
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import ToolFormat, tool_format
+from ..meaning.tool_formats import ToolFormat, format_of, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
@@ -108,7 +108,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
 
 def _known_tools(template: Template) -> ToolFormat | None:
     """The template's tool format if LLaMA-Factory has it."""
-    definition = None if template.tool_format is None else tool_format(template.tool_format)
+    definition = format_of(template)
     return definition if definition and "llamafactory" in definition.frameworks else None
 
 
