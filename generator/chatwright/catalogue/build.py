@@ -217,6 +217,7 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         history=get("history"),
         kept_with_tools=get("kept_with_tools"),
         kept_from_results=get("kept_from_results"),
+        kept_in_chain=get("kept_in_chain"),
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),

@@ -426,8 +426,13 @@ class _Renderer:
         """Whether a reply is one of those that begin with an empty thought where they have none."""
         turns = self.conversation.turns
         if settings.empty_in == "learned":
-            return (learned or settings.history == "keep") and (index == len(turns) - 1 or settings.history != "remove")
+            kept = settings.history == "keep" or self._in_chain(index, settings)
+            return (learned or kept) and (index == len(turns) - 1 or settings.history != "remove")
         return not drops and (settings.empty_in == "all" or index == self.last_reply)
+
+    def _in_chain(self, index: int, settings: Thinking) -> bool:
+        """Whether a reply stands behind the last user message, where the template makes a difference of that."""
+        return settings.kept_in_chain and all(turn.role != "user" for turn in self.conversation.turns[index:])
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
         if settings.kept_with_tools and self.conversation.tools:
@@ -436,6 +441,8 @@ class _Renderer:
             (place for place, turn in enumerate(self.conversation.turns) if turn.role == "observation"), None
         )
         if settings.kept_from_results and results is not None and index >= results - 1:
+            return False
+        if self._in_chain(index, settings):
             return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought

@@ -303,6 +303,13 @@ class _Writer:
             self.put("endif")
             self.put("endif")
             self.put("endfor")
+        if thinking.kept_in_chain:
+            self.put("set state.asked_last = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'user'")
+            self.put("set state.asked_last = loop.index0")
+            self.put("endif")
+            self.put("endfor")
         if thinking.kept_from_results:
             self.put("set state.answered = turns|length")
             self.put("for message in turns")
@@ -419,7 +426,8 @@ class _Writer:
                     learned = (
                         "" if template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
                     )
-                    absent += f" and (replied{learned})"
+                    chain = " or loop.index0 > state.asked_last" if thinking.kept_in_chain else ""
+                    absent += f" and (replied{learned}{chain})"
             self.put(f"if {absent}")
             empty = literal(thinking.empty)
             if thinking.empty_on != thinking.empty:
@@ -736,6 +744,8 @@ class _Writer:
             dropped.append("(not thinks and not add_generation_prompt)")
         if dropped and thinking.kept_from_results:
             dropped = [f"(loop.index0 < state.answered and ({' or '.join(dropped)}))"]
+        if dropped and thinking.kept_in_chain:
+            dropped = [f"(loop.index0 < state.asked_last and ({' or '.join(dropped)}))"]
         if dropped and thinking.kept_with_tools:
             return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped

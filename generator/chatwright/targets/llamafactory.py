@@ -233,6 +233,7 @@ def _refuse(template: Template) -> None:
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
         own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
         own_way &= thinking.empty_unless == "holds" and not (thinking.kept_with_tools or thinking.kept_from_results)
+        own_way &= not thinking.kept_in_chain
         own_way &= thinking.dropped_before_calls is None
         own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):

@@ -273,7 +273,7 @@ class _Writer:
             raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
         if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
             raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
-        if thinking.kept_with_tools or thinking.kept_from_results:
+        if thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain:
             raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
         if thinking.answer:
             raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")

@@ -303,7 +303,7 @@ def _thinking(template: Template) -> dict[str, Any]:
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
-    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results):
+    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
         raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
     if not in_class and (not usual or thinking.rewrite or thinking.dropped_before_calls is not None):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")

@@ -14,13 +14,13 @@ from typing import Any
 
 from ...catalogue.model import Catalogue, Template
 from ...errors import ChatwrightError, Unsupported
+from ...meaning.tool_formats import tool_formats
 from ..sandbox import Sandbox, TemplateFailed
-from ..sync.lift import built
 from . import facts
 from .comparing import AGREE, CORE, DAYS, Compared, Theirs, as_rows, compare, theirs
 from .media import placeholders
 from .probing import Answer, Oracle
-from .reading import read, simplified
+from .reading import DEFINITION, built, read, simplified
 from .source import Source, read_source
 from .thoughts import Thoughts
 from .writing import Path, spec_text
@@ -140,7 +140,7 @@ def _written(
     found: Thoughts,
 ) -> Draft:
     name = facts.slug(name or source.name)
-    own = name if name not in catalogue.templates or same else f"{name}-draft"
+    own = name if same else facts.unused(name, catalogue.templates)
     notes: list[tuple[Path, str]] = []
     sections: dict[str, Any] = {}
     slots = data["slots"]
@@ -157,6 +157,9 @@ def _written(
             else:
                 notes.append((("templates", own), f"mm_plugin: name one that fits; {why}"))
         data["evidence"] = facts.evidence(source)
+        if DEFINITION in data:
+            data["tool_format"] = facts.unused(own, tool_formats())
+            sections["tool_formats"] = {data["tool_format"]: data.pop(DEFINITION)}
         sections["templates"] = {own: simplified(data)}
         notes += [((("templates", own), *path), text) for path, text in _shortfalls(compared, data)]  # type: ignore[misc]
         notes = [(tuple(_flat(path)), text) for path, text in notes]
@@ -216,7 +219,7 @@ def _models(
         group["model_type"] = known.name
     elif architectures := facts.architectures(source):
         said = facts.slug(str(source.config.get("model_type") or source.name))
-        said = said if said not in catalogue.model_types else f"{said}-draft"
+        said = facts.unused(said, catalogue.model_types)
         types[said] = {"architectures": list(architectures)}
         group["model_type"] = said
     if facts.is_multimodal(source, slots):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ...catalogue.model import Catalogue, MMPlugin, ModelType, Template
@@ -17,6 +17,11 @@ _SLUG = re.compile(r"[^a-z0-9_.-]+")
 def slug(text: str) -> str:
     """A name that a spec may have."""
     return _SLUG.sub("-", text.casefold()).strip("-.") or "model"
+
+
+def unused(name: str, known: Container[str]) -> str:
+    """The name, or one made of it that is not known yet."""
+    return name if name not in known else unused(f"{name}-draft", known)
 
 
 def stop_words(template: Template, source: Source) -> list[str]:

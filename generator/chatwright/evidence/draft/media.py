@@ -19,7 +19,7 @@ def placeholders(oracle: Oracle, data: Mapping[str, Any]) -> dict[str, str]:
         if parts is None or bare is None:
             continue
         text = parts[1].removesuffix(bare[1])
-        if text and is_plain(text) and text + bare[1] == parts[1]:
+        if text and is_plain(text) and "'type'" not in text and text + bare[1] == parts[1]:
             found[kind] = text
     return found
 

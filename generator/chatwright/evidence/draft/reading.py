@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...catalogue.build import build_spec
+from ...catalogue.model import Template
 from ...catalogue.schema import load_schema
-from ...errors import Unsupported
-from ..sync.lift import built
-from . import settings, thoughts
+from ...errors import Location, Unsupported
+from ...meaning.tool_formats import tool_formats
+from . import settings, thoughts, tools
 from .judging import Case, agreement, asked, plain_cases, verdicts
 from .layout import Layout, layouts
 from .probing import Oracle
 from .thoughts import Thoughts
 
+DEFINITION = "definition"  # the key of the data under which a new tool format stands
+_SLOTS_TRIED = 4  # of the slots for results that known formats are tried with
 _TRIED = 4  # of the ways to say how a template thinks: those that agree best as they are
 _Score = Callable[[Mapping[str, Any]], float]
 
@@ -43,17 +47,18 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
     thinking = thoughts.explore(oracle, facts)
     if thinking.key:
         oracle.thought_key = thinking.key
-    best = data
+    best, everything = data, plain
     if thinking.any:
         ways = _thoughtful(oracle, layout, data, thinking)
         words = next((way["thinking"]["words"] for way in ways if "words" in way["thinking"]), None)
-        score = _score(oracle, [*plain, *thoughts.cases(thinking, words)], thinking.switch)
+        everything = [*plain, *thoughts.cases(thinking, words)]
+        score = _score(oracle, everything, thinking.switch)
         most = score(data)
         for way in sorted(ways, key=score, reverse=True)[:_TRIED]:
             other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
-    return Reading(best, thinking)
+    return Reading(_with_tools(oracle, best, thinking.switch, everything), thinking)
 
 
 def _cut(oracle: Oracle) -> list[Layout]:
@@ -98,11 +103,69 @@ def _score(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> 
     return score
 
 
+def _with_tools(
+    oracle: Oracle, data: Mapping[str, Any], switch: str | None, others: Sequence[Case]
+) -> dict[str, Any]:
+    """The data with a tool format: a known one if it agrees as far as the one put together of what was read."""
+    offered, further = [], []
+    for case in tools.cases(switch):
+        (offered if len(case.messages) < 3 or "offered" in case.name else further).append(case)
+    score = _score(oracle, offered, switch)
+    described = [
+        _joined(data, {**description, "calls": [{"text": "-"}]}, own)
+        for description, own in tools.descriptions(oracle, data)
+    ]
+    if not described:
+        return dict(data)
+    best = max(described, key=score)
+    score = _score(oracle, [*offered, *further], switch)
+    chosen, most = best, score(best)
+    slots_seen: list[dict[str, Any]] = []
+    for exchange, own in tools.exchanges(oracle, data):
+        definition = {**best[DEFINITION], **exchange}
+        if own not in slots_seen:
+            slots_seen.append(own)
+        if (points := score(other := _joined(best, definition, own))) > most:
+            chosen, most = other, points
+    known = [
+        {**_joined(data, {}, own), "tool_format": name} for own in slots_seen[:_SLOTS_TRIED] for name in tool_formats()
+    ]
+    if known and score(nearest := max(known, key=score)) >= most:
+        chosen = nearest
+    options: list[settings.Option] = [((("trim", "observation"), settings.TRIMS),)]
+    if "thinking" in chosen:
+        kept = ("kept_in_chain", "kept_from_results", "kept_with_tools")
+        options += [((("thinking", key), (False, True)),) for key in kept]
+    return settings.climb(chosen, options, _score(oracle, [*offered, *further, *others], switch))[0]
+
+
+def _joined(data: Mapping[str, Any], definition: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with a definition of its tool format, and with slots of its own."""
+    slots = {**data["slots"], **{key: value for key, value in own.get("slots", {}).items() if key != "assistant"}}
+    slots["assistant"] = {**slots["assistant"], **own.get("slots", {}).get("assistant", {})}
+    rest = {key: value for key, value in own.items() if key not in ("slots", "thinking")}
+    if "thinking" in own:
+        rest["thinking"] = {**data["thinking"], **own["thinking"]}
+    tooled = {DEFINITION: dict(definition), "tool_format": "own"} if definition else {}
+    return {**data, **rest, "slots": slots, **tooled}
+
+
+def built(data: Mapping[str, Any]) -> Template:
+    """The template that the data says."""
+    own = {key: value for key, value in data.items() if key != DEFINITION}
+    root: dict[str, Any] = {"name": "draft", "title": "draft", "publisher": "draft", "templates": {"draft": own}}
+    if DEFINITION in data:
+        root["tool_formats"] = {data["tool_format"]: data[DEFINITION]}
+    return build_spec(root, path="", source="", locate=lambda _: Location("", 0, 0)).templates[0]
+
+
 def simplified(data: Mapping[str, Any]) -> dict[str, Any]:
     """The data without what the schema takes for granted, in the schema's order."""
     properties = load_schema()["$defs"]["template"]["properties"]
     known = properties["thinking"]["properties"]
-    out = {key: data[key] for key in properties if key in data}
+    out = {key: data[key] for key in (*properties, DEFINITION) if key in data}
+    if out.get("result_separator") == properties["result_separator"]["default"]:
+        del out["result_separator"]
     if "thinking" in out:
         thinking = dict(out["thinking"])
         words = thinking.get("words", known["words"]["default"])
