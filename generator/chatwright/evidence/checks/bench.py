@@ -32,6 +32,7 @@ class Workbench:
     npm: Path | None = None  # a node_modules folder
     older: Path | None = None  # older versions of the frameworks, by framework
     servers: Path | None = None  # vLLM and SGLang, unpacked side by side
+    official: Path | None = None  # chat templates as publishers ship them, see checks/draft.py
     record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's

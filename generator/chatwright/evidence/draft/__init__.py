@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...catalogue.model import Catalogue, Template
@@ -33,7 +33,8 @@ class Draft:
     """A drafted spec: its text, and what became of every scenario.
 
     ``same`` is the template of the catalogue that means the same, which the spec then refers to; ``notes`` are the
-    comments in the text, by the path of the key that they stand above.
+    comments in the text, by the path of the key that they stand above. ``thinks`` and ``has_tools`` say what the
+    source's template knows of thinking and of tools.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Draft:
     data: Mapping[str, Any]
     same: str | None
     compared: tuple[Compared, ...]
+    thinks: bool
+    has_tools: bool
     notes: tuple[tuple[Path, str], ...]
 
     @property
@@ -102,7 +105,8 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
     if "strftime_now" in source.text:
         compared = _on_days(compared, template, known, oracle, main, reading.thoughts)
     same = _same(catalogue, known, compared)
-    return _written(source, catalogue, name, data, template, compared, same, reading.thoughts)
+    drafted = _written(source, catalogue, name, data, template, compared, same, reading.thoughts)
+    return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
 
 
 def _on_days(
@@ -122,6 +126,8 @@ def _same(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> 
     agreed = {each.scenario for each in compared if each.agrees}
     for template in catalogue.templates.values():
         if template.pair or template.undescribed:
+            continue
+        if not all(each.agrees for each in compare(template, known, only=CORE)):
             continue
         found = compare(template, known)
         if all(each.agrees for each in found) and agreed <= {each.scenario for each in found}:
@@ -175,7 +181,7 @@ def _written(
     title = source.name.replace("_", " ")
     publisher = source.hub_id.split("/")[0] if source.hub_id else "unknown"
     text = spec_text(own, title, publisher, sections, notes)
-    return Draft(own, text, sections, same, tuple(compared), tuple(notes))
+    return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
 
 
 def _flat(path: Sequence[Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class Theirs:
     scenarios: Mapping[str, Scenario]
     answers: Mapping[str, Answer]
     headless: Mapping[str, Answer]
-    toolless: Mapping[str, Answer]
+    partless: Mapping[str, Answer]  # of those with media, what it writes without
     variables: frozenset[str]
     has_tools: bool
 
@@ -58,12 +58,22 @@ def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Thei
         for name, case in cases.items()
         if case.messages[0]["role"] == "system"
     }
-    toolless = {name: replace(case, tools=None) for name, case in cases.items() if case.tools}
-    groups = [dict(zip(some, asked(oracle, list(some.values()), switch), strict=True)) for some in (cases, headless, toolless)]
+    partless = {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA}
+    groups = [
+        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True))
+        for some in (cases, headless, partless)
+    ]
     answers = groups[0]
     offered = [name for name, case in cases.items() if case.tools and not any("tool_calls" in m for m in case.messages)]
     has_tools = any(_tells_tools(cases[name], answers[name]) for name in offered)
     return Theirs(listed, answers, groups[1], groups[2], frozenset(variables), has_tools)
+
+
+def _only_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    return {**message, "content": [part for part in content if part["type"] == "text"]}
 
 
 def _tells_tools(case: Case, answer: Answer) -> bool:
@@ -83,11 +93,14 @@ def case_of(scenario: Scenario) -> Case:
     )
 
 
-def compare(template: Template, known: Theirs, *, today: date = ANY_DAY, bos: str = BOS, eos: str = EOS) -> list[Compared]:
-    """What becomes of every scenario."""
+def compare(
+    template: Template, known: Theirs, *, today: date = ANY_DAY, only: Collection[str] | None = None
+) -> list[Compared]:
+    """What becomes of every scenario, or of ``only`` some."""
     return [
-        _compared(template, known, name, texts(template, case_of(scenario), today, bos=bos, eos=eos))
+        _compared(template, known, name, texts(template, case_of(scenario), today))
         for name, scenario in known.scenarios.items()
+        if only is None or name in only
     ]
 
 
@@ -110,8 +123,8 @@ def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Com
             return Compared(name, "no system turn", "its template drops a system message" if isinstance(answer, str) else answer.reason)
     if name in MEDIA and isinstance(ours, Refused) and not isinstance(answer, str):
         return Compared(name, "both refuse", answer.reason)
-    if name in MEDIA and isinstance(ours, Refused) and parts_unread(answer):
-        return Compared(name, "not read", "its template reads content as a text only")
+    if name in MEDIA and isinstance(ours, Refused) and (parts_unread(answer) or answer == known.partless[name]):
+        return Compared(name, "not read", "its template passes over such parts")
     if isinstance(ours, Refused):
         return Compared(name, "refused", ours.reason)
     if isinstance(answer, Refused):

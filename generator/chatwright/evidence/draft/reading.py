@@ -12,14 +12,14 @@ from ...catalogue.model import Template
 from ...catalogue.schema import load_schema
 from ...errors import Location, Unsupported
 from ...meaning.tool_formats import tool_formats
+from ..sandbox import Refused
 from . import settings, thoughts, tools
 from .judging import Case, agreement, asked, plain_cases, verdicts
 from .layout import Layout, layouts
-from .probing import Oracle
+from .probing import Oracle, chat
 from .thoughts import Thoughts
 
 DEFINITION = "definition"  # the key of the data under which a new tool format stands
-_SLOTS_TRIED = 4  # of the slots for results that known formats are tried with
 _TRIED = 4  # of the ways to say how a template thinks: those that agree best as they are
 _Score = Callable[[Mapping[str, Any]], float]
 
@@ -38,7 +38,10 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
     Raises:
         Unsupported: no conversation shows where the messages stand in its text.
     """
+    first = oracle.answers([oracle.request(chat(1))])[0]
     found = _cut(oracle)
+    if not found and isinstance(first, Refused):
+        raise Unsupported(f"it raises for a single message of the user's: {first.reason}")
     if not found:
         raise Unsupported("its text cannot be cut at the contents of the messages")
     plain = plain_cases()
@@ -112,23 +115,21 @@ def _with_tools(
         (offered if len(case.messages) < 3 or "offered" in case.name else further).append(case)
     score = _score(oracle, offered, switch)
     described = [
-        _joined(data, {**description, "calls": [{"text": "-"}]}, own)
+        _joined(data, {**description, "calls": tools.UNREAD}, own)
         for description, own in tools.descriptions(oracle, data)
     ]
     if not described:
         return dict(data)
     best = max(described, key=score)
+    names = [name for name in tool_formats() if score({**data, "tool_format": name}) >= score(best)]
     score = _score(oracle, [*offered, *further], switch)
     chosen, most = best, score(best)
-    slots_seen: list[dict[str, Any]] = []
     for exchange, own in tools.exchanges(oracle, data):
         definition = {**best[DEFINITION], **exchange}
-        if own not in slots_seen:
-            slots_seen.append(own)
         if (points := score(other := _joined(best, definition, own))) > most:
             chosen, most = other, points
     known = [
-        {**_joined(data, {}, own), "tool_format": name} for own in slots_seen[:_SLOTS_TRIED] for name in tool_formats()
+        {**_joined(data, {}, own), "tool_format": name} for name, own in tools.known_exchanges(oracle, data, names)
     ]
     if known and score(nearest := max(known, key=score)) >= most:
         chosen = nearest

@@ -20,14 +20,23 @@ from ...catalogue.slots import join_slots, write_slot
 from ...errors import Unsupported
 from ...meaning.conversation import Call
 from ...meaning.jinja import literal
-from ...meaning.tool_formats import format_calls, format_tools, read_definition, tool_formats
+from ...meaning.tool_formats import (
+    format_calls,
+    format_result,
+    format_separator,
+    format_tools,
+    read_definition,
+    tool_formats,
+)
 from ..sandbox import DATE_MARKS
 from .judging import Case
 from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, cut, is_plain, reply, system, to_slot, user
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
 _SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
+_ID = "callq000"  # nine characters with the number, as some templates demand
 _CONTENT = (Part("field", "content"),)
+UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
 _RESULT = "Rq{}qR"
 _WEIGHTS = {"offered": 6, "offered, system": 6, "call": 6, "result": 6}
 
@@ -76,7 +85,7 @@ _ARGUMENTS = (
 def call(index: int) -> dict[str, Any]:
     """An OpenAI tool call of that number."""
     function = {"name": CALLS[index].name, "arguments": dict(ARGUMENTS[index])}
-    return {"type": "function", "id": f"callq000{index}", "function": function}
+    return {"type": "function", "id": f"{_ID}{index}", "function": function}
 
 
 def calling(count: int, text: str | None = "") -> Message:
@@ -87,7 +96,7 @@ def calling(count: int, text: str | None = "") -> Message:
 def result(number: int, text: str | None = None) -> Message:
     """The answer to the call of that number."""
     content = _RESULT.format(number) if text is None else text
-    return {"role": "tool", "tool_call_id": f"callq000{number}", "name": CALLS[number].name, "content": content}
+    return {"role": "tool", "tool_call_id": f"{_ID}{number}", "content": content}
 
 
 @dataclass(frozen=True)
@@ -167,8 +176,9 @@ def descriptions(oracle: Oracle, data: Mapping[str, Any]) -> Iterator[tuple[dict
             if any(_SENTINEL.search(text) for text in (*heads, *joins, *tails)):
                 continue  # a way that writes a part of a tool only, and the rest is no format
             each = {"each": fragment, **({"join": joins[0]} if joins[0] else {})}
-            head = _either(heads, where)
-            tail = _either(tails, where)
+            default = data.get("default_system")
+            head = _either(heads, where, default)
+            tail = _either(tails, where, default)
             if head is None or tail is None:
                 continue
             parts = _merged([*head, each, *tail])
@@ -252,7 +262,7 @@ def _split(text: str, first: str, second: str) -> tuple[str, str, str] | None:
     return (head, between, tail) if found and also else None
 
 
-def _either(texts: Sequence[str], place: str) -> list[dict[str, str]] | None:
+def _either(texts: Sequence[str], place: str, default: str | None) -> list[dict[str, str]] | None:
     """The parts that write the first text without a system text, and the second with it; None where none can."""
     if any(BOS in text or EOS in text for text in texts):
         return None
@@ -262,25 +272,28 @@ def _either(texts: Sequence[str], place: str) -> list[dict[str, str]] | None:
     if len(texts) == 1:
         return _plain(texts[0])
     without, given = texts
+    default = _text_of(default) if default else ""
     if SYSTEM not in given:
         if without == given:
             return _plain(given)
-        return [{"once": f"{{{{ {_expression(given)} if system else {_expression(without)} }}}}"}]
+        return [{"once": _choice(_expression(given), without, default)}]
     before, _, behind = given.partition(SYSTEM)
     if SYSTEM in behind:
         return None
-    if before + behind == without:
+    if before + default + behind == without:
         return [*_plain(before), {"once": "{{ system }}"}, *_plain(behind)]
     if without.startswith(before):  # what stands in front whatever there is
         shared, end = before, without[len(before) :]
-        return [*_plain(shared), {"once": _choice("system" + _then(behind), end)}]
+        return [*_plain(shared), {"once": _choice("system" + _then(behind), end, default)}]
     if without.endswith(behind):
-        return [{"once": _choice(_before(before) + "system", without[: len(without) - len(behind)])}, *_plain(behind)]
-    return [{"once": _choice(_before(before) + "system" + _then(behind), without)}]
+        return [{"once": _choice(_before(before) + "system", without[: len(without) - len(behind)], default)}, *_plain(behind)]
+    return [{"once": _choice(_before(before) + "system" + _then(behind), without, default)}]
 
 
-def _choice(given: str, without: str) -> str:
-    return f"{{{{ {given} if system else {_expression(without)} }}}}"
+def _choice(given: str, without: str, default: str) -> str:
+    """A fragment for what stands with a system text and without; a default text is none."""
+    condition = f"system and system != {_expression(default)}" if default else "system"
+    return f"{{{{ {given} if {condition} else {_expression(without)} }}}}"
 
 
 def _before(text: str) -> str:
@@ -318,33 +331,86 @@ def _merged(parts: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 
 def exchanges(oracle: Oracle, data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Definitions of calls and results, each with the slots that go with it."""
+    read = _read(oracle, data)
+    if read is None:
+        return
+    for lead, chained in read.leads:
+        single = read.one[1][len(lead) :]
+        double = read.two[1][len(lead) :] if read.two and read.two[1].startswith(lead) else None
+        for definition, rest in _calls(single, double):
+            for function, observation in _boundaries(rest, read.tail, read.last, lead, single):
+                for more, own in _results(read.one, read.two, read.ends, observation, data, function, read.tail):
+                    yield {**_beside(oracle, lead, single, definition), **more}, {**own, **chained}
+
+
+def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
     slots = data["slots"]
     user_tail = _text_of(slots["user"]).partition("\0")[2]
-    opener = _text_of(slots["assistant"].get("opener", ""))
-    tail = _text_of(slots["assistant"]["body"]).partition("\0")[2]
-    start = user_tail + opener
+    start = user_tail + _text_of(slots["assistant"].get("opener", ""))
     one = cut(_asked(oracle, [user(0), calling(1), result(0)]), "Uq0qU", _RESULT.format(0))
     two = cut(
         _asked(oracle, [user(0), calling(2), result(0), result(1)]), "Uq0qU", _RESULT.format(0), _RESULT.format(1)
     )
     if one is None:
-        return
+        return None
     last = cut(_asked(oracle, [user(0), calling(1)], generate=False), "Uq0qU")
     behind = _asked(oracle, [user(0), calling(1), result(0), reply(0), user(1)])
     ends = cut(behind, "Uq0qU", _RESULT.format(0), "Aq0qA", "Uq1qU")
     thinking = data.get("thinking", {})
     empties = dict.fromkeys((thinking.get("empty", "".join(thinking.get("words", ()))), thinking.get("when_off", "")))
-    leads = [(start + text, {"thinking": {"kept_in_chain": True}}) for text in empties if thinking and text]
+    leads: list[tuple[str, dict[str, Any]]] = [
+        (start + text, {"thinking": {"kept_in_chain": True}}) for text in empties if thinking and text
+    ]
     leads += [(start + thinking.get("when_dropped", ""), {}), (start, {}), (commonprefix([start, one[1]]), {})]
-    for lead, chained in leads:
-        if not one[1].startswith(lead) or not lead.startswith(user_tail):
+    fitting = tuple((lead, own) for lead, own in leads if one[1].startswith(lead) and lead.startswith(user_tail))
+    tail = _text_of(slots["assistant"]["body"]).partition("\0")[2]
+    return _Read(fitting, tail, one, two, last[1] if last else None, ends)
+
+
+def known_exchanges(
+    oracle: Oracle, data: Mapping[str, Any], names: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The known formats of these names that write the calls as the template does, with the slots that go with each."""
+    read = _read(oracle, data)
+    if read is None:
+        return
+    for name in names:
+        known = tool_formats()[name]
+        try:
+            calls = format_separator(known, "") + format_calls(known, [CALLS[0]])
+            wrapped = format_result(known, _RESULT.format(0), CALLS[0], 0).split(_RESULT.format(0))
+            again = format_result(known, _RESULT.format(1), CALLS[1], 1).split(_RESULT.format(1))
+        except Unsupported:
             continue
-        single = one[1][len(lead) :]
-        double = two[1][len(lead) :] if two and two[1].startswith(lead) else None
-        for definition, rest in _calls(single, double):
-            for function, observation in _boundaries(rest, tail, last[1] if last else None, lead, single):
-                for more, own in _results(one, two, ends, observation, data, function, tail):
-                    yield {**_beside(oracle, lead, single, definition), **more}, {**own, **chained}
+        for lead, own in read.leads:
+            single = read.one[1][len(lead) :]
+            if not single.startswith(calls) or len(wrapped) != 2:
+                continue
+            two = read.two
+            if two and not (two[2].endswith(again[0]) and two[2].startswith(wrapped[1])):
+                continue
+            two = two and [*two[:2], two[2][len(wrapped[1]) : len(two[2]) - len(again[0])], *two[3:]]
+            for function, head in _boundaries(single[len(calls) :], read.tail, read.last, lead, single):
+                if not head.endswith(wrapped[0]) or not read.one[2].startswith(wrapped[1]):
+                    continue
+                within = [*read.one[:2], read.one[2][len(wrapped[1]) :]]
+                ends = read.ends and [*read.ends[:2], read.ends[2].removeprefix(wrapped[1]), *read.ends[3:]]
+                front = head[: len(head) - len(wrapped[0])]
+                for more, slots in _results(within, two, ends, front, data, function, read.tail):
+                    if not more:
+                        yield name, {**slots, **own}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The conversations with calls, cut: the opener and what goes with it, and the texts around calls and results."""
+
+    leads: tuple[tuple[str, dict[str, Any]], ...]
+    tail: str
+    one: list[str]
+    two: list[str] | None
+    last: str | None
+    ends: list[str] | None
 
 
 def _asked(oracle: Oracle, messages: Sequence[Message], *, generate: bool = True) -> str | None:
@@ -356,11 +422,14 @@ def _calls(single: str, double: str | None) -> Iterator[tuple[dict[str, Any], st
 
     What stands behind belongs to the calls as far as two of them show that it stands between them, too.
     """
+    if FIRST not in single and "vq1qv" not in single:
+        yield {"calls": [{"text": ""}]}, single
+        return
     ways = [way for way in _call_ways() if way[1][0] in single]
     ways += [way for fragment in _generic(single) if (way := _written(fragment))[1][0] in single]
     for fragment, (first, second) in sorted(ways, key=lambda way: -len(way[1][0]))[:4]:
         head, _, rest = single.partition(first)
-        if not is_plain(head):
+        if not is_plain(head) or _SENTINEL.search(head) or _ID in head + rest:
             continue
         parts = _split(double, first, second) if double is not None else None
         if parts is None or parts[0] != head or not is_plain(parts[1]):
@@ -420,6 +489,7 @@ def _results(
     prompt = one[2]
     thinking = data.get("thinking", {})
     marks = {"", *(thinking.get(key, "") for key in ("when_on", "when_off"))}
+    dropped, empty = thinking.get("when_dropped", ""), thinking.get("empty", "")
     generation = _text_of(slots["assistant"].get("generation", slots["assistant"].get("opener", "")))
     candidates: list[tuple[str, str | None]] = []
     for mark in sorted(marks):
@@ -429,7 +499,8 @@ def _results(
     if ends is not None:
         for mark in sorted(marks):
             shared = commonprefix([prompt[: len(prompt) - len(mark)] if prompt.endswith(mark) else prompt, ends[2]])
-            candidates.append((shared, ends[2][len(shared) :]))
+            after = ends[2][len(shared) :]
+            candidates += [(shared, after.removesuffix(text)) for text in dict.fromkeys((dropped, "", empty))]
     for end, after in dict.fromkeys(candidates):
         own: dict[str, Any] = {"slots": {}}
         if after is not None:

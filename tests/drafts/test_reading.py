@@ -1,0 +1,165 @@
+"""What is read off the texts of a chat template: the slots, the settings, thinking and tools; judged by rendering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.drafts.support import drafted, template_of
+from tests.support import catalogue
+
+from chatwright.evidence.draft import CORE
+from chatwright.targets.vllm import chat_template
+
+TURNS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "turns": (
+        TURNS,
+        {
+            "slots": {
+                "system": "<system>{{content}}</system>",
+                "user": "<user>{{content}}</user>",
+                "assistant": {"opener": "<assistant>", "body": "{{content}}</assistant>"},
+            },
+        },
+    ),
+    "bos, eos and trimming": (
+        "{{ bos_token }}{% for m in messages %}{{ '[' ~ m.role ~ ']' ~ m.content|trim }}"
+        "{{ eos_token if m.role == 'assistant' else '' }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}",
+        {
+            "slots": {
+                "prefix": "{{bos_token}}",
+                "system": "[system]{{content}}",
+                "user": "[user]{{content}}",
+                "assistant": {"opener": "[assistant]", "body": "{{content}}{{eos_token}}"},
+            },
+            "trim": {"system": "both", "user": "both", "assistant": "both"},
+        },
+    ),
+    "a default system text with the date": (
+        "{% if messages[0].role != 'system' %}<system>Today is {{ strftime_now('%d %b %Y') }}.</system>{% endif %}"
+        + TURNS,
+        {"default_system": "Today is {{date:%d %b %Y}}."},
+    ),
+    "system text in the first user turn": (
+        "{% set first = '' %}{% if messages[0].role == 'system' %}{% set first = '<<' ~ messages[0].content ~ '>> ' %}"
+        "{% set messages = messages[1:] %}{% endif %}{% for m in messages %}{% if m.role == 'user' %}"
+        "[INST] {{ (first if loop.first else '') ~ m.content }} [/INST]{% else %} {{ m.content ~ eos_token }}{% endif %}"
+        "{% endfor %}",
+        {"system_placement": "first_user"},
+    ),
+    "system text in the last user turn": (
+        "{% set first = '' %}{% if messages[0].role == 'system' %}{% set first = messages[0].content ~ '\n\n' %}"
+        "{% set messages = messages[1:] %}{% endif %}{% for m in messages %}{% if m.role == 'user' %}"
+        "[INST]{{ (first if loop.last else '') ~ m.content }}[/INST]{% else %}{{ m.content ~ eos_token }}{% endif %}"
+        "{% endfor %}",
+        {"system_placement": "last_user"},
+    ),
+    "no system turn": (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + TURNS,
+        {"system_placement": "none"},
+    ),
+    "a system message that is passed over": (
+        "{% if messages[0].role == 'system' %}{% set messages = messages[1:] %}{% endif %}" + TURNS,
+        {"system_placement": "none"},
+    ),
+}
+REPLIES = (
+    "{% if m.reasoning_content and loop.index0 > state.asked %}<think>{{ m.reasoning_content }}</think>{% endif %}"
+)
+THINKING: dict[str, tuple[str, dict[str, Any]]] = {
+    "a switch": (
+        TURNS + "{% if add_generation_prompt and not (use_thinking | default(true)) %}<think></think>{% endif %}",
+        {"switch": "use_thinking", "when_off": "<think></think>"},
+    ),
+    "a switch that is off": (
+        TURNS + "{% if add_generation_prompt %}{{ '<think>' if thinking else '</think>' }}{% endif %}",
+        {"switch": "thinking", "default": False, "when_on": "<think>", "when_off": "</think>"},
+    ),
+    "a mark in the system text": (
+        "{% if messages[0].role == 'system' %}<system>{{ '/think ' if enable_thinking else '' }}{{ messages[0].content }}"
+        "</system>{% set messages = messages[1:] %}{% elif enable_thinking %}<system>/think</system>{% endif %}" + TURNS,
+        {"default": False, "system_mark": {"on": "/think", "place": "before", "separator": " "}},
+    ),
+    "thoughts kept": (
+        TURNS.replace("{{ m.content }}", "{% if m.reasoning %}<think>{{ m.reasoning }}</think>{% endif %}{{ m.content }}"),
+        {"words": ["<think>", "</think>"], "history": "keep"},
+    ),
+    "thoughts that a text holds dropped": (
+        TURNS.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1].strip() if m.role == 'assistant' else m.content }}"),
+        {"span": "to_last_end"},
+    ),
+    "levels": (
+        "<effort>{{ effort_of_thinking | default('medium') }}</effort>"
+        "{% if effort_of_thinking is defined and effort_of_thinking not in ('low', 'medium', 'high') %}"
+        "{{ raise_exception('unknown') }}{% endif %}" + TURNS,
+        {"levels": {"variable": "effort_of_thinking", "unknown": "refuse"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_plain_conversations(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, due = PLAIN[what]
+    found = drafted(text, monkeypatch)
+    said = template_of(found)
+    assert {key: said.get(key) for key in due} == due
+    assert [each for each in found.compared if each.scenario in CORE and not each.agrees] == []
+
+
+@pytest.mark.parametrize("what", THINKING)
+def test_thinking(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, due = THINKING[what]
+    found = drafted(text, monkeypatch)
+    said = template_of(found)["thinking"]
+    for key, value in due.items():
+        assert (value.items() <= said[key].items()) if isinstance(value, dict) else said[key] == value, key
+    scenarios = (*CORE, "thinking_on", "thinking_off", "thinking_unset")
+    assert [each for each in found.compared if each.scenario in scenarios and not each.agrees] == []
+
+
+def test_tools_of_a_format_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "{% if tools %}<tools>{% for tool in tools %}{{ tool.function | tojson }};{% endfor %}</tools>{% endif %}"
+        "{% for m in messages %}<{{ m.role }}>{{ m.content or '' }}{% if m.tool_calls %}{% for call in m.tool_calls %}"
+        "<call>{{ call.function.name }} with {{ call.function.arguments | tojson }}</call>{% endfor %}{% endif %}"
+        "</{{ m.role }}>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    found = drafted(text, monkeypatch)
+    assert [each for each in found.compared if "tool" in each.scenario and not each.agrees] == []
+    assert found.data["tool_formats"]["mine"]["calls"] == [
+        {"text": "<call>"},
+        {"each": "{{ call.name ~ ' with ' ~ arguments_json }}", "join": "</call><call>"},
+        {"text": "</call>"},
+    ]
+    assert template_of(found)["slots"]["observation"] == "<tool>{{content}}</tool>"
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama2", "qwen", "deepseek3", "qwen3", "mistral", "glm4_moe"])
+def test_a_template_of_the_catalogue_is_known_by_what_it_writes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = catalogue().templates[name]
+    found = drafted(chat_template(template), monkeypatch)
+    core = [each for each in found.compared if each.scenario in CORE and not each.agrees]
+    assert core == []
+    assert found.same is not None
+
+
+def test_what_is_not_exact_is_told_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TURNS.replace("{{ m.content }}", "{{ m.content | upper if m.content == 'Two' else m.content }}")
+    found = drafted(text, monkeypatch)
+    differing = {each.scenario: each for each in found.compared if not each.agrees}
+    assert {"multi", "system_multi"} <= differing.keys()
+    assert "draft 'Two" in differing["multi"].reason
+    assert "publisher 'TWO" in differing["multi"].reason
+    assert "# not exact in multi" in found.text
+    assert not found.exact
+
+
+def test_sentinels_are_in_no_draft(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{% for m in messages %}{{ m.content[::-1] }}{{ m.content }}{% endfor %}{{ tools }}"
+    found = drafted(text, monkeypatch)
+    assert "q0q" not in found.text
