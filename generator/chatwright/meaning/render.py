@@ -215,6 +215,7 @@ class _Renderer:
         self.marked = self._marked_last()
         said = (index for index, turn in enumerate(conversation.turns) if turn.role == "assistant")
         self.last_reply = max((index for index in said if self._is_one_text(conversation.turns[index])), default=None)
+        self.described = self._described_turn()
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -229,6 +230,8 @@ class _Renderer:
                 self._reply(index, turn)
                 continue
             self._break()
+            if index == self.described:
+                self._text(format_tools(self._tool_format(), self.conversation.tools, self.today), "system")
             slot = slots.user if turn.role == "user" else slots.observation
             fused = lead if index == leads and turn.role == "user" else None
             headless = fused is not None and self.template.system_placement == "first_user_head"
@@ -322,11 +325,20 @@ class _Renderer:
             if not self.offered or self.offered[0].role != "user":
                 raise Unsupported("the tools are described in the first user message, and tool results stand there")
             return text
+        if definition.place == "before_last_user":
+            return text
         if definition.place == "behind_system":
             return (text or "") + format_tools(definition, self.conversation.tools, self.today, first_mark=mark)
         if text is None and self.conversation.system is not None:
             text = ""  # an empty system message, which no default text takes the place of
         return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
+
+    def _described_turn(self) -> int | None:
+        """The turn that the description of the tools stands in front of, where it is no part of another's text."""
+        if not self.conversation.tools or self.definition is None or self.definition.place != "before_last_user":
+            return None
+        asked = (index for index, turn in enumerate(self.conversation.turns) if turn.role == "user")
+        return max(asked, default=None)
 
     def _tool_format(self) -> Any:
         if self.definition is None:

@@ -8,7 +8,8 @@ per tool or per call, with ``join`` between them, or ``once``: a fragment render
 replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
 
 ``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
-text; or ``user``, as the whole text of the first user message. Fragments of a description see the text that it takes
+text; ``user``, as the whole text of the first user message; or ``before_last_user``, in front of the turn of the last
+user message. Fragments of a description see the text that it takes
 the place of: ``system``, none where there is neither a system message nor a default text, or ``user``. With
 ``writes_mark`` they see as ``first_mark`` what a template says of thinking in front of everything, and put it in its
 place.
@@ -44,7 +45,7 @@ from . import jinja
 from .conversation import Call
 
 Part = Mapping[str, str]
-Place = Literal["behind_system", "system", "user"]
+Place = Literal["behind_system", "system", "user", "before_last_user"]
 _ALL = "{{ text }}"  # the text beside calls as it is
 
 

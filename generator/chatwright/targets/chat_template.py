@@ -47,6 +47,8 @@ class _Writer:
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
         self.tools: ToolFormat | None = format_of(template)
+        if self.tools and self.tools.place == "before_last_user":
+            raise Unsupported("tools are described in front of the last user turn, and the file has no place for that")
         self.lines: list[str] = []
         self.depth = 0
 

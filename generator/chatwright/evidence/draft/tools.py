@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from itertools import pairwise
 from os.path import commonprefix
 from typing import Any
 
@@ -49,7 +50,7 @@ def _function(name: str, description: str, properties: Mapping[str, Any], requir
 TOOLS = (
     _function(
         FIRST,
-        "Dq_first_qD & <b>",
+        "Dq_first_qD & \"b\"",
         {
             "pq_one_qp": {"type": "string", "description": "Its 'one'"},
             "pq_two_qp": {"type": "string", "enum": ["kq", "jq"], "description": "Its two"},
@@ -59,7 +60,7 @@ TOOLS = (
     ),
     _function(
         SECOND,
-        "Dq_second_qD",
+        "Dq_second_qD \"c\"",
         {"pq_a_qp": {"type": "number", "description": "a"}, "pq_b_qp": {"type": "number", "description": "b"}},
         ["pq_a_qp", "pq_b_qp"],
     ),
@@ -73,6 +74,10 @@ _JSON = (
     "{{ function.name ~ ': ' ~ function|tojson }}",
     "{{ {'name': function.name, 'description': function.description, 'parameters': function.parameters}|tojson }}",
     "{{ function.parameters|tojson }}",
+)
+_KEYWORDS = (
+    "{{ call.name ~ '(' }}{%- for key, value in arguments_object|items -%}{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is "
+    "string else value|tojson) ~ ('' if loop.last else ', ') }}{%- endfor -%}{{ ')' }}"
 )
 _ARGUMENTS = (
     "arguments_json",
@@ -134,7 +139,7 @@ def _tool_ways() -> tuple[tuple[str, tuple[str, str]], ...]:
 @cache
 def _call_ways() -> tuple[tuple[str, tuple[str, str]], ...]:
     """Fragments that write a call, with their texts of the two calls."""
-    fragments: list[str] = []
+    fragments: list[str] = [_KEYWORDS]
     for known in tool_formats().values():
         fragments += [part["each"] for part in (*known.calls, *(known.single or ())) if "each" in part]
     return tuple(_written(fragment) for fragment in dict.fromkeys(fragments) if _written(fragment)[1][0])
@@ -166,7 +171,10 @@ def descriptions(oracle: Oracle, data: Mapping[str, Any]) -> Iterator[tuple[dict
         return
     user_head = _head_of(data["slots"]["user"])
     for where, inner, around in _places(data, user_head, alone, beside, bare):
-        for fragment, (first, second) in _longest(_tool_ways(), inner[0]):
+        ways = _longest(_tool_ways(), inner[0])
+        if composed := _composed(inner[0]):
+            ways.insert(0, composed)
+        for fragment, (first, second) in ways:
             texts = [_split(text, first, second) for text in inner]
             if not all(texts):
                 continue
@@ -206,6 +214,10 @@ def _places(
             if all(is_plain(text.replace(DATE_MARKS[0], "").replace(DATE_MARKS[1], "")) for text in inner):
                 turn = {} if data.get("system_placement", "turn") == "turn" else {"system_placement": "turn"}
                 yield "system", inner, {"slots": {"system_with_tools": "{{content}}"}, **turn}
+    if alone[1:] == bare[1:] and user_head and alone[0].endswith(user_head):
+        front = bare[0][: len(bare[0]) - len(user_head)]
+        if front and alone[0].startswith(front) or not front:
+            yield "before_last_user", [alone[0][len(front) : len(alone[0]) - len(user_head)]], {}
     if beside and SYSTEM in beside[0]:
         before, _, behind = beside[0].partition(SYSTEM)
         tail, found, front = behind.partition(user_head)
@@ -253,6 +265,53 @@ def _longest(
     """The ways whose texts stand in the text, the longest first."""
     found = [way for way in ways if way[1][0] in text and way[1][1] in text]
     return sorted(found, key=lambda way: -len(way[1][0]))[:most]
+
+
+def _composed(text: str) -> tuple[str, tuple[str, str]] | None:
+    """A fragment put together of a tool's name, its description and its JSON, with what stands between them."""
+    found: list[list[tuple[int, int, str]]] = []
+    for index in (0, 1):
+        places: list[tuple[int, int, str]] = []
+        for fragment, texts in _values():
+            place = text.find(texts[index])
+            while place >= 0:
+                end = place + len(texts[index])
+                if all(end <= start or place >= stop for start, stop, _ in places):
+                    places.append((place, end, fragment))
+                place = text.find(texts[index], end)
+        found.append(sorted(places))
+    first, second = found
+    if len(first) < 2 or [each[2] for each in first] != [each[2] for each in second]:
+        return None
+    between = [[text[one[1] : two[0]] for one, two in pairwise(places)] for places in found]
+    if between[0] != between[1] or first[-1][1] > second[0][0] or not all(map(is_plain, between[0])):
+        return None
+    parts = [first[0][2]]
+    for literally, (_, _, value) in zip(between[0], first[1:], strict=True):
+        parts += [literal(literally)] * bool(literally) + [value]
+    whole = [text[places[0][0] : places[-1][1]] for places in found]
+    return f"{{{{ {' ~ '.join(parts)} }}}}", (whole[0], whole[1])
+
+
+@cache
+def _values() -> tuple[tuple[str, tuple[str, str]], ...]:
+    """What of a tool may stand in a description, the longest first: an expression, and its texts of the two tools."""
+    jsons = [fragment.removeprefix("{{ ").removesuffix(" }}") for fragment in _JSON]
+    jsons += [f"function.parameters|tojson(indent={size})" for size in (2, 4)]
+    ways = [(f"({each})" if "|" in each else each, _of_tools(f"{{{{ {each} }}}}")) for each in jsons if "~" not in each]
+    names = [
+        (value, _of_tools(f"{{{{ {value} }}}}"))
+        for plain in ("function.description", "function.name")
+        for value in (f"{plain}|tojson", plain)
+    ]
+    names = [(f"({value})" if "|" in value else value, texts) for value, texts in names]
+    return (*sorted(ways, key=lambda way: -len(way[1][0])), *names)
+
+
+def _of_tools(fragment: str) -> tuple[str, str]:
+    definition = read_definition("way", {"tools": [{"each": fragment}], "calls": [{"text": "-"}]})
+    first, second = (format_tools(definition, [tool["function"]], date.min) for tool in TOOLS)
+    return first, second
 
 
 def _split(text: str, first: str, second: str) -> tuple[str, str, str] | None:
