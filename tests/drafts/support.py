@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from tests.support import catalogue
 
 from chatwright.evidence import draft as drafts
 from chatwright.evidence import sandbox_worker
@@ -16,6 +15,7 @@ from chatwright.evidence.draft import Draft
 from chatwright.evidence.draft.source import Source
 from chatwright.evidence.sandbox import Refused
 from chatwright.evidence.verify.folder import ChatTemplates
+from tests.support import catalogue
 
 
 class InProcess:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.drafts.support import InProcess
-from tests.drafts.test_reading import TURNS
 
 from chatwright.cli import cli
 from chatwright.errors import ChatwrightError, UsageError
 from chatwright.evidence import draft as drafts
 from chatwright.evidence.draft import draft, read_source
 from chatwright.pipeline import load_public_catalogue
+from tests.drafts.support import InProcess
+from tests.drafts.test_reading import TURNS
 
 
 def run(*arguments: str) -> Any:

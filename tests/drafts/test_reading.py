@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.drafts.support import drafted, template_of
-from tests.support import catalogue
 
 from chatwright.evidence.draft import CORE
 from chatwright.targets.vllm import chat_template
+from tests.drafts.support import drafted, template_of
+from tests.support import catalogue
 
 TURNS = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
@@ -48,8 +48,8 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "system text in the first user turn": (
         "{% set first = '' %}{% if messages[0].role == 'system' %}{% set first = '<<' ~ messages[0].content ~ '>> ' %}"
         "{% set messages = messages[1:] %}{% endif %}{% for m in messages %}{% if m.role == 'user' %}"
-        "[INST] {{ (first if loop.first else '') ~ m.content }} [/INST]{% else %} {{ m.content ~ eos_token }}{% endif %}"
-        "{% endfor %}",
+        "[INST] {{ (first if loop.first else '') ~ m.content }} [/INST]{% else %} "
+        "{{ m.content ~ eos_token }}{% endif %}{% endfor %}",
         {"system_placement": "first_user"},
     ),
     "system text in the last user turn": (
@@ -81,16 +81,21 @@ THINKING: dict[str, tuple[str, dict[str, Any]]] = {
         {"switch": "thinking", "default": False, "when_on": "<think>", "when_off": "</think>"},
     ),
     "a mark in the system text": (
-        "{% if messages[0].role == 'system' %}<system>{{ '/think ' if enable_thinking else '' }}{{ messages[0].content }}"
-        "</system>{% set messages = messages[1:] %}{% elif enable_thinking %}<system>/think</system>{% endif %}" + TURNS,
+        "{% if messages[0].role == 'system' %}<system>{{ '/think ' if enable_thinking else '' }}"
+        "{{ messages[0].content }}</system>{% set messages = messages[1:] %}{% elif enable_thinking %}"
+        "<system>/think</system>{% endif %}" + TURNS,
         {"default": False, "system_mark": {"on": "/think", "place": "before", "separator": " "}},
     ),
     "thoughts kept": (
-        TURNS.replace("{{ m.content }}", "{% if m.reasoning %}<think>{{ m.reasoning }}</think>{% endif %}{{ m.content }}"),
+        TURNS.replace(
+            "{{ m.content }}", "{% if m.reasoning %}<think>{{ m.reasoning }}</think>{% endif %}{{ m.content }}"
+        ),
         {"words": ["<think>", "</think>"], "history": "keep"},
     ),
     "thoughts that a text holds dropped": (
-        TURNS.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1].strip() if m.role == 'assistant' else m.content }}"),
+        TURNS.replace(
+            "{{ m.content }}", "{{ m.content.split('</think>')[-1].strip() if m.role == 'assistant' else m.content }}"
+        ),
         {"span": "to_last_end"},
     ),
     "levels": (
@@ -136,6 +141,7 @@ def test_tools_of_a_format_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         {"each": "{{ call.name ~ ' with ' ~ arguments_json }}", "join": "</call><call>"},
         {"text": "</call>"},
     ]
+    assert "function" not in template_of(found)["slots"]
     assert template_of(found)["slots"]["observation"] == "<tool>{{content}}</tool>"
 
 
@@ -153,13 +159,16 @@ def test_what_is_not_exact_is_told_where_it_stands(monkeypatch: pytest.MonkeyPat
     found = drafted(text, monkeypatch)
     differing = {each.scenario: each for each in found.compared if not each.agrees}
     assert {"multi", "system_multi"} <= differing.keys()
-    assert "draft 'Two" in differing["multi"].reason
-    assert "publisher 'TWO" in differing["multi"].reason
+    assert "<assistant>T': draft 'wo" in differing["multi"].reason
+    assert "publisher 'WO" in differing["multi"].reason
     assert "# not exact in multi" in found.text
     assert not found.exact
 
 
-def test_sentinels_are_in_no_draft(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "{% for m in messages %}{{ m.content[::-1] }}{{ m.content }}{% endfor %}{{ tools }}"
+def test_what_cannot_be_said_is_refused_and_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TURNS + "{% if tools %}{{ tools | map(attribute='function.name') | sort | reverse | join('/') }}{% endif %}"
     found = drafted(text, monkeypatch)
+    outcomes = {each.scenario: each.outcome for each in found.compared}
+    assert outcomes["tools_offered"] == "refused"
+    assert "_qf" not in found.text
     assert "q0q" not in found.text

@@ -41,7 +41,8 @@ def check_draft(bench: Workbench) -> Report:
             due["core"] += 1
             report.lines.append(f"{row['id']}: {reason}")
             continue
-        (folder / f"{found.name}.yaml").write_text(found.text, encoding="utf-8")
+        if found.data:
+            (folder / f"{found.name}.yaml").write_text(found.text, encoding="utf-8")
         differing = {each.scenario for each in found.compared if not each.agrees}
         exact["all"] += not differing
         exact["known"] += found.same is not None

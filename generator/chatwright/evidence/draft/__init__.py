@@ -122,15 +122,14 @@ def _on_days(
 
 
 def _same(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> str | None:
-    """The template of the catalogue that agrees with the source wherever the draft does, and in all scenarios."""
-    agreed = {each.scenario for each in compared if each.agrees}
+    """The template of the catalogue that agrees with the source in every scenario that the source can tell."""
+    told = {each.scenario for each in compared if each.outcome not in ("no tools", "not read")}
     for template in catalogue.templates.values():
         if template.pair or template.undescribed:
             continue
-        if not all(each.agrees for each in compare(template, known, only=CORE)):
-            continue
-        found = compare(template, known)
-        if all(each.agrees for each in found) and agreed <= {each.scenario for each in found}:
+        if all(each.agrees for each in compare(template, known, only=told.intersection(CORE))) and all(
+            each.agrees for each in compare(template, known, only=told)
+        ):
             return template.name
     return None
 
@@ -167,8 +166,7 @@ def _written(
             data["tool_format"] = facts.unused(own, tool_formats())
             sections["tool_formats"] = {data["tool_format"]: data.pop(DEFINITION)}
         sections["templates"] = {own: simplified(data)}
-        notes += [((("templates", own), *path), text) for path, text in _shortfalls(compared, data)]  # type: ignore[misc]
-        notes = [(tuple(_flat(path)), text) for path, text in notes]
+        notes += [(("templates", own, *path), text) for path, text in _shortfalls(compared, data)]
     group, types = _models(source, catalogue, same or own, slots)
     if types:
         sections["model_types"] = types
@@ -180,12 +178,8 @@ def _written(
         notes.append(((), f"its messages carry thoughts under {found.key!r}, where servers write reasoning_content"))
     title = source.name.replace("_", " ")
     publisher = source.hub_id.split("/")[0] if source.hub_id else "unknown"
-    text = spec_text(own, title, publisher, sections, notes)
+    text = spec_text(own, title, publisher, sections, notes) if sections else f"# {own}: template {same} says it all\n"
     return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
-
-
-def _flat(path: Sequence[Any]) -> list[Any]:
-    return [key for part in path for key in (part if isinstance(part, tuple) else (part,))]
 
 
 def _shortfalls(compared: Sequence[Compared], data: Mapping[str, Any]) -> list[tuple[Path, str]]:
@@ -232,5 +226,3 @@ def _models(
         group["multimodal"] = True
     group["checkpoints"] = [where]
     return group, types
-
-

@@ -60,8 +60,7 @@ def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Thei
     }
     partless = {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA}
     groups = [
-        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True))
-        for some in (cases, headless, partless)
+        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True)) for some in (cases, headless, partless)
     ]
     answers = groups[0]
     offered = [name for name, case in cases.items() if case.tools and not any("tool_calls" in m for m in case.messages)]
@@ -118,11 +117,8 @@ def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Com
         return Compared(name, "not read", "its template has no such variable")
     if scenario.tools and not known.has_tools and template.tool_format is None:
         return Compared(name, "no tools", "its template does not describe tools")
-    if template.system_placement == "none" and name in known.headless and isinstance(ours, Refused):
-        if isinstance(answer, Refused) or answer == known.headless[name]:
-            return Compared(name, "no system turn", "its template drops a system message" if isinstance(answer, str) else answer.reason)
-    if name in MEDIA and isinstance(ours, Refused) and not isinstance(answer, str):
-        return Compared(name, "both refuse", answer.reason)
+    if template.system_placement == "none" and isinstance(ours, Refused) and answer == known.headless.get(name):
+        return Compared(name, "no system turn", "its template drops a system message")
     if name in MEDIA and isinstance(ours, Refused) and (parts_unread(answer) or answer == known.partless[name]):
         return Compared(name, "not read", "its template passes over such parts")
     if isinstance(ours, Refused):

@@ -50,7 +50,11 @@ def model_type(source: Source, catalogue: Catalogue) -> ModelType | None:
 
 def is_multimodal(source: Source, slots: Mapping[str, Any]) -> bool:
     """Whether the model takes more than text."""
-    return bool(source.processor) or any(key in source.config for key in _VISION) or bool({"image", "video", "audio"} & slots.keys())
+    return (
+        bool(source.processor)
+        or any(key in source.config for key in _VISION)
+        or bool({"image", "video", "audio"} & slots.keys())
+    )
 
 
 def plugin(source: Source, catalogue: Catalogue, slots: Mapping[str, Any]) -> tuple[MMPlugin | None, str]:

@@ -19,7 +19,7 @@ Outcome = Literal["exact", "no system turn", "differs", "refused"]
 class Marked(date):
     """A day that is written as the format it is asked in, as the oracle's dates are."""
 
-    def strftime(self, form: str, /) -> str:  # type: ignore[override]
+    def strftime(self, form: str, /) -> str:
         return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from os.path import commonprefix
 from typing import Any
 
 from ...catalogue.model import Part
 from ...catalogue.slots import join_slots, write_slot, write_text
-from .probing import BOS, EOS, SYSTEM, Oracle, chat, contents, cut, is_plain, to_slot, user
+from .probing import (
+    BOS,
+    EOS,
+    SYSTEM,
+    Oracle,
+    chat,
+    common_end,
+    common_start,
+    contents,
+    cut,
+    is_plain,
+    to_slot,
+    user,
+)
 
 _CONTENT = (Part("field", "content"),)
 
@@ -73,10 +85,6 @@ def layouts(oracle: Oracle) -> list[Layout]:
     return [candidate for layout in found for candidate in (*_with_system(oracle, layout), layout)]
 
 
-def _common_suffix(first: str, second: str) -> str:
-    return commonprefix([first[::-1], second[::-1]])[::-1]
-
-
 def _plain(oracle: Oracle, length: int) -> list[Layout]:
     """The layout without a system message, read off a conversation of that length."""
     messages = chat(length)
@@ -87,7 +95,8 @@ def _plain(oracle: Oracle, length: int) -> list[Layout]:
     bare = cut(oracle.ask(messages, generate=False), *marks)
     replied = cut(oracle.ask(chat(2), generate=False), *contents(chat(2)))
     long_replied = cut(oracle.ask(chat(4), generate=False), *contents(chat(4))) if length > 1 else None
-    end = (long_replied or replied or [None])[-1]
+    ended = long_replied or replied
+    end = ended[-1] if ended else None
     head, generation = asked[0], asked[-1]
     if length == 1:
         first = replied[1] if replied else generation
@@ -100,28 +109,24 @@ def _plain(oracle: Oracle, length: int) -> list[Layout]:
         body = between[: len(between) - len(user_head)]
         tail, opener, last = _user_tail(oracle, asked[1], generation, bare[-1] if bare else None, user_head)
         ends = ("", body if end is None else end)
-        found.append(
-            Layout(head[: len(head) - len(user_head)], (user_head, tail), opener, last, ("", body), ends)
-        )
+        found.append(Layout(head[: len(head) - len(user_head)], (user_head, tail), opener, last, ("", body), ends))
     return found
 
 
 def _user_heads(head: str, between: str, end: str | None) -> list[str]:
     """What may be the head of the user's turn: what the first turn and a later one have both in front of it."""
-    common = _common_suffix(head, between)
+    common = common_end([head, between])
     found = []
     if end is not None and between.startswith(end) and common.endswith(between[len(end) :]):
         found.append(between[len(end) :])
     return list(dict.fromkeys([*found, common]))
 
 
-def _user_tail(
-    oracle: Oracle, between: str, generation: str, bare: str | None, user_head: str
-) -> tuple[str, str, str]:
+def _user_tail(oracle: Oracle, between: str, generation: str, bare: str | None, user_head: str) -> tuple[str, str, str]:
     """The tail of the user's turn, the opener, and the generation prompt."""
     tail = bare
     if tail is None or not (between.startswith(tail) and generation.startswith(tail)):
-        tail = commonprefix([between, generation])
+        tail = common_start([between, generation])
     if tail == between and tail:
         twice = cut(oracle.ask([user(0), user(1)], generate=False), *contents([user(0), user(1)]))
         if twice and user_head and twice[1].endswith(user_head):
@@ -166,7 +171,7 @@ def _in_front(layout: Layout, before: str, behind: str, head: str) -> list[Layou
         found.append(replace(layout, placement="first_user", system=(before[len(layout.prefix) :], behind)))
         found += _defaults(found[-1], head, before, behind)
     if not behind.endswith(user_head) or not user_head:
-        prefix = commonprefix([layout.prefix, before])
+        prefix = common_start([layout.prefix, before])
         rest = layout.prefix[len(prefix) :]
         found.append(
             replace(
@@ -197,9 +202,7 @@ def _turns(layout: Layout, before: str, tail: str, rest: str) -> list[Layout]:
         text = rest[len(before) : len(rest) - len(tail)]
         if (text or (before[len(prefix) :] and tail)) and BOS not in text and EOS not in text:
             system = (before[len(prefix) :], tail)
-            found.append(
-                replace(layout, placement="turn", prefix=prefix, system=system, default_system=text)
-            )
+            found.append(replace(layout, placement="turn", prefix=prefix, system=system, default_system=text))
     if before.startswith(rest):
         found.append(replace(layout, placement="turn", prefix=rest, system=(before[len(rest) :], tail)))
     else:

@@ -28,5 +28,3 @@ def _with_parts(*between: Mapping[str, Any]) -> dict[str, Any]:
     texts = ({"type": "text", "text": text} for text in ("Uq0qU", "Vq0qV"))
     first, last = texts
     return {"role": "user", "content": [first, *between, last]}
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...catalogue.model import Part, Slot
@@ -99,6 +99,20 @@ def cut(text: str | None, *marks: str) -> list[str] | None:
         before, _, rest = rest.partition(mark)
         parts.append(before)
     return None if rest is None else [*parts, rest]
+
+
+def common_start(texts: Iterable[str]) -> str:
+    """What all texts begin with."""
+    first, *others = texts
+    length = len(first)
+    for other in others:
+        length = next((place for place in range(length) if other[place : place + 1] != first[place]), length)
+    return first[:length]
+
+
+def common_end(texts: Iterable[str]) -> str:
+    """What all texts end with."""
+    return common_start(text[::-1] for text in texts)[::-1]
 
 
 def contents(messages: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -57,7 +57,8 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
         everything = [*plain, *thoughts.cases(thinking, words)]
         score = _score(oracle, everything, thinking.switch)
         most = score(data)
-        for way in sorted(ways, key=score, reverse=True)[:_TRIED]:
+        best_first = sorted(range(len(ways)), key=lambda place: -score(ways[place]))
+        for way in (ways[place] for place in sorted(best_first[:_TRIED])):
             other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
@@ -72,9 +73,7 @@ def _cut(oracle: Oracle) -> list[Layout]:
     return found
 
 
-def _thoughtful(
-    oracle: Oracle, layout: Layout, data: Mapping[str, Any], found: Thoughts
-) -> list[dict[str, Any]]:
+def _thoughtful(oracle: Oracle, layout: Layout, data: Mapping[str, Any], found: Thoughts) -> list[dict[str, Any]]:
     """The data with thinking, in every way in which it may be said."""
     chosen = [layout]
     if found.switch:
@@ -106,11 +105,10 @@ def _score(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> 
     return score
 
 
-def _with_tools(
-    oracle: Oracle, data: Mapping[str, Any], switch: str | None, others: Sequence[Case]
-) -> dict[str, Any]:
+def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, others: Sequence[Case]) -> dict[str, Any]:
     """The data with a tool format: a known one if it agrees as far as the one put together of what was read."""
-    offered, further = [], []
+    offered: list[Case] = []
+    further: list[Case] = []
     for case in tools.cases(switch):
         (offered if len(case.messages) < 3 or "offered" in case.name else further).append(case)
     score = _score(oracle, offered, switch)

@@ -1,4 +1,4 @@
-"""The settings of a template that no text shows: each value is tried, and the one that most conversations agree with stays."""
+"""The settings of a template that no text shows: each value is tried, and the one stays that most texts agree with."""
 
 from __future__ import annotations
 

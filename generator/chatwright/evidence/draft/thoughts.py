@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from os.path import commonprefix
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .judging import Case
 from .layout import Layout
-from .probing import BOS, EOS, SYSTEM, THOUGHT, Message, Oracle, chat, cut, is_plain, reply, system, user
+from .probing import (
+    BOS,
+    EOS,
+    SYSTEM,
+    THOUGHT,
+    Message,
+    Oracle,
+    chat,
+    common_end,
+    common_start,
+    cut,
+    is_plain,
+    reply,
+    system,
+    user,
+)
 from .settings import TRIMS, Option
 
 _OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
@@ -90,11 +104,12 @@ def _level(oracle: Oracle, names: Sequence[str], facts: Mapping[str, Any]) -> Le
     for name in names:
         compared = [text for text in facts["compared"].get(name, ()) if text]
         tried = dict.fromkeys((*compared, *_LEVELS))
-        texts = {value: oracle.ask(chat(1), **{name: value}) for value in tried}
+        asked: dict[str, dict[str, Any]] = {value: {name: value} for value in (*tried, _NONSENSE)}
+        texts = {value: oracle.ask(chat(1), **asked[value]) for value in tried}
         known = {value: text for value, text in texts.items() if text is not None}
         if len(set(known.values())) < 2:
             continue
-        other = oracle.ask(chat(1), **{name: _NONSENSE})
+        other = oracle.ask(chat(1), **asked[_NONSENSE])
         distinct = [value for value, text in known.items() if text != other or value in compared]
         return Level(name, tuple(distinct), other is None)
     return None
@@ -118,7 +133,9 @@ def _typed_words(oracle: Oracle, texts: Sequence[str]) -> tuple[str, str] | None
     answers = oracle.answers([oracle.request(messages) for messages in base])
     for marker, text in zip(markers, answers, strict=True):
         if isinstance(text, str) and "Aq0qA" in text and thought(0) not in text:
-            opening = next((other for other in (marker.replace("/", "", 1), *_before(markers, marker)) if other != marker), marker)
+            opening = next(
+                (other for other in (marker.replace("/", "", 1), *_before(markers, marker)) if other != marker), marker
+            )
             return opening, marker
     return None
 
@@ -168,7 +185,7 @@ def variants(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[
         return
     user_tail = layout.user[1]
     shared = [*(shown.tail for shown in modes.values()), *(shown.begun for shown in modes.values())]
-    common = commonprefix([*shared, *([found.lead] if found.lead is not None else [])])
+    common = common_start([*shared, *([found.lead] if found.lead is not None else [])])
     for base in _bases(common):
         if not base.startswith(user_tail):
             continue
@@ -222,15 +239,15 @@ def _marked(
     yield from _first(layout, modes)
     befores, behinds = ([getattr(shown, side) for shown in modes.values()] for side in ("before", "behind"))
     if len(set(befores)) > 1 and len(set(behinds)) == 1:
-        for head in dict.fromkeys((_at_boundary(commonprefix(befores)), commonprefix(befores))):
+        for head in dict.fromkeys((_at_boundary(common_start(befores)), common_start(befores))):
             marks = {mode: shown.before[len(head) :] for mode, shown in modes.items()}
-            ends = commonprefix([mark[::-1] for mark in marks.values()])[::-1]
+            ends = common_end(marks.values())
             yield from _with_marks(layout, modes, head, behinds[0], marks, "before")
             if ends:
                 shorter = {mode: mark[: len(mark) - len(ends)] for mode, mark in marks.items()}
                 yield from _with_marks(layout, modes, head, behinds[0], shorter, "first")
     elif len(set(behinds)) > 1 and len(set(befores)) == 1:
-        common = commonprefix([text[::-1] for text in behinds])[::-1]
+        common = common_end(behinds)
         for tail in dict.fromkeys((_from_boundary(common), common)):
             marks = {mode: shown.behind[: len(shown.behind) - len(tail)] for mode, shown in modes.items()}
             yield from _with_marks(layout, modes, befores[0], tail, marks, "behind")
@@ -243,7 +260,7 @@ def _first(
     alone = [shown.alone for shown in modes.values()]
     if len(set(alone)) == 1:
         return
-    rest = _from_boundary(commonprefix([text[::-1] for text in alone])[::-1])
+    rest = _from_boundary(common_end(alone))
     marks = {mode: shown.alone[: len(shown.alone) - len(rest)] for mode, shown in modes.items()}
     if not all(map(is_plain, marks.values())):
         return
@@ -334,7 +351,11 @@ def options(found: Thoughts, thinking: Mapping[str, Any]) -> list[Option]:
 
 
 def _weight(name: str) -> int:
-    return 6 if name in ("first", "first, system", "later", "later, system", "thought", "thoughts") else 2 if "typed" in name else 1
+    return (
+        6
+        if name in ("first", "first, system", "later", "later, system", "thought", "thoughts")
+        else 2 if "typed" in name else 1
+    )
 
 
 def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from itertools import pairwise
-from os.path import commonprefix
 from typing import Any
 
 from ...catalogue.model import Part, Slot
@@ -31,7 +30,22 @@ from ...meaning.tool_formats import (
 )
 from ..sandbox import DATE_MARKS
 from .judging import Case
-from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, cut, is_plain, reply, system, to_slot, user
+from .probing import (
+    BOS,
+    EOS,
+    SYSTEM,
+    Message,
+    Oracle,
+    chat,
+    common_end,
+    common_start,
+    cut,
+    is_plain,
+    reply,
+    system,
+    to_slot,
+    user,
+)
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
 _SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
@@ -50,7 +64,7 @@ def _function(name: str, description: str, properties: Mapping[str, Any], requir
 TOOLS = (
     _function(
         FIRST,
-        "Dq_first_qD & \"b\"",
+        'Dq_first_qD & "b"',
         {
             "pq_one_qp": {"type": "string", "description": "Its 'one'"},
             "pq_two_qp": {"type": "string", "enum": ["kq", "jq"], "description": "Its two"},
@@ -60,7 +74,7 @@ TOOLS = (
     ),
     _function(
         SECOND,
-        "Dq_second_qD \"c\"",
+        'Dq_second_qD "c"',
         {"pq_a_qp": {"type": "number", "description": "a"}, "pq_b_qp": {"type": "number", "description": "b"}},
         ["pq_a_qp", "pq_b_qp"],
     ),
@@ -76,8 +90,9 @@ _JSON = (
     "{{ function.parameters|tojson }}",
 )
 _KEYWORDS = (
-    "{{ call.name ~ '(' }}{%- for key, value in arguments_object|items -%}{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is "
-    "string else value|tojson) ~ ('' if loop.last else ', ') }}{%- endfor -%}{{ ')' }}"
+    "{{ call.name ~ '(' }}{%- for key, value in arguments_object|items -%}"
+    "{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is string else value|tojson) ~ ('' if loop.last else ', ') }}"
+    "{%- endfor -%}{{ ')' }}"
 )
 _ARGUMENTS = (
     "arguments_json",
@@ -216,7 +231,7 @@ def _places(
                 yield "system", inner, {"slots": {"system_with_tools": "{{content}}"}, **turn}
     if alone[1:] == bare[1:] and user_head and alone[0].endswith(user_head):
         front = bare[0][: len(bare[0]) - len(user_head)]
-        if front and alone[0].startswith(front) or not front:
+        if (front and alone[0].startswith(front)) or not front:
             yield "before_last_user", [alone[0][len(front) : len(alone[0]) - len(user_head)]], {}
     if beside and SYSTEM in beside[0]:
         before, _, behind = beside[0].partition(SYSTEM)
@@ -345,7 +360,10 @@ def _either(texts: Sequence[str], place: str, default: str | None) -> list[dict[
         shared, end = before, without[len(before) :]
         return [*_plain(shared), {"once": _choice("system" + _then(behind), end, default)}]
     if without.endswith(behind):
-        return [{"once": _choice(_before(before) + "system", without[: len(without) - len(behind)], default)}, *_plain(behind)]
+        return [
+            {"once": _choice(_before(before) + "system", without[: len(without) - len(behind)], default)},
+            *_plain(behind),
+        ]
     return [{"once": _choice(_before(before) + "system" + _then(behind), without, default)}]
 
 
@@ -420,7 +438,7 @@ def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
     leads: list[tuple[str, dict[str, Any]]] = [
         (start + text, {"thinking": {"kept_in_chain": True}}) for text in empties if thinking and text
     ]
-    leads += [(start + thinking.get("when_dropped", ""), {}), (start, {}), (commonprefix([start, one[1]]), {})]
+    leads += [(start + thinking.get("when_dropped", ""), {}), (start, {}), (common_start([start, one[1]]), {})]
     fitting = tuple((lead, own) for lead, own in leads if one[1].startswith(lead) and lead.startswith(user_tail))
     tail = _text_of(slots["assistant"]["body"]).partition("\0")[2]
     return _Read(fitting, tail, one, two, last[1] if last else None, ends)
@@ -496,8 +514,10 @@ def _calls(single: str, double: str | None) -> Iterator[tuple[dict[str, Any], st
             yield definition, rest
             continue
         each = {"each": fragment, **({"join": parts[1]} if parts[1] else {})}
-        yield {"calls": _merged([*_plain(head), each])}, rest
-        if parts[2] != rest and (shared := commonprefix([parts[2], rest])):
+        own = common_start([parts[1], rest])
+        own = own[: max(own.rfind(end) for end in "\n>]") + 1]  # a call ends so wherever it stands
+        yield {"calls": _merged([*_plain(head), each, *_plain(own)])}, rest[len(own) :]
+        if parts[2] != rest and (shared := common_start([parts[2], rest])):
             yield {"calls": _merged([*_plain(head), each])}, shared
 
 
@@ -523,7 +543,7 @@ def _boundaries(rest: str, tail: str, last: str | None, lead: str, single: str) 
         end = last[len(lead) + len(single) - len(rest) :]
         if end and rest.startswith(end):
             found.append((end, rest[len(end) :]))
-        shared = commonprefix([end, rest])
+        shared = common_start([end, rest])
         if shared:
             found.append((shared, rest[len(shared) :]))
     if tail and tail in rest:
@@ -557,13 +577,13 @@ def _results(
                 candidates.append((prompt[: len(prompt) - len(begins + mark)], None))
     if ends is not None:
         for mark in sorted(marks):
-            shared = commonprefix([prompt[: len(prompt) - len(mark)] if prompt.endswith(mark) else prompt, ends[2]])
+            shared = common_start([prompt[: len(prompt) - len(mark)] if prompt.endswith(mark) else prompt, ends[2]])
             after = ends[2][len(shared) :]
             candidates += [(shared, after.removesuffix(text)) for text in dict.fromkeys((dropped, "", empty))]
-    for end, after in dict.fromkeys(candidates):
+    for end, begun in dict.fromkeys(candidates):
         own: dict[str, Any] = {"slots": {}}
-        if after is not None:
-            own["slots"]["assistant"] = {"after_observation": after}
+        if begun is not None:
+            own["slots"]["assistant"] = {"after_observation": begun}
         more: dict[str, Any] = {}
         front, separator = head, None
         if two is not None and len(two) == 4:
@@ -607,7 +627,7 @@ def _beside(oracle: Oracle, lead: str, single: str, definition: Mapping[str, Any
     if behind.endswith(single):
         separator, always = behind[: len(behind) - len(single)], ""
     else:
-        always = single[: len(single) - len(commonprefix([single[::-1], behind[::-1]]))]
+        always = single[: len(single) - len(common_end([single, behind]))]
         separator = behind[: len(behind) - len(single) + len(always)]
     beside: dict[str, str] = {}
     if before:
@@ -649,7 +669,10 @@ def cases(switch: str | None) -> list[Case]:
     found.append(Case("tools: thought in chain", (user(0), thought, result(0)), tools=TOOLS, weight=2))
     if switch is not None:
         for mode in (True, False):
-            for name, messages in (("thought", (user(0), thought, result(0))), ("call", (user(0), calling(1), result(0)))):
+            for name, messages in (
+                ("thought", (user(0), thought, result(0))),
+                ("call", (user(0), calling(1), result(0))),
+            ):
                 found.append(Case(f"tools: {name}, thinking {mode}", messages, tools=TOOLS, thinking=mode, weight=2))
     found.append(Case("tools: replied", (user(0), calling(1)), tools=TOOLS, replied=True))
     return found

@@ -39,11 +39,10 @@ def _known(data: Mapping[str, Any], path: Path) -> Path:
     found: list[str | int] = []
     node: Any = data
     for key in path:
-        if isinstance(node, Mapping) and key in node or isinstance(node, list) and isinstance(key, int):
-            node = node[key]
-            found.append(key)
-        else:
+        if not isinstance(node, Mapping) or key not in node:
             break
+        node = node[key]
+        found.append(key)
     return tuple(found)
 
 
