@@ -21,9 +21,9 @@ from tests.support import catalogue
 class InProcess:
     """What the sandbox is to a draft, in this process."""
 
-    def __init__(self, source: str, *, strict: bool) -> None:
+    def __init__(self, source: str, *, strict: bool, seconds: int) -> None:
         self.source = source
-        self.strict = strict
+        self.strict, self.seconds = strict, seconds
 
     def __enter__(self) -> InProcess:
         return self

@@ -55,9 +55,10 @@ class Sandbox:
     Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request.
     """
 
-    def __init__(self, source: str, *, strict: bool = True) -> None:
+    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS) -> None:
         self.source = source
         self.strict = strict
+        self.seconds = seconds
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.sandbox_worker"],
             cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
@@ -98,8 +99,8 @@ class Sandbox:
         return dict(self._ask({"facts": True})["facts"])
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        job = {"source": self.source, "seconds": SECONDS, "characters": CHARACTERS, **question}
-        wait = SECONDS * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
+        job = {"source": self.source, "seconds": self.seconds, "characters": CHARACTERS, **question}
+        wait = self.seconds * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
         late = Timer(wait, self._process.kill)
         late.start()
         try:
@@ -114,7 +115,7 @@ class Sandbox:
             late.cancel()
         if not answer.endswith("\n"):
             if not in_time or self._process.wait() == -getattr(signal, "SIGXCPU", 0):
-                raise TemplateFailed(f"it takes more than {SECONDS} seconds")
+                raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
             raise TemplateFailed("it ends the process that it runs in")
         data: dict[str, Any] = json.loads(answer)
         if "failed" in data:

@@ -28,6 +28,9 @@ from .writing import Path, spec_text
 __all__ = ["AGREE", "CORE", "Compared", "Draft", "draft", "read_source"]
 
 
+_SECONDS = 1  # of the processor, for everything that a template is asked; publishers' take a tenth of that
+
+
 @dataclass(frozen=True)
 class Draft:
     """A drafted spec: its text, and what became of every scenario.
@@ -79,7 +82,10 @@ def draft(source: Source, catalogue: Catalogue, name: str | None = None) -> Draf
 
 
 def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitStack) -> Draft:
-    boxes = {text: stack.enter_context(Sandbox(text, strict=False)) for text in set(source.templates.by_name.values())}
+    boxes = {
+        text: stack.enter_context(Sandbox(text, strict=False, seconds=_SECONDS))
+        for text in set(source.templates.by_name.values())
+    }
     main = boxes[source.text]
 
     def box(request: Mapping[str, Any]) -> Sandbox:
