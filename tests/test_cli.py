@@ -199,6 +199,13 @@ def test_show_makes_every_character_visible(run: Runner) -> None:
     assert "".join(line[14:] for line in shown) == visible(to_text(pieces)).join(["<bos>", ""])
 
 
+def test_show_tells_which_turns_that_do_not_alternate_are_carried(run: Runner) -> None:
+    (told,) = [line.split() for line in run("show", "qwen3").out.splitlines() if line.startswith("  also carries")]
+    assert told[2:] == ["users", "replies", "first_reply", "last_reply", "later_system"]
+    assert json.loads(run("show", "gemma", "--json").out)["turns"] == ["last_reply"]
+    assert "also carries" not in run("show", "glm4").out
+
+
 def test_show_tells_levels_of_thinking_and_renders_at_one(run: Runner) -> None:
     answer = run("show", "hy_v3", "--scenario", "level_low")
     assert answer.code == 0

@@ -700,6 +700,8 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     rows.append(("  thinking", "yes" if data["thinking"] else "no"))
     if "levels" in data:
         rows.append((f"  {data['levels']['variable']}", " ".join(data["levels"]["names"])))
+    if "turns" in data:
+        rows.append(("  also carries", " ".join(data["turns"])))
     for server, told in data["serving"].items():
         rows.append((f"  {server} options", " ".join(told["flags"]) + ("" if told["proven"] else "  (unverified)")))
     _echo_table(rows)

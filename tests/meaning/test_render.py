@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from chatwright.catalogue.built_ins import built_ins
-from chatwright.catalogue.model import Level, Levels, Thinking
+from chatwright.catalogue.model import Level, Levels, Thinking, Turns
 from chatwright.errors import Unsupported
 from chatwright.evidence.checks.bench import attempt
 from chatwright.evidence.checks.reference import reference_runs
+from chatwright.meaning.conversation import irregularities
 from chatwright.meaning.render import (
     Kind,
     Mode,
@@ -162,7 +163,7 @@ USER, REPLY = {"role": "user", "content": "q"}, {"role": "assistant", "content":
 @pytest.mark.parametrize(
     ("messages", "kind", "reason"),
     [
-        ([REPLY], Kind.PROMPT, "take turns"),
+        ([REPLY, USER], Kind.PROMPT, "take turns"),
         ([USER, USER], Kind.PROMPT, "take turns"),
         ([USER, {"role": "system", "content": "s"}], Kind.PROMPT, "must come first"),
         ([USER, {"role": "critic", "content": "s"}], Kind.PROMPT, "unknown role 'critic'"),
@@ -176,7 +177,50 @@ USER, REPLY = {"role": "user", "content": "q"}, {"role": "assistant", "content":
 )
 def test_refuses_with_a_reason(messages: list[dict[str, object]], kind: Kind, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
-        render(catalogue().templates["qwen"], messages, kind=kind)
+        render(replace(catalogue().templates["qwen"], turns=frozenset()), messages, kind=kind)
+
+
+CALL = {**REPLY, "tool_calls": [{"name": "f", "arguments": {}}]}
+RESULT, SYSTEM = {"role": "tool", "content": "r"}, {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([SYSTEM, USER, CALL, RESULT, RESULT], set()),
+        ([USER, USER], {"users"}),
+        ([USER, REPLY, REPLY, USER], {"replies"}),
+        ([USER, CALL, RESULT, REPLY, REPLY], {"replies", "last_reply"}),
+        ([SYSTEM, REPLY, USER], {"first_reply"}),
+        ([REPLY], {"first_reply", "last_reply"}),
+        ([USER, SYSTEM, USER], {"users", "later_system"}),
+        ([SYSTEM, SYSTEM, USER], {"later_system"}),
+        ([USER, CALL, SYSTEM], {"last_reply", "later_system"}),
+    ],
+)
+def test_a_prompt_needs_these_words_and_no_others(messages: list[dict[str, object]], words: set[Turns]) -> None:
+    assert irregularities(messages) == words
+    template = catalogue().templates["qwen3"]
+    assert render(replace(template, turns=frozenset(words)), messages)
+    for word in words:
+        with pytest.raises(Unsupported):
+            render(replace(template, turns=frozenset(words - {word})), messages)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([USER, CALL, RESULT, USER], "between tool results and a user message"),
+        ([USER, RESULT], "must follow an assistant's"),
+        ([USER, CALL, RESULT, SYSTEM, RESULT], "must follow an assistant's"),
+        ([USER, CALL, SYSTEM, RESULT], "in front of a tool message"),
+        ([], "end with a user or tool message"),
+        ([SYSTEM, SYSTEM], "end with a user or tool message"),
+    ],
+)
+def test_no_template_carries_these_turns(messages: list[dict[str, object]], reason: str) -> None:
+    with pytest.raises(Unsupported, match=reason):
+        render(replace(catalogue().templates["qwen3"], turns=frozenset(get_args(Turns))), messages)
 
 
 def test_media_stand_in_their_place() -> None:

@@ -25,7 +25,7 @@ from chatwright.evidence.sync.lift import Lifted, lift
 from chatwright.evidence.sync.place import Home, Newcomer, beside_relatives
 from chatwright.evidence.sync.registry import Registry
 from chatwright.evidence.sync.specs import Specs
-from chatwright.evidence.sync.write import write
+from chatwright.evidence.sync.write import _extending, write
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets import llamafactory, swift
@@ -463,6 +463,35 @@ def test_what_a_person_wrote_stays(specs: Path) -> None:
     assert "      - name: GLM-4-9B-1M-Chat\n" in text
     assert "        huggingface: zai-org/glm-4-9b-chat-1m  # long\n" in text
     assert differences(specs, "llamafactory") == []
+
+
+def test_what_only_a_person_knows_is_no_difference_and_stays(specs: Path) -> None:
+    """Neither where a template is edited, not even after a class that may write anything, nor in a new one."""
+    path = next(
+        path for path in specs.glob("*/*.yaml") if "\n  qwen3_omni_nothink:\n" in path.read_text(encoding="utf-8")
+    )
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    start = lines.index("  qwen3_omni_nothink:\n")
+    stop = next(place for place, line in enumerate(lines[start:], start) if line.startswith("    stop_words: "))
+    lines.insert(stop + 1, "    turns: [users, last_reply]\n")
+    path.write_text("".join(lines), encoding="utf-8")
+    for framework in FRAMEWORKS:
+        assert differences(specs, framework) == []
+    theirs, difference = changed_upstream("llamafactory", "qwen3_omni_nothink", "stop_words", ["<|end|>"])
+    cls = Difference("template", "qwen3_omni_nothink", "differs", "template_cls", "a", "b")
+    write([difference, cls], theirs, specs)
+    (changed,) = (each for each in load(specs).templates.values() if each.name == "qwen3_omni_nothink")
+    assert changed.stop_words == ("<|end|>",)
+    assert changed.turns == {"users", "last_reply"}
+
+
+def test_a_new_template_extends_one_of_which_a_person_knows_more() -> None:
+    slots = {"user": "{{content}}", "assistant": {"body": "{{content}}<end>"}}
+    base = {"slots": slots, "stop_words": ["<end>"], "turns": ["users"]}
+    assert _extending({"slots": slots, "stop_words": ["<eot>"]}, {"base": base}) == {
+        "extends": "base",
+        "stop_words": ["<eot>"],
+    }
 
 
 def test_a_comment_goes_with_what_it_is_about(specs: Path) -> None:

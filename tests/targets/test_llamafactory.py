@@ -102,6 +102,8 @@ THOUGHTS = "one way to handle thoughts"
         ({"slots": {"assistant": {"body": "{{content}}{{eos_token}}", "last": "{{content}}"}}}, "ends the last turn"),
         ({"slots": {"no_system": "none"}}, "no text for conversations without a system message"),
         ({"empty_system": "keep"}, "writes no empty system turn"),
+        ({"slots": {"system_with_tools": "<s>{{content}}"}}, "one system turn, with tools or without"),
+        ({"slots": {"assistant": {"before_calls": "<o>", "body": "{{content}}"}}}, "with and without calls"),
         ({"system_placement": "last_user"}, "turn of its own or in the first user turn"),
         ({"system_placement": "none"}, "turn of its own or in the first user turn"),
         ({"single_turn": True}, "writes every turn"),

@@ -133,9 +133,70 @@ class TestModelfile:
         assert read_modelfile(text).last("template").startswith("[gMASK]<sop>")
         assert "add_bos_token must be false" in text
 
-    def test_tools_are_left_to_ollamas_refusal(self) -> None:
-        template = read_modelfile(written({**slots(), "tool_format": "qwen"})).last("template")
-        assert ".Tools" not in template
+    def test_tools_are_left_to_ollamas_refusal_where_there_is_no_format(self) -> None:
+        text = written(slots())
+        assert ".Tools" not in read_modelfile(text).last("template")
+        assert "Ollama refuses tools" in text
+
+    def test_tools_take_the_round_trip(self) -> None:
+        """What Ollama looks for in a template that takes tools (``server/images.go``, ``tools/template.go``)."""
+        text = written({**slots(), "tool_format": "qwen"})
+        template = read_modelfile(text).last("template")
+        assert '{{ template "tools" $ }}' in template
+        assert 'eq .Role "tool"' in template
+        assert re.search(r"\{\{- if \.ToolCalls -\}\}\s*\{\{- range [^}]*\}\}\s*<tool_call>\n", template)
+        assert read_modelfile(text).last("parser") == ""
+
+    @pytest.mark.parametrize(
+        ("tool_format", "told"),
+        [
+            ("qwen", None),
+            ("default", None),
+            ("mistral", None),
+            ("llama3", "several may come as text"),
+            ("glm4", "they come as text"),
+            ("qwen3_5", "they come as text"),
+        ],
+    )
+    def test_what_ollama_finds_in_replies_is_told(self, tool_format: str, told: str | None) -> None:
+        text = written({**slots(), "tool_format": tool_format})
+        assert ("come as text" in text) is (told is not None)
+        assert (told or "") in text
+        assert read_modelfile(text).last("parser") == ("passthrough" if told == "they come as text" else "")
+
+    def test_tools_are_described_where_the_format_wants_them(self) -> None:
+        behind = read_modelfile(written({**slots(), "tool_format": "qwen"})).last("template")
+        assert '<sys>{{ $.System }}{{ template "tools" $ }}</sys>' in behind
+        instead = read_modelfile(written({**slots(), "tool_format": "minicpm5"})).last("template")
+        assert instead.count("# Tools") == 3  # with a system text, with an empty one, and without
+        user = read_modelfile(written({**slots(), "tool_format": "llama3_user"})).last("template")
+        assert "{{- if and $.Tools (not $described) -}}" in user
+        assert user.index("<user>") < user.index("Given the following functions") < user.index("</user>")
+
+    def test_a_format_that_go_cannot_write_leaves_a_file_without_tools(self) -> None:
+        text = written({**slots(), "tool_format": "chatglm4"})
+        assert ".Tools" not in read_modelfile(text).last("template")
+        assert "Ollama refuses tools, since this file does not write any: Jinja prints" in text
+
+    def test_results_of_one_turn_share_it(self) -> None:
+        template = {**slots(observation="<obs>{{content}}</obs>"), "tool_format": "qwen", "result_separator": " | "}
+        text = read_modelfile(written(template)).last("template")
+        assert re.search(r'if eq \$before "tool" -\}\}\n\{\{ " " \}\}\|\{\{ " " \}\}\n\s*\{\{- else -\}\}\n<obs>', text)
+        assert re.search(r'if ne \$next "tool" -\}\}\n</obs>', text)
+
+    def test_a_format_with_a_single_turn_passes_over_earlier_ones(self) -> None:
+        text = read_modelfile(written({**slots(), "single_turn": True})).last("template")
+        assert "{{- if or $last $continued -}}" in text
+
+    def test_thoughts_of_earlier_turns_are_looked_for_in_the_content(self) -> None:
+        thinking = {"words": ["<think>\n", "\n</think>\n\n"], "history": "drop"}
+        text = read_modelfile(written({**slots(), "thinking": thinking})).last("template")
+        assert 'eq (slice (slice $text $at) 0 8) "<think>\\n"' in text
+        assert 'eq (slice (slice $tail $at) 0 11) "\\n</think>\\n\\n"' in text
+
+    def test_what_loses_its_order_is_told(self) -> None:
+        assert "sorts by name what is written one by one: arguments" in written({**slots(), "tool_format": "qwen3_5"})
+        assert "one by one" not in written({**slots(), "tool_format": "qwen"})
 
     def test_thoughts_stand_between_plain_texts(self) -> None:
         thinking = {"words": ["<think>\n", "\n</think>\n\n"]}
@@ -160,7 +221,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("template", "reason"),
         [
-            (slots(user="{{date:%d %b %Y}} {{content}}"), "today's date as %Y-%m-%d only, the format wants %d %b %Y"),
+            (slots(user="{{date:%A}} {{content}}"), "the year, month and day only, the format wants %A"),
             (slots(assistant={"body": "{{content}}{{eos_token}}"}), "serving.tokens.eos_token"),
             (slots(user="<a>{{bos_token}}{{content}}"), "serving.tokens.bos_token"),
             (
@@ -260,4 +321,4 @@ class TestCatalogue:
                 found = written.find(part.value, position)
                 assert found >= 0, f"{part.value!r} does not stand after {written[:position]!r}"
                 position = found + len(part.value)
-        assert position or written == "", f"no slot has a text, and the file writes {written!r}"
+        assert position or written == "" or template.tool_format, f"no slot has a text, and the file writes {written!r}"

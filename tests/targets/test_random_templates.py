@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatwright.catalogue.build import build_spec
-from chatwright.catalogue.model import Slots, Spec, Template
+from chatwright.catalogue.model import Slots, Spec, Template, Turns
 from chatwright.errors import Location, Unsupported
 from chatwright.evidence.engines import ollama as engine
 from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer
@@ -186,6 +186,35 @@ def conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str,
     return messages, [tool] if draw(st.booleans()) else None
 
 
+@st.composite
+def irregular_conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """Messages of any role in any order, up to a reply; most come from templates that carry some of it."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
+    call = {"type": "function", "function": {"name": "f", "arguments": {"a": "b"}}}
+    for role in draw(
+        st.lists(st.sampled_from(["user", "user", "assistant", "assistant", "system", "tool"]), max_size=5)
+    ):
+        message: dict[str, Any] = {"role": role, "content": draw(WORDS)}
+        if role == "assistant" and draw(st.booleans()):
+            message["reasoning_content"] = draw(st.sampled_from(["thought", ""]))
+        if role == "assistant" and draw(st.integers(0, 4)) == 0:
+            message["tool_calls"] = [call]
+        messages.append(message)
+    messages.append({"role": "assistant", "content": draw(WORDS)})
+    return messages, None
+
+
+@st.composite
+def carrying_templates(draw: st.DrawFn) -> dict[str, Any]:
+    """The settings of a template that carries turns which do not alternate."""
+    found = draw(templates())
+    for key in ("pair", "single_turn"):  # the cross-checks refuse these, and a system text without a turn of its own
+        found.pop(key, None)
+    words = get_args(Turns) if "system_placement" not in found else get_args(Turns)[:-1]
+    found["turns"] = draw(st.one_of(st.just(list(words)), st.lists(st.sampled_from(words), unique=True)))
+    return found
+
+
 def hides_a_token(template: Template) -> bool:
     """Whether a slot holds a token whose text only the tokenizer knows."""
     slots = (getattr(template.slots, name) for name in SLOT_NAMES)
@@ -215,6 +244,38 @@ def test_jinja_writes_what_the_renderer_means(
     level: str | None,
     preserve: bool,
 ) -> None:
+    compare(data, conversation, kind, thinking, level, preserve)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(carrying_templates(), carrying_templates(), templates()),
+    irregular_conversations(),
+    st.sampled_from(list(Kind)),
+    st.sampled_from([None, True, False]),
+    st.booleans(),
+)
+def test_jinja_writes_and_refuses_turns_that_do_not_alternate(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+    preserve: bool,
+) -> None:
+    """A pair is made of two messages, and what stands behind them is read by nobody."""
+    data.pop("pair", None)
+    compare(data, conversation, kind, thinking, None, preserve)
+
+
+def compare(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+    level: str | None,
+    preserve: bool,
+) -> None:
+    """Hold the generated Jinja against the reference renderer."""
     (template,) = spec_of(data).templates
     messages, tools = conversation
     if kind is Kind.PROMPT:
@@ -271,6 +332,32 @@ def test_the_marks_are_around_what_the_renderer_learns(
     kind: Kind,
     thinking: bool | None,
 ) -> None:
+    compare_marks(data, conversation, kind, thinking)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    carrying_templates(),
+    irregular_conversations(),
+    st.sampled_from([Kind.TRAINING, Kind.TRAINING_DROPPED]),
+    st.sampled_from([None, True, False]),
+)
+def test_the_marks_are_there_where_turns_do_not_alternate(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+) -> None:
+    compare_marks(data, conversation, kind, thinking)
+
+
+def compare_marks(
+    data: dict[str, Any],
+    conversation: tuple[list[dict[str, Any]], list[dict[str, Any]] | None],
+    kind: Kind,
+    thinking: bool | None,
+) -> None:
+    """Hold the marks of the generated Jinja against what the reference renderer says is learned."""
     (template,) = spec_of(data).templates
     messages, tools = conversation
     given_variables: dict[str, Any] = {

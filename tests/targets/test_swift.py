@@ -210,6 +210,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("no system turn for an empty", {"empty_system": "keep"}),
     ("one opener for the replies", {"slots": {"assistant": {"after_observation": "<o>", "body": "{{content}}"}}}),
     ("every reply without one", {"thinking": {**THINKING, "empty_after": "user"}}),
+    ("another system turn where tools", {"slots": {"system_with_tools": "<s>{{content}}"}}),
+    ("calls alone in another way", {"slots": {"assistant": {"before_calls": "<o>", "body": "{{content}}"}}}),
     ("own code writes a seed", {"undescribed": "a seed"}),
     ("literal {{SYSTEM}}", {**LAST_USER, "slots": {**LAST_USER["slots"], "no_system": ""}}),
     ("cannot fill {{round}}", {"slots": {"user": "{{round}}{{content}}"}, "system_placement": "first_user"}),

@@ -35,7 +35,7 @@ from .slots import parse_slot
 FRAMEWORKS = ("llamafactory", "swift")
 HUBS = ("huggingface", "modelscope", "openmind")
 ROLES = ("system", "user", "assistant", "observation")
-_OWN = ("extends", "registered", "serving", "evidence")  # those that it does not take from the one it extends
+_OWN = ("extends", "registered", "turns", "serving", "evidence")  # those that it does not take from the one it extends
 _MERGED = ("slots", "targets")  # keys of a template that `extends` merges instead of replacing
 
 Locate = Callable[[tuple[str | int, ...]], Location]
@@ -150,6 +150,7 @@ def _template(
         thinking=_thinking(data.get("thinking")),
         mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
         single_turn=data.get("single_turn", False),
+        turns=frozenset(data.get("turns", ())),
         learns=data.get("learns", _default("template", "learns")),
         last_message_end=data.get("last_message_end"),
         pair=_pair(data.get("pair")),

@@ -46,7 +46,8 @@ TAKEN = re.compile(
     "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
     "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
-    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark"
+    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
+    "known|line|list|one|properties|required|written|compact|elements"
 )
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
@@ -102,6 +103,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_dated_texts(source)
         problems += _check_switch(source)
         problems += _check_placement(source)
+        problems += _check_turns(source)
         problems += _check_levels(source)
         problems += _check_pair(source)
         problems += _check_parsers(source)
@@ -364,6 +366,18 @@ def _check_placement(source: Source) -> Iterator[Problem]:
                 yield found.on_value("tools are described in the system text, and this slot leaves it out")
         if own and settings.get("system_placement") == "none" and "default_system" in settings:
             yield own[0].on_value("the template has a default system text, so it must have a place for it")
+
+
+def _check_turns(source: Source) -> Iterator[Problem]:
+    for template in _find(source, "templates", _ANY):
+        base = [found for extends in _item(template, "extends") for found in _find(source, "templates", extends.value)]
+        settings = {str(found.path[-1]): found.value for part in (*base, template) for found in _items(part)}
+        for found in _item(template, "turns"):
+            if settings.get("single_turn") is True or "pair" in settings:
+                yield found.on_key("a format that writes a single turn has no order of turns")
+            for word in _items(found) if isinstance(found.value, list) else ():
+                if word.value == "later_system" and settings.get("system_placement", "turn") != "turn":
+                    yield word.on_value("system texts have no turn of their own here ('system_placement')")
 
 
 def _check_parsers(source: Source) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ SystemPlacement = Literal["turn", "first_user", "first_user_head", "last_user", 
 EmptySystem = Literal["default", "omit", "keep"]
 HistoryPolicy = Literal["keep", "drop", "switched", "remove"]
 Trim = Literal["none", "newlines", "leading_newlines", "both"]
+Turns = Literal["users", "replies", "first_reply", "last_reply", "later_system"]
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,7 @@ class Template:
     thinking: Thinking | None
     mm_plugin: MMPlugin | None
     single_turn: bool  # of a longer conversation only the last round is written
+    turns: frozenset[Turns]  # what the format carries though the roles do not take turns, see the schema
     learns: Literal["all", "last"]  # the replies that a training text teaches
     last_message_end: str | None  # stands behind the text of the last message, unless a message holds it
     pair: Pair | None

@@ -22,12 +22,13 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
-from .checks.draft import OFFICIAL, check_draft
+from .checks.draft import check_draft
 from .checks.export import check_export
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
+from .checks.publishers import check_publishers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_ollama
 from .checks.swift import check_swift, check_swift_3
@@ -37,12 +38,14 @@ from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
 from .known import FILE, Case, judge, load_known, outdated, shrink
+from .publishers import dump_publishers
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
 
 FRAMEWORKS = ("llamafactory", "swift")
+OFFICIAL = Path("shared/official/templates.jsonl")  # publishers' chat templates, beside the checkout
 
 # The frameworks come first: what their built-ins write is the truth for the engines.
 CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
@@ -57,6 +60,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
+    "publishers": check_publishers,
     "vllm": check_vllm,
     "sglang": check_sglang,
     "minijinja": check_minijinja,
@@ -161,6 +165,8 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
         due[vector_path(folder, "built_ins", framework)] = dump_built_ins(built_ins)
     for server, found in bench.parsers.items():
         due[vector_path(folder, "parsers", server)] = dump_parsers(found)
+    if bench.publishers:
+        due[vector_path(folder, "publishers", "turns")] = dump_publishers(*bench.publishers)
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():

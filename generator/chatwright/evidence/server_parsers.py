@@ -103,17 +103,25 @@ class Reply:
 
 
 def replies(template: Template, *, calls: bool, thoughts: bool) -> list[Reply]:
-    """The replies of a template that parsers must take apart: those with calls, with thoughts, and plain ones."""
-    found = []
+    """The replies of a template that parsers must take apart: those with calls, with thoughts, and plain ones.
+
+    A call is left out where the template writes one call a turn, or where with thinking on or off the generation prompt
+    is not what is learned in front of a call (GLM-4.5 in ms-swift), as long as there is another one.
+    """
+    found: list[Reply] = []
+    refused: Unsupported | None = None
     modes: tuple[bool | None, ...] = ((True, False, None) if thoughts else (False,)) if template.thinking else (None,)
     for thinking in modes:
         thinks = bool(template.thinking and thoughts and (template.thinking.default if thinking is None else thinking))
         for count in (0, 1, 2) if calls else (0,):
             try:
                 found.append(_reply(template, thinking, _THOUGHT if thinks else "", count, calls))
-            except Unsupported:
-                if count < 2:  # some formats write one call per turn
+            except Unsupported as reason:
+                if not count:
                     raise
+                refused = reason
+    if refused and not any(reply.calls for reply in found):
+        raise refused
     return found
 
 

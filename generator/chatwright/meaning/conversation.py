@@ -7,10 +7,11 @@ object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thoug
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from ..catalogue.model import Turns
 from ..errors import Unsupported
 
 Message = Mapping[str, Any]
@@ -24,6 +25,7 @@ _MEDIA = {
     "audio_url": "audio",
     "input_audio": "audio",
 }
+_REFUSALS: Mapping[str, str] = {"later_system": "a system message must come first"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,12 @@ Content = tuple[Text | Media, ...]
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn. ``user`` and ``observation`` ask, ``assistant`` answers; ``results`` holds an observation's results."""
+    """One turn. ``user`` and ``observation`` ask, ``assistant`` answers; ``results`` holds an observation's results.
 
-    role: Literal["user", "assistant", "observation"]
+    ``system`` is a system message that is not the first message.
+    """
+
+    role: Literal["user", "assistant", "observation", "system"]
     content: Content = ()
     thought: str | None = None
     calls: tuple[Call, ...] = ()
@@ -67,23 +72,69 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A system message, or None where there is none, and turns that alternate, the user's first."""
+    """A system message, or None where there is none, and turns.
+
+    They alternate, the user's first, unless more was allowed when they were read.
+    """
 
     system: Content | None
     turns: tuple[Turn, ...]
     tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters
 
 
-def read_conversation(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> Conversation:
+def read_conversation(
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    allowed: Collection[Turns] = (),
+) -> Conversation:
     """Read OpenAI messages; consecutive tool messages become one observation.
 
+    ``allowed`` says which turns that do not alternate are read as well.
+
     Raises:
-        Unsupported: the turns do not alternate, a system message is not the first, or a message cannot be read.
+        Unsupported: the turns are in an order that is not allowed, or a message cannot be read.
     """
     try:
-        return _read(list(messages), tools or ())
+        conversation = _read(list(messages), tools or ())
     except (AttributeError, KeyError, TypeError) as error:
         raise Unsupported(f"a message is not an OpenAI message ({type(error).__name__}: {error})") from error
+    for word in _irregularities(conversation.turns):
+        if word not in allowed:
+            raise Unsupported(_REFUSALS.get(word, "the roles user and assistant must take turns, the user first"))
+    return conversation
+
+
+def irregularities(messages: Sequence[Message]) -> frozenset[Turns]:
+    """What a format must carry so that a prompt can be made of the messages.
+
+    Raises:
+        Unsupported: no format carries them, or a message cannot be read.
+    """
+    turns = read_conversation(messages, allowed=get_args(Turns)).turns
+    ends_with_reply = bool(turns) and role_before(turns, len(turns)) == "assistant"
+    return frozenset((*_irregularities(turns), *(("last_reply",) if ends_with_reply else ())))
+
+
+def role_before(turns: Sequence[Turn], index: int) -> str | None:
+    """The role of the turn before the one at ``index``, None where there is none; system messages do not count."""
+    return next((turn.role for turn in reversed(turns[:index]) if turn.role != "system"), None)
+
+
+def _irregularities(turns: Sequence[Turn]) -> Iterator[Turns]:
+    for index, turn in enumerate(turns):
+        before = role_before(turns, index)
+        if turn.role == "system":
+            yield "later_system"
+        elif turn.role == "assistant" and before in (None, "assistant"):
+            yield "first_reply" if before is None else "replies"
+        elif turn.role == "user" and before == "user":
+            yield "users"
+        elif turn.role == "user" and before == "observation":
+            raise Unsupported("an assistant message must stand between tool results and a user message")
+        elif turn.role == "observation" and before in ("user", "observation"):
+            raise Unsupported("a tool message must follow an assistant's")
+        elif turn.role == "observation" and index and turns[index - 1].role == "system":
+            raise Unsupported("no system message may stand in front of a tool message")
 
 
 def _read(messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> Conversation:
@@ -95,11 +146,8 @@ def _read(messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> Conver
         turn = _turn(message)
         if turn.role == "observation" and turns and turns[-1].role == "observation":
             turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
-            continue
-        expected = ("user", "observation") if len(turns) % 2 == 0 else ("assistant",)
-        if turn.role not in expected:
-            raise Unsupported("the roles user and assistant must take turns, the user first")
-        turns.append(turn)
+        else:
+            turns.append(turn)
     return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools))
 
 
@@ -115,7 +163,7 @@ def _turn(message: Message) -> Turn:
         calls = tuple(_call(call) for call in message.get("tool_calls") or ())
         return Turn("assistant", content, thought, calls)
     if role in ("system", "developer"):
-        raise Unsupported("a system message must come first")
+        return Turn("system", content)
     raise Unsupported(f"unknown role {role!r}")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
-from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation
+from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation, role_before
 from .tool_formats import format_beside, format_calls, format_of, format_result, format_separator, format_tools
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
@@ -69,12 +69,13 @@ def render(
     """
     if template.undescribed:
         raise Unsupported(f"the template's own code writes {template.undescribed}")
-    conversation = read_conversation(messages, tools)
+    conversation = read_conversation(messages, tools, template.turns)
     if template.pair:
         conversation, kind = _as_pair(template.pair, conversation, template.thinking), Kind.PROMPT
-    if kind is Kind.PROMPT and len(conversation.turns) % 2 == 0:
+    last = role_before(conversation.turns, len(conversation.turns))
+    if kind is Kind.PROMPT and (last is None or (last == "assistant" and "last_reply" not in template.turns)):
         raise Unsupported("a prompt must end with a user or tool message")
-    if kind is not Kind.PROMPT and (len(conversation.turns) % 2 or not conversation.turns):
+    if kind is not Kind.PROMPT and (last is None or conversation.turns[-1].role != "assistant"):
         raise Unsupported("a training conversation must end with an assistant message")
     if template.learns == "last" and kind is Kind.TRAINING:
         kind = Kind.TRAINING_DROPPED
@@ -225,11 +226,19 @@ class _Renderer:
         asked_last = len(turns) - (1 if self.kind is Kind.PROMPT else 2)
         leads = {"first_user": 0, "first_user_head": 0, "last_user": asked_last}.get(self.template.system_placement)
         lead = self._head(leads)
+        asked = 0
         for index, turn in enumerate(turns):
             if turn.role == "assistant":
+                if slots.before_calls is not None and self._only_calls(turn):
+                    self._slot(slots.before_calls, "assistant", joined=self._asks(index - 1))
+                else:
+                    self._opener(index, slots.opener)
                 self._reply(index, turn)
                 continue
             self._break()
+            if turn.role == "system":
+                self._slot(slots.system, "system", self._asked(index, turn))
+                continue
             if index == self.described:
                 self._text(format_tools(self._tool_format(), self.conversation.tools, self.today), "system")
             slot = slots.user if turn.role == "user" else slots.observation
@@ -238,13 +247,10 @@ class _Renderer:
             if fused is not None and headless:
                 self._slot(fused[0], "system", fused[1])
                 slot, fused = slot[len(split_content(slot)[0]) :], None
-            self._slot(slot, turn.role, self._asked(index, turn), index // 2, lead=fused, joined=headless)
-            opener = slots.opener if turn.role == "user" else slots.opener_after_observation
-            if slots.before_calls is not None and index + 1 < len(turns) and self._only_calls(turns[index + 1]):
-                opener = slots.before_calls
-            if self.kind is Kind.PROMPT and index == asked_last and slots.generation != slots.opener:
-                opener = slots.generation
-            self._slot(opener, "assistant", joined=True)
+            self._slot(slot, turn.role, self._asked(index, turn), asked, lead=fused, joined=headless)
+            asked += 1
+        if self.kind is Kind.PROMPT:
+            self._opener(len(turns), slots.generation)
         if self.kind is Kind.PROMPT and (settings := self.template.thinking):
             self._break()
             end = settings.when_on if self.thinking else settings.when_off
@@ -360,11 +366,11 @@ class _Renderer:
         return not turn.calls or self._only_calls(turn)
 
     def _asked(self, index: int, turn: Turn) -> str:
+        """The text of a turn that is no reply."""
         texts = [self._flat(content) for content in (turn.results if turn.role == "observation" else (turn.content,))]
         if index == self.marked:
             texts[-1] += self.template.last_message_end or ""
-        how = self.template.trim["user" if turn.role == "user" else "observation"]
-        texts = [trim(text, how) for text in texts]
+        texts = [trim(text, self.template.trim[turn.role]) for text in texts]
         if turn.role == "observation" and self.template.tool_format and (tools := self._tool_format()).result:
             calls = self.conversation.turns[index - 1].calls if index else ()
             if len(texts) > len(calls):
@@ -375,9 +381,19 @@ class _Renderer:
             return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)
         return text
 
+    def _opener(self, index: int, opener: Slot) -> None:
+        """Write what a reply at that place begins with; text that asks is tokenized together with it."""
+        if opener == self.template.slots.opener and role_before(self.conversation.turns, index) == "observation":
+            opener = self.template.slots.opener_after_observation
+        self._slot(opener, "assistant", joined=self._asks(index - 1))
+
+    def _asks(self, index: int) -> bool:
+        """Whether the text of a turn is tokenized together with the opener behind it."""
+        return index >= 0 and self.conversation.turns[index].role in ("user", "observation")
+
     def _reply(self, index: int, turn: Turn) -> None:
         template, settings = self.template, self.template.thinking
-        is_last = index == len(self.conversation.turns) - 1
+        is_last = self._is_last(index)
         text = self._flat(turn.content)
         if index == self.marked:
             if turn.calls:
@@ -410,7 +426,7 @@ class _Renderer:
                 text = front + rest
                 if alone:  # the calls then stand for the text, and are trimmed as it would be
                     separator = trim(separator, settings.history_trim)
-            after = self.conversation.turns[index - 1].role if index else None
+            after = role_before(self.conversation.turns, index)
             due = settings.empty_after == "any" or after == "user"
             due &= self._may_begin_empty(index, settings, learned, drops)
             if due and not has_thought(text, settings):
@@ -436,15 +452,18 @@ class _Renderer:
 
     def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
         """Whether a reply is one of those that begin with an empty thought where they have none."""
-        turns = self.conversation.turns
         if settings.empty_in == "learned":
             kept = settings.history == "keep" or self._in_chain(index, settings)
-            return (learned or kept) and (index == len(turns) - 1 or settings.history != "remove")
+            return (learned or kept) and (self._is_last(index) or settings.history != "remove")
         return not drops and (settings.empty_in == "all" or index == self.last_reply)
 
     def _in_chain(self, index: int, settings: Thinking) -> bool:
         """Whether a reply stands behind the last user message, where the template makes a difference of that."""
         return settings.kept_in_chain and all(turn.role != "user" for turn in self.conversation.turns[index:])
+
+    def _is_last(self, index: int) -> bool:
+        """Whether nothing stands behind a turn."""
+        return self.kind is not Kind.PROMPT and index == len(self.conversation.turns) - 1
 
     def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
         if settings.kept_with_tools and self.conversation.tools:
@@ -458,8 +477,7 @@ class _Renderer:
             return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought
-        earlier = index < len(self.conversation.turns) - 1 or self.kind is Kind.PROMPT
-        if not earlier or (self.kind is Kind.PROMPT and self.preserve_thinking):
+        if self._is_last(index) or (self.kind is Kind.PROMPT and self.preserve_thinking):
             return False
         if self.kind is Kind.TRAINING and settings.history != "remove":
             return False

@@ -200,6 +200,11 @@ def needs_objects(definition: ToolFormat) -> bool:
     return any("arguments_object" in part.get("each", "") for part in parts)
 
 
+def needs_python(definition: ToolFormat) -> bool:
+    """Whether the format shows arguments as Python shows an object, which Jinja in another language refuses."""
+    return any("arguments_object ~ ''" in part.get("each", "") for part in definition.calls)
+
+
 def _compose(parts: Sequence[Part], items: str, prepare: str) -> str:
     out = []
     for part in parts:

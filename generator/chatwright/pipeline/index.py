@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ..catalogue.build import FRAMEWORKS, HUBS
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template, Turns
 from ..catalogue.slots import write_text
 from ..errors import Unsupported
 from ..targets import llamafactory, swift
@@ -72,6 +72,7 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
         "tool_format": template.tool_format,
         "thinking": template.thinking is not None,
         **_levels(template),
+        **({"turns": [word for word in get_args(Turns) if word in template.turns]} if template.turns else {}),
         "serving": serving_entry(template) if served["vllm"] and served["vllm"].path else {},
     }
 

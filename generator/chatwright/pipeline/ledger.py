@@ -112,6 +112,8 @@ def foreign_openers(catalogue: Catalogue) -> list[ForeignOpener]:
     for template in catalogue.templates.values():
         texts = {field.name: _text(getattr(template.slots, field.name)) for field in fields(Slots)}
         texts["result_separator"] = template.result_separator
+        if texts["function_last"] in (texts["function"], texts["last"]):
+            del texts["function_last"]  # what another slot says already
         found += [ForeignOpener(template.name, slot, "user") for slot in _moved(texts, template)]
         for role in ("user", "system"):
             if Part("field", "content") not in getattr(template.slots, role):

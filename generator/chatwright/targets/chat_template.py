@@ -88,7 +88,8 @@ class _Writer:
             self.put("endif")
             self.put("endif")
         self.put("if message.role == 'user'")
-        self._demand("state.previous in ['', 'assistant']", "the roles user and assistant must take turns")
+        behind = ("", "assistant", *(["user"] if "users" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "the roles user and assistant must take turns")
         self.put("set state.round = state.round + 1")
         content = self._trimmed("text", template.trim["user"])
         if self.tools and self.tools.place == "user":
@@ -116,17 +117,31 @@ class _Writer:
         self.put("elif message.role == 'tool'")
         self._observation()
         self.put("elif message.role == 'assistant'")
+        more = {"first_reply": "", "replies": "assistant"}
+        behind = ("user", "tool", *(role for word, role in more.items() if word in template.turns))
         self._demand(
-            "state.previous in ['user', 'tool']", "the roles user and assistant must take turns, the user first"
+            f"state.previous in {list(behind)}", "the roles user and assistant must take turns, the user first"
         )
         self._reply()
+        if "later_system" in template.turns:
+            self.put("elif message.role in ['system', 'developer']")
+            self._later_system()
         self.put("else")
-        self._raise("a system message must come first, and other roles are unknown")
+        self._raise(
+            "other roles than system, user, assistant and tool are unknown"
+            if "later_system" in template.turns
+            else "a system message must come first, and other roles are unknown"
+        )
         self.put("endif")
+        if "later_system" in template.turns:
+            self.put("if message.role in ['user', 'assistant', 'tool']")
         self.put("set state.previous = message.role")
+        if "later_system" in template.turns:
+            self.put("endif")
         self.put("endfor")
         self.put("if add_generation_prompt")
-        self._demand("state.previous in ['user', 'tool']", "a prompt must end with a user or tool message")
+        behind = ("user", "tool", *(["assistant"] if "last_reply" in template.turns else []))
+        self._demand(f"state.previous in {list(behind)}", "a prompt must end with a user or tool message")
         self._opener(slots.generation)
         if template.thinking:
             self._generation_end(template.thinking)
@@ -194,6 +209,12 @@ class _Writer:
         if template.single_turn:
             self.put("for message in turns if message.role == 'tool'")
             self._raise("this template has a single turn, and no place for tool results")
+            self.put("endfor")
+            self.put("for message in turns")
+            self._demand(
+                "message.role == ('assistant' if loop.index0 % 2 else 'user')",
+                "the roles user and assistant must take turns, the user first",
+            )
             self.put("endfor")
             if self.tools and self.tools.place == "user":
                 self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
@@ -343,6 +364,14 @@ class _Writer:
         if own:
             self.put("endif")
 
+    def _later_system(self) -> None:
+        """A system message that is not the first, in a turn of its own; it does not count in the order of the roles."""
+        self._demand(
+            "loop.last or turns[loop.index0 + 1].role != 'tool'",
+            "no system message may stand in front of a tool message",
+        )
+        self.out(self._asked(self.template.slots.system), self._trimmed("text", self.template.trim["system"]))
+
     def _observation(self) -> None:
         template = self.template
         before, after = split_content(template.slots.observation)
@@ -464,7 +493,7 @@ class _Writer:
         if slots.function == slots.function_last:
             self._whole(slots.function)
         else:
-            self.put("if loop.last")
+            self.put(self._if_last())
             self._whole(slots.function_last)
             self.put("else")
             self._whole(slots.function)
@@ -496,13 +525,14 @@ class _Writer:
             self.put("if message.reasoning_content or message.reasoning")
             self.put("set alone = false")
             self.put("endif")
+        follows_replies = "replies" in self.template.turns
         if slots.before_calls is None:
-            self._opener(slots.opener)
+            self._opener(slots.opener, follows_replies=follows_replies)
             return
         self.put("if alone")
-        self.out(slots.before_calls)
+        self._opener(slots.before_calls, follows_replies=follows_replies)
         self.put("else")
-        self._opener(slots.opener)
+        self._opener(slots.opener, follows_replies=follows_replies)
         self.put("endif")
 
     def _beside(self) -> None:
@@ -532,7 +562,7 @@ class _Writer:
         if slots.last == slots.body:
             self._whole(slots.body)
             return
-        self.put("if loop.last")
+        self.put(self._if_last())
         self._whole(slots.last)
         self.put("else")
         before, after = split_content(slots.body)
@@ -544,6 +574,10 @@ class _Writer:
         if self.marks:
             self.put("set state.owed = learned")
         self.put("endif")
+
+    def _if_last(self) -> str:
+        """Whether a reply is the last turn; the last message of a prompt stands in the history."""
+        return "if loop.last and not add_generation_prompt" if "last_reply" in self.template.turns else "if loop.last"
 
     def _front(self) -> None:
         """Write what is learned in front of the reply: one mark for both, since a mark may lose bytes at its end."""
@@ -568,18 +602,20 @@ class _Writer:
         self.put("endif")
 
     def _asked(self, slot: Slot) -> Slot:
-        """Write the end of the reply before, where a user or tool turn begins with it, and return what is left.
+        """Write the end of the reply before, where the next turn begins with it, and return what is left.
 
         Only formats whose earlier replies have no end of their own do this, as GLM's, whose end is the next marker.
         """
-        owed = self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
-        cut = self._cut_end(slot) if owed else None
+        cut = self._cut_end(slot) if self._owes() else None
         if cut is None:
             return slot
         with self._learned("state.owed"):
             self.out(cut[0])
         self.put("set state.owed = false")
         return cut[1]
+
+    def _owes(self) -> bool:
+        return self.marks and self.template.slots.last != self.template.slots.body and not self._tail()
 
     def _learned_end(self) -> tuple[Slot, Slot]:
         """What stands behind an earlier reply, cut where it is no longer the end of the last one: that is learned."""
@@ -618,15 +654,18 @@ class _Writer:
                 return tuple(learned), (*([replace(part, value=left)] if left else []), *slot[index + 1 :])
         raise Unsupported(_UNDECIDED)
 
-    def _opener(self, slot: Slot) -> None:
+    def _opener(self, slot: Slot, *, follows_replies: bool = False) -> None:
+        """Write what a reply, or the prompt's end, begins with; the end of a reply before it may be in that."""
         slots = self.template.slots
+        if follows_replies and not slot and self._owes():
+            raise Unsupported(_UNDECIDED)
         if slots.opener_after_observation == slots.opener or slot != slots.opener:
-            self.out(slot)
+            self.out(self._asked(slot) if follows_replies else slot)
             return
         self.put("if state.previous == 'tool'")
         self.out(slots.opener_after_observation)
         self.put("else")
-        self.out(slot)
+        self.out(self._asked(slot) if follows_replies else slot)
         self.put("endif")
 
     def _thinking_head(self) -> None:
@@ -646,19 +685,19 @@ class _Writer:
             self._remover(thinking.words)
 
     def _levels(self, levels: Levels) -> None:
-        """Set ``level`` to the level that counts, none where there is none, and ``thinks`` to what it says."""
+        """Set ``level`` to the name of the level that counts, empty where none does, and ``thinks`` to what it says."""
         names = list(levels.names)
         counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
-        self.put(f"set level = {levels.variable} if {counts} else none")
-        self.put(f"if level is not none and level not in {self._list(names)}")
+        self.put(f"set level = ({levels.variable} or '') if {counts} else ''")
+        self.put(f"if level and level not in {self._list(names)}")
         if levels.unknown == "refuse":
             self._raise("the format has no level of thinking of that name")
         else:
-            self.put("set level = none")
+            self.put("set level = ''")
         self.put("endif")
-        defaults = ["none" if name is None else literal(name) for name in (levels.default_on, levels.default_off)]
-        if defaults != ["none", "none"]:
-            self.put("if level is none")
+        defaults = [literal(name or "") for name in (levels.default_on, levels.default_off)]
+        if levels.default_on or levels.default_off:
+            self.put("if not level")
             self.put(f"set level = {defaults[0]} if thinks else {defaults[1]}")
             self.put("endif")
         ways: dict[bool | None, list[str]] = {}
@@ -671,7 +710,7 @@ class _Writer:
                 self.put("endif")
         if None in ways and levels.count == "on":
             self.put(f"if not thinks and level in {self._list(ways[None])}")
-            self.put("set level = none")
+            self.put("set level = ''")
             self.put("endif")
 
     def _mark(self, thinking: Thinking, mark: SystemMark) -> None:

@@ -44,7 +44,9 @@ _LABELS = {
         "templates": "Templates",
         "models_intro": "Which models are supported, under which template name, and which files serve them.",
         "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
-        "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified.",
+        "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified. "
+        "Ollama lays out the JSON of tools and calls in its own way: what stands around it is compared as text, "
+        "JSON by its values.",
         "training": f"{_FILES['training']} is for training, never for serving: marks around what is learned.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
         "added": f"{_ADDED} is not built into the framework: the generated files add it, as far as the last table of "
@@ -75,7 +77,8 @@ _LABELS = {
         "templates": "模板",
         "models_intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
-        "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。",
+        "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。"
+        "Ollama 以自己的排版输出工具和调用的 JSON：其前后的文本逐字比较，JSON 按值比较。",
         "training": f"{_FILES['training']} 仅用于训练、不用于部署：模板中标出了需要学习的内容。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
         "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加；例外见[模板]({{templates_page}})的最后一个表。",

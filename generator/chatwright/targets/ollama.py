@@ -10,34 +10,48 @@ Conventions:
 - The runner adds BOS as the GGUF says (``tokenizer.ggml.add_bos_token``), and takes only a textual ``<bos>`` away again
   (``llm/llama_server.go``): the template must not write it.
 - A model can think where its template shows ``.Thinking`` between two plain texts inside the loop
-  (``thinking/template.go``); a request that says nothing then thinks. It takes tools where the template names
-  ``.Tools``; these templates do not, so Ollama refuses tools.
+  (``thinking/template.go``); a request that says nothing then thinks.
+- A model takes tools where the template names ``.Tools``. Replies are searched for calls behind the first text inside
+  ``if .ToolCalls``, up to a brace; where an action comes first, they must begin with a brace (``tools/template.go``).
+  Only calls whose arguments stand in one JSON object are found (``tools/tools.go``).
 - The chat template inside a GGUF wins over TEMPLATE where it can do more, unless the Modelfile names a PARSER or the
   server runs with ``OLLAMA_GO_TEMPLATE=1`` (``server/images.go``, ``shouldPreferChatTemplate``). ``passthrough``
-  changes no reply, but leaves thoughts in it too, so templates that think name none.
+  changes no reply, but leaves thoughts and calls in it too, so templates that show either name none.
 '''
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from typing import Literal
 
-from ..catalogue.model import Part, Slot, Spec, SystemMark, Template, Thinking, Trim
-from ..catalogue.slots import join_slots, split_content
+from ..catalogue.model import Slot, Spec, SystemMark, Template, Thinking, Trim
+from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
+from ..meaning.tool_formats import ToolFormat, beside_jinja, format_of, needs_objects
+from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
+from .go_text import (
+    NEWLINE,
+    WHITE_SPACE,
+    Action,
+    Block,
+    GoWriter,
+    Piece,
+    Pieces,
+    Thought,
+    go_date,
+    go_literal,
+    is_plain,
+)
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
 from .protocol import Context, Output
 from .rendering import file_per_template
 
 FOLDER = "deploy/ollama"
-_DELIMITERS = re.compile(r'\{\{+|"""+')
+NO_CALLS = "Ollama does not find the calls in replies of this format: they come as text."
+ONE_CALL = "Ollama finds the call in a reply that makes one; several may come as text."
 _HARMONY = ("<|start|>", "<|end|>")  # what Ollama knows a harmony template by (server/routes.go, shouldUseHarmony)
-_DATE = "%Y-%m-%d"  # the only form in which Ollama's currentDate writes a date
 
 
 def generate(context: Context) -> Output:
@@ -51,11 +65,12 @@ def modelfile(spec: Spec, template: Template) -> str:
     Raises:
         Unsupported: Ollama cannot express the template; the message says why.
     """
-    text = go_template(spec, template)
+    writer = _Writer(spec, template)
+    text = writer.text()
     harmony = all(mark in text for mark in _HARMONY)
-    lines = [f"# {line}".rstrip() for line in _notes(spec, template, harmony=harmony)]
+    lines = [f"# {line}".rstrip() for line in _notes(spec, template, writer, harmony=harmony)]
     lines += ["FROM .", "", f"TEMPLATE {quote(text)}", ""]
-    if template.thinking is None and not harmony:
+    if template.thinking is None and not harmony and not writer.reads_calls():
         lines += ["# Hands replies on as they are, and keeps a chat template inside the GGUF from replacing TEMPLATE."]
         lines += ["PARSER passthrough", ""]
     lines += [f"PARAMETER stop {quote(stop)}" for stop in stop_texts(spec, template)]
@@ -81,7 +96,7 @@ def quote(text: str) -> str:
     Raises:
         Unsupported: Modelfiles have no way to write it; they know no escapes.
     """
-    dropped = sorted({character for character in text if character not in "\n\t" and not _is_plain(character)})
+    dropped = sorted({character for character in text if character not in "\n\t" and not is_plain(character)})
     if dropped:
         names = ", ".join(f"U+{ord(character):04X}" for character in dropped)
         raise Unsupported(f"Ollama's Modelfile parser may drop or change {names}, and knows no escapes")
@@ -97,34 +112,11 @@ def _heads(text: str) -> Iterable[str]:
     return (text[: match.start()] for match in re.finditer("\n", text))
 
 
-def go_literal(text: str) -> str:
-    """The text as a Go string literal that any Modelfile carries unchanged."""
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return f'"{"".join(escapes.get(character) or _go_character(character) for character in text)}"'
-
-
-def _go_character(character: str) -> str:
-    if _is_plain(character):
-        return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
-
-
-def _is_plain(character: str) -> bool:
-    """Whether Go calls the character printable, whatever its Unicode version.
-
-    Go prints letters, marks, numbers, punctuation, symbols and the ASCII space (``strconv.IsPrint``). Unicode 3.2,
-    which every Python carries, has them all except newer characters; the soft hyphen has changed sides since.
-    """
-    if character == "\u00ad":
-        return False
-    return character == " " or unicodedata.ucd_3_2_0.category(character)[0] in "LMNPS"
-
-
 def _number(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _notes(spec: Spec, template: Template, *, harmony: bool) -> list[str]:
+def _notes(spec: Spec, template: Template, writer: _Writer, *, harmony: bool) -> list[str]:
     """What whoever uses the file must know; everything that it cannot do stands here."""
     notes = [
         f"The prompt format {template.name}. Put this file into the folder of the model, GGUF or safetensors, and run",
@@ -149,19 +141,36 @@ def _notes(spec: Spec, template: Template, *, harmony: bool) -> list[str]:
         notes.append("Images and sound get their place and their marks from Ollama, at the head of their message.")
     if harmony:
         notes.append("Ollama takes replies apart by its harmony parser where the GGUF is of the family gptoss.")
-    elif template.thinking is not None:
+    elif template.thinking is not None or writer.reads_calls():
         notes.append(
-            "If the GGUF holds a chat template of its own, start the server with OLLAMA_GO_TEMPLATE=1, or that wins."
+            "If the GGUF holds a chat template of its own, start the server with OLLAMA_GO_TEMPLATE=1, or that may win."
         )
+    notes += _tool_notes(writer)
     if template.thinking is None:
-        notes.append("Not in this format for Ollama: tools, which Ollama refuses, and thinking.")
+        notes.append("Not in this format for Ollama: thinking.")
     else:
         notes += [
-            "Not in this format for Ollama: tools, which Ollama refuses; keeping the thoughts of earlier turns on",
-            "request; thoughts that stand inside a message's content.",
+            "Not in this format for Ollama: keeping the thoughts of earlier turns on request.",
         ]
         if not template.thinking.default:
             notes.append("Ollama thinks unless a request says otherwise; the default of this format is not to think.")
+    return notes
+
+
+def _tool_notes(writer: _Writer) -> list[str]:
+    if writer.format is None:
+        reason = f": {writer.without_tools}" if writer.without_tools else ""
+        return [f"Ollama refuses tools, since this file does not write any{reason}."]
+    notes = [
+        "Of tools, Ollama keeps a schema's type, description, enum, items, anyOf, properties and required, and drops",
+        "the rest (default, minimum, format); it writes JSON without spaces, keys sorted, <, > and & as \\u escapes.",
+    ]
+    if writer.sorted:
+        notes.append(f"Ollama sorts by name what is written one by one: {', '.join(sorted(writer.sorted))}.")
+    if not writer.reads_calls():
+        notes.append(NO_CALLS)
+    elif writer.reads_calls() == "one":
+        notes.append(ONE_CALL)
     return notes
 
 
@@ -182,51 +191,74 @@ def _tokens(template: Template) -> list[str]:
 # -- the template ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Do:
-    """A Go action inside a line of output."""
-
-    action: str
-
-    def __str__(self) -> str:
-        return f"{{{{ {self.action} }}}}"
-
-
-@dataclass(frozen=True)
-class _Thought:
-    """A thought between its words, all on one line, as Ollama looks for it."""
-
-    condition: str
-    words: tuple[str, str]
-
-    def __str__(self) -> str:
-        return f"{{{{ if {self.condition} }}}}{self.words[0]}{{{{ .Thinking }}}}{self.words[1]}{{{{ end }}}}"
-
-
-_Output = Sequence[str | _Do | _Thought]
-
+_GIVEN = Go("$.System", Text())  # the system text of the conversation
+_TOOLS = "tools"  # the name of what describes the tools
+_CALLS = "if .ToolCalls"  # the condition by which Ollama finds what stands in front of calls
 _TRIMS: tuple[Trim, ...] = ("none", "leading_newlines", "newlines", "both")  # each includes the ones before it
-_NEWLINE = (("\n",),)
-_WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
-    tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
-    for length in (1, 2, 3)
-)
 
 
-class _Writer:
-    """Writes statements one a line, trimming the white space around them, and between them lines of output."""
+class _Writer(GoWriter):
+    """Writes a template's TEMPLATE."""
 
     def __init__(self, spec: Spec, template: Template) -> None:
+        super().__init__()
         self.template = template
         self.bos, self.eos = token_text(spec, "bos_token"), token_text(spec, "eos_token")
-        self.lines: list[str] = []
-        self.pending: list[str | _Do | _Thought] = []
-        self.depth = 0
+        self.format = format_of(template)
+        self.without_tools: str | None = None  # why the template's tool format cannot be written
+        self.sorted: set[str] = set()  # what loses its order, see go_template.Written
+        if self.format:
+            try:
+                self._refuse_tools(self.format)
+                self.sorted |= write_tools(self.format, GoWriter(), system=_GIVEN, user=Go("$user", Text())).sorted
+                self.sorted |= write_calls(self.format, GoWriter()).sorted
+            except Unsupported as reason:
+                self.format, self.without_tools = None, str(reason)
+
+    def _refuse_tools(self, tools: ToolFormat) -> None:
+        """Refuse a tool format that this template cannot write, whatever Go can."""
+        template, thinking = self.template, self.template.thinking
+        half = ("newlines", "leading_newlines")
+        if tools.place == "before_last_user":
+            raise Unsupported("tools are described in front of the last user turn, which a Go template must search for")
+        if tools.place == "system" and template.trim["system"] in half:
+            raise Unsupported("a Go template cannot describe tools around a system text that loses its line breaks")
+        if tools.place == "system" and any(part.kind == "date" for part in template.default_system or ()):
+            raise Unsupported(
+                "a Go template cannot describe tools around a default system text with today's date in it"
+            )
+        if tools.place == "user" and template.trim["user"] in half:
+            raise Unsupported("a Go template cannot describe tools around a user text that loses its line breaks")
+        if template.slots.system_with_tools is not None:
+            raise Unsupported("the system turn is another one where tools are offered")
+        if tools.writes_mark:
+            raise Unsupported("the description of tools holds the mark on thinking")
+        if tools.result:
+            raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
+        if thinking and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
+            raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
+        if thinking and thinking.dropped_before_calls is not None:
+            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
+        if tools.beside and thinking:
+            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
+
+    def reads_calls(self) -> Literal["any", "one"] | None:
+        """Which calls Ollama finds in replies, once the text is written: of any number, or one alone, or none."""
+        if self.format is None or needs_objects(self.format):
+            return None
+        start = [line.strip() for line in self.lines].index(f"{{{{- {_CALLS} -}}}}") + 1
+        while self.lines[start].lstrip().startswith(("{{- if ", "{{- range ")):
+            start += 1
+        text = self.lines[start].split("{{")[0].strip()
+        if not text:
+            return None
+        return "one" if self.format.single and not text.split("{")[0] else "any"
 
     def text(self) -> str:
         template, slots = self.template, self.template.slots
         self._refuse()
         self._trimmers()
+        self._define_tools()
         self._seen_system()
         mark = self._mark()
         if mark and mark.place == "first":
@@ -235,17 +267,33 @@ class _Writer:
         self._system()
         if template.system_placement in ("first_user", "first_user_head"):
             self.do("$first := true")
+        if self.format and self.format.place == "user":
+            self.do("$described := false")
         if self._counts_rounds():
             self.do('$rounds := ""')
         self.do('$role := ""', "range $i, $_ := .Messages")
-        self.do("$role = .Role", "$last := eq (len (slice $.Messages $i)) 1", 'if eq .Role "user"')
+        if self.format:
+            self.do("$before := $role")
+        self.do("$role = .Role", "$last := eq (len (slice $.Messages $i)) 1")
+        if template.single_turn:
+            self._only_last_turn()
+        self.do('if eq .Role "user"')
         self._user()
         self.do('else if eq .Role "assistant"')
         self._reply()
+        if self.format and not template.single_turn:
+            self.do('else if eq .Role "tool"')
+            self._observation()
         self.do('else if ne .Role "system"')
-        self.do(f"call {go_literal('this template takes system, user and assistant messages only')}", "end", "end")
+        roles = (
+            "system, user, tool and assistant"
+            if self.format and not template.single_turn
+            else "system, user and assistant"
+        )
+        self.refuse(f"this template takes {roles} messages only")
+        self.do("end", *(["end"] if template.single_turn else []), "end")
         self._generation()
-        return "\n".join(self.lines)
+        return self.source()
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -261,8 +309,6 @@ class _Writer:
             raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
         if template.system_placement == "last_user":
             raise Unsupported("the system text goes into the last user message, and Ollama may cut off earlier ones")
-        if template.single_turn:
-            raise Unsupported("the format has a single turn, and Ollama sends the whole conversation")
 
     def _refuse_thinking(self, thinking: Thinking) -> None:
         if thinking.levels:
@@ -273,8 +319,6 @@ class _Writer:
             raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
         if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
             raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
-        if thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain:
-            raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
         if thinking.answer:
             raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
         if thinking.empty_in != "learned":
@@ -282,10 +326,64 @@ class _Writer:
                 "earlier replies without a thought may get an empty one, and Ollama cannot look into them"
             )
 
+    def _only_last_turn(self) -> None:
+        """Pass over every message but the last user message and a reply behind it."""
+        self.do('if eq .Role "tool"')
+        self.refuse("this template has a single turn, and no place for tool results")
+        self.do("end")
+        self.do(
+            '$continued := and (eq (len (slice $.Messages $i)) 2) (eq (index (slice $.Messages $i) 1).Role "assistant")'
+        )
+        self.do("if or $last $continued")
+
+    def _define_tools(self) -> None:
+        """Define what describes the tools, and writes nothing where there are none."""
+        if self.format and self.format.place == "behind_system":
+            description = GoWriter()
+            description.do(f"define {go_literal(_TOOLS)}", "if .Tools")
+            write_tools(self.format, description, "$.Tools")
+            description.do("end", "end")
+            self.define(description)
+
+    def _described(self) -> bool:
+        """Whether tools are described in the system text."""
+        return self.format is not None and self.format.place != "user"
+
+    def _with_tools(self, text: Pieces, system: Value) -> list[Piece]:
+        """The system text with the description of the tools; ``system`` is that text as the description sees it."""
+        if self.format is None or self.format.place == "user":
+            return [*text]
+        if self.format.place == "behind_system":
+            return [*text, Action(f"template {go_literal(_TOOLS)} $")]
+        tools = self.format
+
+        def write() -> None:
+            self.do("if $.Tools")
+            seen = system
+            if system == _GIVEN and self.template.trim["system"] == "both":
+                self.do("$system := $.System")
+                self.trim("$system")
+                seen = Go("$system", Text())
+            write_tools(tools, self, "$.Tools", system=seen)
+            self.do("else")
+            self.put(text)
+            self.do("end")
+
+        return [Block(write)]
+
+    def _only_tools(self, fill: Callable[[Pieces], Pieces]) -> list[tuple[str, Pieces]]:
+        """What is written where there are tools, and no system text."""
+        cases: list[tuple[str, Pieces]] = []
+        if self.format and self.format.place == "system":
+            cases.append(("and $given $.Tools", fill(self._with_tools((), Constant("")))))
+        return [*cases, ("$.Tools", fill(self._with_tools((), Constant(None))))] if self._described() else []
+
     def _seen_system(self) -> None:
         """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
         template = self.template
-        if template.empty_system == "keep" or (template.empty_system == "omit" and template.default_system is not None):
+        matters = template.empty_system == "omit" and template.default_system is not None
+        matters |= self.format is not None and self.format.place == "system"
+        if template.empty_system == "keep" or matters:
             self.do("$given := false", "range .Messages", 'if eq .Role "system"', "$given = true", "end", "end")
 
     def _mark(self) -> SystemMark | None:
@@ -294,9 +392,7 @@ class _Writer:
     def _by_mode(self, mark: SystemMark, write: Callable[[str], None]) -> None:
         """Write by the mark of each mode; a request that says nothing about thinking counts as the default."""
         assert self.template.thinking is not None
-        default = self.template.thinking.default
-        off = "and $.IsThinkSet (not $.Think)" if default else "not $.Think"
-        self.do(f"if {off}")
+        self.do(f"if {self._off(self.template.thinking)}")
         write(mark.off)
         self.do("else")
         write(mark.on)
@@ -325,21 +421,22 @@ class _Writer:
             slot = without_bos(slot, self.bos)
         before = mark.place == "before"
 
-        def around(content: Slot) -> Slot:
-            own = Part("text", text + mark.separator if before else mark.separator + text)
-            return (own, *content) if before else (*content, own)
+        def around(content: Pieces) -> list[Piece]:
+            own = text + mark.separator if before else mark.separator + text
+            return self._fill(slot, [own, *content] if before else [*content, own])
 
-        def filled(content: Slot) -> _Output:
-            if Part("field", "content") not in slot:
-                return self._fill(slot)
-            head, tail = split_content(slot)
-            return self._fill(join_slots(head, content, tail), _Do("$.System"))
-
-        alone, default = filled((Part("text", text),)), template.default_system
-        cases: list[tuple[str, _Output]] = [("$.System", filled(around((Part("field", "content"),))))]
+        alone, default = self._fill(slot, [text]), template.default_system
+        cases: list[tuple[str, Pieces]] = [("$.System", around(self._with_tools([Action("$.System")], _GIVEN)))]
         if default and template.empty_system != "default":
+            if self._described():
+                cases += [("and $given $.Tools", around(self._with_tools((), Constant(""))))]
             cases += [("$given", alone)]
-        self._choose([*cases, ("", filled(around(default)) if default else alone)])
+        if default:
+            seen = Constant("".join(part.value for part in default))
+            cases += [("", around(self._with_tools(self._fill(default), seen)))]
+        else:
+            cases += [*self._only_tools(around), ("", alone)]
+        self._choose(cases)
 
     def _begins(self, fused: bool) -> bool:
         """Whether the system text begins the prompt."""
@@ -351,37 +448,37 @@ class _Writer:
         turn = fused or template.system_placement == "turn"
         given_text = "$given" if template.empty_system == "keep" else "$.System"
         if template.system_placement == "none":
-            refusal = go_literal("this template has no place for a system text")
-            self.do(f"if {given_text}", f"call {refusal}", "end")
+            self.do(f"if {f'or {given_text} $.Tools' if self._described() else given_text}")
+            self.refuse("this template has no place for a system text")
+            self.do("end")
         slot, no_slot = slots.system, slots.no_system or ()
         if self._begins(fused):
             slot, no_slot = without_bos(slot, self.bos), without_bos(no_slot, self.bos)
-        given = self._fill(slot, self._trimmed("$.System", template.trim["system"])) if turn else []
-        default = template.default_system
-        if default is not None:
-            otherwise = self._fill(self._with_default(slot, default)) if turn else []
-        else:
-            otherwise = self._fill(instead if fused else no_slot)
+        text = [self._trimmed("$.System", template.trim["system"])]
+        given = self._fill(slot, self._with_tools(text, _GIVEN)) if turn else []
         empty = self._fill(instead if fused else no_slot)
-        cases: list[tuple[str, _Output]] = [(given_text, given)]
-        if default is not None and template.empty_system == "omit":
-            cases += [("not $given", otherwise), ("", empty)]
-        else:
-            cases += [("", otherwise)]
-        self._choose(cases)
+        cases: list[tuple[str, Pieces]] = [(given_text, given)]
+        if template.default_system is not None:
+            default = self._default(template.default_system)
+            seen = Constant("".join(piece for piece in default if isinstance(piece, str)))
+            otherwise = self._fill(slot, self._with_tools(default, seen)) if turn else []
+            if template.empty_system != "omit":
+                self._choose([*cases, ("", otherwise)])
+                return
+            cases += [("not $given", otherwise)]
+        if turn:
+            cases += self._only_tools(lambda content: self._fill(slot, content))
+        self._choose([*cases, ("", empty)])
 
-    def _with_default(self, slot: Slot, default: Slot) -> Slot:
+    def _default(self, default: Slot) -> list[Piece]:
         how = self.template.trim["system"]
         if all(part.kind == "text" for part in default):
-            default = (Part("text", trim("".join(part.value for part in default), how)),)
-        elif how != "none":
+            return [trim("".join(part.value for part in default), how)]
+        if how != "none":
             raise Unsupported("a default system text with today's date in it cannot be trimmed")
-        if Part("field", "content") not in slot:
-            return slot
-        head, tail = split_content(slot)
-        return join_slots(head, default, tail)
+        return self._fill(default)
 
-    def _choose(self, cases: Sequence[tuple[str, _Output]]) -> None:
+    def _choose(self, cases: Sequence[tuple[str, Pieces]]) -> None:
         """Write the output of the first case whose condition holds; an empty condition always does."""
         while cases and not cases[-1][1] and not cases[-1][0]:
             cases = cases[:-1]
@@ -412,10 +509,24 @@ class _Writer:
             self.do("if $first")
             self._system(fused=True)
             self.do("$first = false", "end")
-        self.put([self._trimmed(".Content", template.trim["user"])])
+        self._asked()
         self.put(self._fill(after))
         if self._counts_rounds():
             self.do('$rounds = printf "%s." $rounds')
+
+    def _asked(self) -> None:
+        """The text of a user message, with the description of the tools where that stands in the first one."""
+        how = self.template.trim["user"]
+        if self.format is None or self.format.place != "user":
+            self.put([self._trimmed(".Content", how)])
+            return
+        self.do("if and $.Tools (not $described)", "$described = true", "$user := .Content")
+        if how == "both":
+            self.trim("$user")
+        write_tools(self.format, self, "$.Tools", user=Go("$user", Text()))
+        self.do("else")
+        self.put([self._trimmed(".Content", how)])
+        self.do("end")
 
     def _bos_of_later_turns(self) -> None:
         """Write the BOS that begins each user turn, but not where the turn begins the prompt."""
@@ -427,66 +538,144 @@ class _Writer:
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
-        self.do("if .ToolCalls", f"call {go_literal('this template takes no tool calls')}", "end")
-        self.put(self._fill(slots.opener))
-        head, tail = split_content(slots.body)
-        self.put(self._fill(head))
-        content = template.trim["assistant"]
-        if thinking and thinking.history == "switched":
-            raise Unsupported("whether the thoughts and the white space of earlier turns stay depends on thinking")
-        if thinking and thinking.history in ("drop", "remove"):
-            in_history = max(content, thinking.history_trim, key=_TRIMS.index)
-            if in_history == content and not thinking.when_dropped:
-                self.put([_Thought("and $last .Thinking", thinking.words), self._trimmed(".Content", content)])
-            else:
-                self.do("if $last")
-                self.put([_Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
-                self.do("else")
-                self.put([thinking.when_dropped, self._trimmed(".Content", in_history)])
-                self.do("end")
-        else:
-            self.put([_Thought(".Thinking", thinking.words)] if thinking else [])
-            self.put([self._trimmed(".Content", content)])
-        ended = self._fill(tail)
-        if ended:
-            self.do("if not $last")
-            self.put(ended)
+        if not self.format:
+            self.do("if .ToolCalls")
+            self.refuse("this template takes no tool calls")
             self.do("end")
+        if self.format:
+            self.do("$calls := .ToolCalls")  # Ollama looks for the first condition that names the field itself
+        openers: list[tuple[str, Pieces]] = []
+        if self.format and slots.before_calls is not None:
+            openers += [("and $calls (not .Content) (not .Thinking)", self._fill(slots.before_calls))]
+        if self.format and slots.opener_after_observation != slots.opener:
+            openers += [('eq $before "tool"', self._fill(slots.opener_after_observation))]
+        if openers:
+            self._choose([*openers, ("", self._fill(slots.opener))])
+        else:
+            self.put(self._fill(slots.opener))
+        head, tail = (self._fill(part) for part in split_content(slots.body))
+        calls_head, calls_tail = (self._fill(part) for part in split_content(slots.function))
+        if self.format and calls_head != head:
+            self._choose([("$calls", calls_head), ("", head)])
+        else:
+            self.put(head)
+        content = template.trim["assistant"]
+        if thinking and thinking.history in ("drop", "remove", "switched"):
+            kept = f"or $last ({self._off(thinking)})" if thinking.history == "switched" else "$last"
+            self.do(f"if {kept}")
+            self.put([Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
+            self.do("else")
+            self._without_thoughts(thinking)
+            self.do("end")
+        else:
+            self.put([Thought(".Thinking", thinking.words)] if thinking else [])
+            self._said(content)
+        if self.format:
+            self.do(_CALLS)
+            if needs_objects(self.format):
+                self.put([Action('""')])  # or Ollama waits for calls that it cannot read, and the reply is lost
+            write_calls(self.format, self, "$calls")
+            if calls_tail != tail:
+                self._unless_last(calls_tail)
+                self.do("else")
+                self._unless_last(tail)
+                self.do("end")
+                return
+            self.do("end")
+        self._unless_last(tail)
+
+    def _off(self, thinking: Thinking) -> str:
+        """Whether thinking is off; a request that says nothing about it counts as the default."""
+        return "and $.IsThinkSet (not $.Think)" if thinking.default else "not $.Think"
+
+    def _without_thoughts(self, thinking: Thinking) -> None:
+        """The text of an earlier reply without its thoughts, be they apart from it or inside."""
+        rest = thinking.words[1].partition(thinking.words[1].strip())[2] if thinking.span == "to_last_end" else ""
+        self.do("$text := .Content")
+        self.trim("$text", self.template.trim["assistant"])
+        if rest:
+            self.do("if .Thinking", f'$text = printf "%s%s" {go_literal(rest)} $text', "end")
+        if thinking.span == "between":
+            self.remove_between("$text", thinking.words)
+        else:
+            self.keep_behind("$text", thinking.words[1].strip())
+        self.trim("$text", thinking.history_trim)
+        self.put([thinking.when_dropped, Action("$text")])
+
+    def _said(self, how: Trim) -> None:
+        """The text of a reply, and what stands between it and its calls."""
+        text, separator = beside_jinja(self.format) if self.format else ("", "")
+        if self.format is None or self.format.beside is None:
+            self.put([self._trimmed(".Content", how)])
+            return
+        self.do("if $calls", "$text := .Content")
+        if how == "both":
+            self.trim("$text")
+        keep_text(text, self, "$text")
+        self.put([Action("$text")])
+        compile_jinja(separator, self, {"text": Go("$text", Text())})
+        self.do("else")
+        self.put([self._trimmed(".Content", how)])
+        self.do("end")
+
+    def _unless_last(self, output: Pieces) -> None:
+        if output:
+            self.do("if not $last")
+            self.put(output)
+            self.do("end")
+
+    def _observation(self) -> None:
+        """A tool message: neighbours of one another share a turn."""
+        template = self.template
+        before, after = split_content(template.slots.observation)
+        self._choose([('eq $before "tool"', [template.result_separator]), ("", self._fill(before))])
+        self.put([self._trimmed(".Content", template.trim["observation"])])
+        rounds = self._counts_rounds()
+        if not after and not rounds:
+            return
+        self.do('$next := ""', "if not $last", "$next = (index (slice $.Messages $i) 1).Role", "end")
+        self.do('if ne $next "tool"')
+        self.put(self._fill(after))
+        if rounds:
+            self.do('$rounds = printf "%s." $rounds')
+        self.do("end")
 
     def _generation(self) -> None:
         """What the prompt ends with; a request that says nothing about thinking counts as the default."""
-        prompt, thinking = self._fill(self.template.slots.generation), self.template.thinking
+        slots, thinking = self.template.slots, self.template.thinking
+        prompt = self._fill(slots.generation)
         if not prompt and not (thinking and (thinking.when_on or thinking.when_off)):
-            self._flush()
             return
         self.do('if ne $role "assistant"')
-        self.put(prompt)
+        if self.format and slots.generation == slots.opener and slots.opener_after_observation != slots.opener:
+            self._choose([('eq $role "tool"', self._fill(slots.opener_after_observation)), ("", prompt)])
+        else:
+            self.put(prompt)
         if thinking:
-            on: _Output = [thinking.when_on] if thinking.when_on else []
-            off: _Output = [thinking.when_off] if thinking.when_off else []
+            on: Pieces = [thinking.when_on] if thinking.when_on else []
+            off: Pieces = [thinking.when_off] if thinking.when_off else []
             if thinking.default:
-                self._choose([("and $.IsThinkSet (not $.Think)", off), ("", on)])
+                self._choose([(self._off(thinking), off), ("", on)])
             else:
                 self._choose([("$.Think", on), ("", off)])
         self.do("end")
 
     def _counts_rounds(self) -> bool:
-        return any(part.kind == "field" and part.value in ("idx", "round") for part in self.template.slots.user)
+        slots = (self.template.slots.user, self.template.slots.observation if self.format else ())
+        return any(part.kind == "field" and part.value in ("idx", "round") for slot in slots for part in slot)
 
     # -- slots ---------------------------------------------------------------------------------------------------------
 
-    def _fill(self, slot: Slot, content: str | _Do = "") -> list[str | _Do | _Thought]:
-        output: list[str | _Do | _Thought] = []
+    def _fill(self, slot: Slot, content: Pieces = ()) -> list[Piece]:
+        output: list[Piece] = []
         for part in slot:
             if part.kind in ("text", "token"):
                 output.append(part.value)
             elif part.kind == "field":
-                numbers = {"idx": _Do("len $rounds"), "round": _Do('len (printf "%s." $rounds)')}
-                output.append(numbers.get(part.value, content))
+                numbers = {"idx": Action("len $rounds"), "round": Action('len (printf "%s." $rounds)')}
+                output += [numbers[part.value]] if part.value in numbers else content
             elif part.kind == "date":
-                if part.value != _DATE:
-                    raise Unsupported(f"Ollama writes today's date as {_DATE} only, the format wants {part.value}")
-                output.append(_Do("currentDate"))
+                output += go_date(part.value)
             elif part.kind in ("id", "attribute"):
                 raise Unsupported("the format has a token whose text only the tokenizer knows")
             elif part.kind == "eos":
@@ -505,103 +694,37 @@ class _Writer:
 
     # -- trimming ------------------------------------------------------------------------------------------------------
 
-    def _trimmed(self, value: str, how: Trim) -> _Do:
-        return _Do(value if how == "none" else f"template {go_literal(how)} {value}")
+    def _trimmed(self, value: str, how: Trim) -> Action:
+        return Action(value if how == "none" else f"template {go_literal(how)} {value}")
 
     def _trimmers(self) -> None:
         """Define what trims the texts: Go has no function for it, so each definition calls itself with less."""
         template = self.template
         used = {template.trim["system"], template.trim["user"], template.trim["assistant"]}
-        if template.thinking and template.thinking.history in ("drop", "remove"):
-            used.add(max(template.trim["assistant"], template.thinking.history_trim, key=_TRIMS.index))
+        if self.format:
+            used.add(template.trim["observation"])
         for how in _TRIMS[1:]:
             if how in used:
-                characters = _WHITE_SPACE if how == "both" else _NEWLINE
+                characters = WHITE_SPACE if how == "both" else NEWLINE
                 self._trimmer(how, characters, "" if how == "leading_newlines" else f"{how}_end")
 
     def _trimmer(self, name: str, characters: Sequence[Sequence[str]], end: str) -> None:
         first = [(f"slice . 0 {length}", f"slice . {length}") for length in (1, 2, 3)]
         last = [(f"slice . (len (slice . {n}))", f"slice . 0 (len (slice . {n}))") for n in (1, 2, 3)]
-        self._scan(name, characters, first, _Do(f"template {go_literal(end)} .") if end else _Do("."))
+        self._scan(name, characters, first, Action(f"template {go_literal(end)} .") if end else Action("."))
         if end:
-            self._scan(end, characters, last, _Do("."))
+            self._scan(end, characters, last, Action("."))
 
-    def _scan(self, name: str, characters: Sequence[Sequence[str]], ends: Sequence[tuple[str, str]], then: _Do) -> None:
+    def _scan(
+        self, name: str, characters: Sequence[Sequence[str]], ends: Sequence[tuple[str, str]], then: Action
+    ) -> None:
         self.do(f"define {go_literal(name)}")
         word = "if"
         for length, (some, (edge, rest)) in enumerate(zip(characters, ends, strict=False), start=1):
             wanted = " ".join(go_literal(character) for character in some)
             self.do(f"{word} and (ge (len .) {length}) (eq ({edge}) {wanted})")
-            self.put([_Do(f"template {go_literal(name)} ({rest})")])
+            self.put([Action(f"template {go_literal(name)} ({rest})")])
             word = "else if"
         self.do("else")
         self.put([then])
         self.do("end", "end")
-
-    # -- lines ---------------------------------------------------------------------------------------------------------
-
-    def put(self, output: _Output) -> None:
-        """Add to the line of output that the next statement ends."""
-        self.pending.extend(piece for piece in output if piece)
-
-    def do(self, *statements: str) -> None:
-        """Write statements; blocks indent what stands in them."""
-        for statement in statements:
-            self._flush()
-            word = statement.split()[0]
-            if word in ("end", "else"):
-                self.depth -= 1
-            self.lines.append(f"{'  ' * self.depth}{{{{- {statement} -}}}}")
-            if word in ("if", "else", "range", "define"):
-                self.depth += 1
-
-    def _flush(self) -> None:
-        pieces: list[str | _Do | _Thought] = []
-        for piece in self.pending:
-            if pieces and isinstance(piece, str) and isinstance(pieces[-1], str):
-                pieces[-1] += piece
-            else:
-                pieces.append(piece)
-        self.pending = []
-        if not pieces:
-            return
-        written = []
-        for index, piece in enumerate(pieces):
-            if isinstance(piece, str):
-                written.append(_go_text(piece, first=index == 0, last=index == len(pieces) - 1))
-            elif isinstance(piece, _Thought) and not all(word.strip() and _is_raw(word) for word in piece.words):
-                raise Unsupported("Ollama finds thoughts by plain texts around them; these words need escapes")
-            else:
-                written.append(str(piece))
-        self.lines.append("".join(written))
-
-
-def _go_text(text: str, *, first: bool, last: bool) -> str:
-    """Text of a template: plain where it can be, else a literal; white space at the ends of a line is trimmed by Go."""
-    start = len(text) - len(text.lstrip()) if first else 0
-    end = max(start, len(text.rstrip())) if last else len(text)
-    written = [_literal_action(text[:start])]
-    for raw, run in _runs(text[start:end]):
-        written.append(run if raw else _literal_action(run))
-    written.append(_literal_action(text[end:]))
-    return "".join(written)
-
-
-def _literal_action(text: str) -> str:
-    return str(_Do(go_literal(text))) if text else ""
-
-
-def _runs(text: str) -> list[tuple[bool, str]]:
-    """The text in runs that may stand in a template as they are, and runs that may not."""
-    raw = [character == "\n" or _is_plain(character) for character in text]
-    for match in _DELIMITERS.finditer(text):
-        raw[match.start() : match.end()] = [False] * len(match[0])
-    for index in reversed(range(len(text))):
-        if text[index] == "{" and not (index + 1 < len(text) and raw[index + 1]):
-            raw[index] = False  # an action follows, and would begin one brace too early
-    runs = groupby(zip(raw, text, strict=True), key=itemgetter(0))
-    return [(plain, "".join(character for _, character in run)) for plain, run in runs]
-
-
-def _is_raw(text: str) -> bool:
-    return all(raw for raw, _ in _runs(text))

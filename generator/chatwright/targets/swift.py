@@ -263,6 +263,7 @@ def _agent_template(template: Template) -> str | None:
 
 def _check_answers(template: Template) -> None:
     """From the end of the calls to the next reply the slots must say what ms-swift writes."""
+    _agent_template(template)  # which refuses one that writes another format
     slots = template.slots
     definition = format_of(template)
     results = definition.results if definition else None

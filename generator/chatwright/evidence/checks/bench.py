@@ -13,6 +13,7 @@ from ...catalogue.model import Catalogue
 from ...catalogue.parsers import Parsers
 from ...errors import Unsupported
 from ...targets.protocol import Deployment
+from ..publishers import Finding, Publisher
 from ..scenarios import Scenario, scenarios
 from ..token_ids import first_difference
 from ..vectors import Truth
@@ -32,7 +33,7 @@ class Workbench:
     npm: Path | None = None  # a node_modules folder
     older: Path | None = None  # older versions of the frameworks, by framework
     servers: Path | None = None  # vLLM and SGLang, unpacked side by side
-    official: Path | None = None  # chat templates as publishers ship them, see checks/draft.py
+    official: Path | None = None  # publishers' chat templates, as JSON lines
     record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
@@ -40,6 +41,7 @@ class Workbench:
     written_turns: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_swift_tools
     built_ins: dict[str, BuiltIns] = field(default_factory=dict)  # by framework
     parsers: dict[str, Parsers] = field(default_factory=dict)  # by server
+    publishers: tuple[list[Publisher], dict[str, Finding]] | None = None  # see check_publishers
     added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, by name
 
@@ -101,11 +103,13 @@ def compare(
     write: Callable[[Scenario], str],
     due: Callable[[str], str] = lambda prompt: prompt,
     changes: Callable[[Scenario], str | None] = lambda scenario: None,
+    judge: Callable[[Scenario, str, str], Result] | None = None,
 ) -> Results:
     """Hold what an engine writes against a framework's inference prompts.
 
     ``due`` is what the engine must make of a prompt; ``changes`` tells what the engine does to a request before it
-    reads the file, which no file can mend.
+    reads the file, which no file can mend. ``judge`` says what to think of a text and the one that is due; they must be
+    equal where it is not given.
     """
     results: Results = {}
     for scenario in scenarios().values():
@@ -122,6 +126,8 @@ def compare(
             results[scenario.name] = Result("unsupported", str(got))
         elif got == expected:
             results[scenario.name] = Result("exact")
+        elif judge:
+            results[scenario.name] = judge(scenario, got, expected)
         else:
             results[scenario.name] = Result("differs", difference(got, expected))
     return results

@@ -17,7 +17,6 @@ from ..draft.source import Source
 from ..verify.folder import ChatTemplates
 from .bench import Report, Workbench
 
-OFFICIAL = Path("shared") / "official" / "templates.jsonl"  # beside the checkout
 _THINKING = ("thinking_on", "thinking_off", "thinking_unset")
 _TOOLS = ("tools_offered", "tools_system", "tool_call", "tool_result")
 _LEAST = {"core": 0.95, "thinking": 0.85, "tools": 0.75}  # the shares that must be exact
@@ -28,7 +27,7 @@ def check_draft(bench: Workbench) -> Report:
     report = Report("draft")
     file = bench.official
     if file is None or not file.is_file():
-        report.skipped = f"the publishers' templates ({OFFICIAL.as_posix()} beside the checkout) are not there"
+        report.skipped = "the collection of publishers' chat templates is not there"
         return report
     exact: Counter[str] = Counter()
     due: Counter[str] = Counter()

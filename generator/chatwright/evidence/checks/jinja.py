@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ...catalogue.model import Template
 from ...meaning.conversation import MediaKind, Message
 from ...meaning.render import render, to_text
-from ...meaning.tool_formats import calls_jinja, format_of, needs_objects, tools_jinja
+from ...meaning.tool_formats import calls_jinja, format_of, needs_objects, needs_python, tools_jinja
 from .. import frozen
 from ..engines import huggingface_jinja, jinja, vllm
 from ..scenarios import Scenario, scenarios
@@ -80,12 +80,12 @@ def check_minijinja(bench: Workbench) -> Report:
 
 
 def check_huggingface_jinja(bench: Workbench) -> Report:
-    """The same files in @huggingface/jinja: the same text wherever JavaScript writes the numbers as Python does."""
+    """The same files in @huggingface/jinja: the same where JavaScript writes numbers and objects as Python does."""
     if bench.npm is None:
         return Report("huggingface-jinja", skipped="the folder of npm packages is not given")
     with huggingface_jinja.Engine(bench.npm, TODAY) as engine:
         report = _check_jinja(bench, "huggingface-jinja", engine.version, "engine", engine.renderer)
-        _same_as_transformers(bench, report, engine.renderer, _without_odd_floats)
+        _same_as_transformers(bench, report, engine.renderer, _without_python)
     return report
 
 
@@ -137,6 +137,15 @@ def _without_odd_floats(template: Template, scenario: Scenario) -> bool:
     """
     calls = [call["function"]["arguments"] for message in scenario.messages for call in message.get("tool_calls", ())]
     return not any(number == int(number) or not 1e-4 <= abs(number) < 1e16 for number in _floats(calls))
+
+
+def _without_python(template: Template, scenario: Scenario) -> bool:
+    """Whether nothing in the scenario's calls is written as Python alone writes it."""
+    calls = any(message.get("tool_calls") for message in scenario.messages)
+    definition = format_of(template)
+    if calls and definition is not None and needs_python(definition):
+        return False
+    return _without_odd_floats(template, scenario)
 
 
 def _with_floats_in_json(template: Template, scenario: Scenario) -> bool:

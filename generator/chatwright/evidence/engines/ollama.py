@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 from itertools import pairwise
@@ -71,21 +71,24 @@ class Engine:
         self._folder.cleanup()
 
     def render(
-        self, template: str, messages: Sequence[Mapping[str, Any]], *, think: bool | None, today: date
+        self,
+        template: str,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        think: bool | None,
+        today: date,
     ) -> Rendered:
-        """Execute a template on Ollama's messages; ``think`` is None where the request does not set it."""
-        request = {
-            "template": template,
-            "messages": list(messages),
-            "think": bool(think),
-            "thinkLevel": "medium" if think else "",
-            "isThinkSet": think is not None,
-            "today": today.isoformat(),
-        }
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        answer = json.loads(self._process.stdout.readline())
+        """Execute a template on Ollama's messages and tools; ``think`` is None where the request does not set it."""
+        answer = self._ask(
+            template=template,
+            messages=list(messages),
+            tools=list(tools) if tools else None,
+            think=bool(think),
+            thinkLevel="medium" if think else "",
+            isThinkSet=think is not None,
+            today=today.isoformat(),
+        )
         words = (answer["opening"], answer["closing"])
         return Rendered(
             text=answer["text"],
@@ -93,6 +96,17 @@ class Engine:
             variables=tuple(answer["variables"] or ()),
             thought_words=words if all(words) else None,
         )
+
+    def calls(self, template: str, reply: str, tools: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+        """The names and arguments of the calls that Ollama finds in a reply, where the Modelfile names no parser."""
+        answer = self._ask(template=template, reply=reply, tools=list(tools), today=date.min.isoformat())
+        return [(call["name"], call["arguments"]) for call in answer["calls"] or ()]
+
+    def _ask(self, **request: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        return json.loads(self._process.stdout.readline())
 
     def prompt(self, modelfile: Modelfile, scenario: Scenario, today: date) -> str:
         """The prompt that Ollama makes of a scenario's request, without the BOS that its runner adds.
@@ -113,7 +127,7 @@ class Engine:
             think = True  # server/routes.go: a model that can think does so where the request says nothing
         if think and not known.thought_words:
             raise Unsupported("Ollama refuses to think: the template shows no words around .Thinking")
-        rendered = self.render(template, to_ollama(scenario.asked), think=think, today=today)
+        rendered = self.render(template, to_ollama(scenario.asked), scenario.tools, think=think, today=today)
         if rendered.error:
             raise Unsupported(f"the template refuses the messages: {rendered.error}")
         return rendered.text
@@ -126,20 +140,98 @@ def to_ollama(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         Unsupported: the endpoint refuses a message, or cannot carry it unchanged.
     """
     found: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
     for message in messages:
-        content, calls = message.get("content"), message.get("tool_calls")
-        if message["role"] == "tool" or calls:
-            raise Unsupported("the template takes no tool calls and no tool messages")
-        if isinstance(content, str):
-            thinking = message.get("reasoning_content") or ""
-            found.append({"role": message["role"], "content": content, "thinking": thinking})
+        content, role = message.get("content"), message["role"]
+        calls = [_call(call) for call in message.get("tool_calls") or ()]
+        names.update({call["ID"]: call["Function"]["Name"] for call in calls})
+        own = {"role": role, "thinking": message.get("reasoning_content") or "", "toolCalls": calls}
+        if role == "tool":
+            identifier = message.get("tool_call_id", "")
+            own |= {"toolCallID": identifier, "toolName": message.get("name") or names.get(identifier, "")}
+        if isinstance(content, str) or (content is None and calls):
+            found.append({**own, "content": content or ""})
         elif content is None:
             raise Unsupported("Ollama refuses a message without content")
         elif any(part["type"] != "text" for part in content):
             raise Unsupported("Ollama's runner places images and sound itself")
         else:
-            found += [{"role": message["role"], "content": part["text"]} for part in content]
+            found += [{"role": role, "content": part["text"]} for part in content]
+            if calls:
+                found[-1] = {**own, "content": found[-1]["content"]}
     return found
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of a tool; its arguments, which travel as JSON text, are read into an object."""
+    arguments = call["function"]["arguments"]
+    read = json.loads(arguments) if isinstance(arguments, str) else arguments
+    if not isinstance(read, dict):
+        raise Unsupported("Ollama refuses a call whose arguments are no object")
+    return {"ID": call.get("id", ""), "Function": {"Name": call["function"]["name"], "Arguments": read}}
+
+
+def carried(scenario: Scenario) -> Scenario:
+    """The scenario with its tools and calls as a template sees them."""
+    messages = [
+        (
+            {**message, "tool_calls": [_carried_call(call) for call in message["tool_calls"]]}
+            if message.get("tool_calls")
+            else message
+        )
+        for message in scenario.messages
+    ]
+    tools = scenario.tools and tuple(carried_tools(scenario.tools))
+    return replace(scenario, messages=tuple(messages), tools=tools)
+
+
+def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tools with the fields that Ollama's types have (``api/types.go``), in their order; properties by name."""
+    found = []
+    for tool in tools:
+        function = tool["function"]
+        given = function.get("parameters", {})
+        properties = given.get("properties")
+        parameters = {
+            "type": given.get("type", ""),
+            **{name: given[name] for name in ("$defs", "items") if given.get(name) is not None},
+            **({"required": given["required"]} if given.get("required") else {}),
+            "properties": (
+                None
+                if properties is None
+                else {name: _carried_property(properties[name]) for name in sorted(properties)}
+            ),
+        }
+        description = function.get("description", "")
+        named = {"name": function["name"], "description": description, "parameters": parameters}
+        found.append({"type": tool["type"], "function": named})
+    return found
+
+
+def _carried_property(given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("type", "items", "description", "enum", "required", "anyOf", "properties"):
+        value = given.get(name)
+        if value is None or (not value and name not in ("items", "properties")):
+            continue
+        if name == "anyOf":
+            value = [_carried_property(one) for one in value]
+        elif name == "properties":
+            value = {key: _carried_property(one) for key, one in value.items()}
+        found[name] = value
+    return found
+
+
+def sorted_object(value: Any) -> Any:
+    """A value with the keys of its objects sorted, as Go's maps hand them over."""
+    if isinstance(value, dict):
+        return {key: sorted_object(value[key]) for key in sorted(value)}
+    return [sorted_object(item) for item in value] if isinstance(value, list) else value
+
+
+def _carried_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    read = _call(call)["Function"]
+    return {"function": {"name": read["Name"], "arguments": sorted_object(read["Arguments"])}}
 
 
 def changes(scenario: Scenario, *, default_on: bool | None) -> str | None:

@@ -31,6 +31,7 @@ from .template_classes import is_unknown
 
 _ABSENT = object()
 _LEFT = "left to a person"
+_OWN = ("registered", "turns", "evidence")  # no framework knows them, and no template takes them from another
 _Change = tuple[tuple[str, ...], Any]
 
 
@@ -278,7 +279,7 @@ def _with_others(wanted: Mapping[str, Any], resolved: Mapping[str, Any], framewo
     """What a template should say, with what it says that is no concern of the framework's."""
     others = {key: own for key, own in resolved.get("targets", {}).items() if key != framework}
     targets = {**others, **wanted.get("targets", {})}
-    kept = {key: resolved[key] for key in ("registered", "evidence") if key in resolved}
+    kept = {key: resolved[key] for key in _OWN if key in resolved}
     return {**wanted, **kept, **({"targets": targets} if targets else {})}
 
 
@@ -329,7 +330,7 @@ def _beyond(base: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any] 
             said = ((framework, own) for framework, settings in base[key].items() for own in settings)
             if any(own not in targets.get(framework, {}) for framework, own in said):
                 return None
-        elif key not in ("registered", "evidence") and key not in data:
+        elif key not in _OWN and key not in data:
             return None
     rest: dict[str, Any] = {}
     for key, value in data.items():
@@ -341,7 +342,7 @@ def _beyond(base: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any] 
             }
             if value:
                 rest[key] = value
-        elif key in ("registered", "evidence") or base.get(key, _ABSENT) != value:
+        elif key in _OWN or base.get(key, _ABSENT) != value:
             rest[key] = value
     return rest
 

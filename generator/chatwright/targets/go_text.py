@@ -1,0 +1,271 @@
+"""Source of Go ``text/template``: how text and actions are written so that any Ollama Modelfile carries them unchanged.
+
+Statements stand one a line and trim the white space around them (``{{- if … -}}``); between them stand lines of output,
+whose own white space is written as string literals where a neighbouring statement would trim it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+from ..catalogue.model import Trim
+from ..errors import Unsupported
+
+_DELIMITERS = re.compile(r'\{\{+|"""+')
+_ISO_DATE = "%Y-%m-%d"  # as Ollama's currentDate writes it
+_DIRECTIVES = re.compile(f"({_ISO_DATE}|%.)", re.DOTALL)
+_DATE_FIELDS = {"%Y": (0, 4), "%y": (2, 4), "%m": (5, 7), "%d": (8, 10)}  # where they stand in YYYY-MM-DD
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+NEWLINE = (("\n",),)
+WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
+    tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
+    for length in (1, 2, 3)
+)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A Go action inside a line of output."""
+
+    action: str
+
+    def __str__(self) -> str:
+        return f"{{{{ {self.action} }}}}"
+
+
+@dataclass(frozen=True)
+class Inline:
+    """Actions and texts inside a line of output, as they stand."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return self.source
+
+
+@dataclass(frozen=True)
+class Thought:
+    """A thought between its words, all on one line, as Ollama looks for it."""
+
+    condition: str
+    words: tuple[str, str]
+
+    def __str__(self) -> str:
+        return f"{{{{ if {self.condition} }}}}{self.words[0]}{{{{ .Thinking }}}}{self.words[1]}{{{{ end }}}}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """What statements write in the middle of an output."""
+
+    write: Callable[[], None]
+
+
+Piece = str | Action | Inline | Thought | Block
+Pieces = Sequence[Piece]
+
+
+class GoWriter:
+    """Writes statements one a line, trimming the white space around them, and between them lines of output."""
+
+    def __init__(self) -> None:
+        self.definitions: list[str] = []  # of templates that the text calls; they stand in front of it
+        self.lines: list[str] = []
+        self.pending: list[Piece] = []
+        self.depth = 0
+
+    def source(self) -> str:
+        """Everything that was written."""
+        self._flush()
+        return "\n".join([*self.definitions, *self.lines])
+
+    def put(self, output: Pieces) -> None:
+        """Add to the line of output that the next statement ends."""
+        for piece in output:
+            if isinstance(piece, Block):
+                piece.write()
+            elif piece:
+                self.pending.append(piece)
+
+    def do(self, *statements: str) -> None:
+        """Write statements; blocks indent what stands in them."""
+        for statement in statements:
+            self._flush()
+            word = statement.split()[0]
+            if word in ("end", "else"):
+                self.depth -= 1
+            self.lines.append(f"{'  ' * self.depth}{{{{- {statement} -}}}}")
+            if word in ("if", "else", "range", "define"):
+                self.depth += 1
+
+    def refuse(self, reason: str) -> None:
+        """End the rendering with an error that tells the reason."""
+        self.do(f"call {go_literal(reason)}")
+
+    def trim(self, variable: str, how: Trim = "both") -> None:
+        """Trim a variable's text, as the meaning of a spec does."""
+        head = ("slice {0} 0 {1}", "slice {0} {1}")
+        tail = ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))")
+        sides = {"none": (), "leading_newlines": (head,), "newlines": (head, tail), "both": (head, tail)}
+        for edge, rest in sides[how]:
+            self.do(f"range len {variable}")
+            word = "if"
+            for length, characters in enumerate(WHITE_SPACE if how == "both" else NEWLINE, start=1):
+                wanted = " ".join(map(go_literal, characters))
+                found = f"eq ({edge.format(variable, length)}) {wanted}"
+                self.do(f"{word} and (ge (len {variable}) {length}) ({found})")
+                self.do(f"{variable} = {rest.format(variable, length)}")
+                word = "else if"
+            self.do("else", "break", "end", "end")
+
+    def find(self, text: str, word: str, *then: str) -> None:
+        """Write statements for the first place of a text where a word stands; ``$at`` counts the bytes before it."""
+        length = len(word.encode())
+        rest = f"slice {text} $at"
+        self.do(f"range $at := len {text}")
+        self.do(f"if and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(word)})")
+        self.do(*then, "break", "end", "end")
+
+    def remove_between(self, variable: str, words: tuple[str, str]) -> None:
+        """Take everything out of a variable's text that stands between two words, and the words."""
+        start, end = words
+        behind_start, behind_end = (len(word.encode()) for word in words)
+        self.do('$kept := ""', f"range len {variable}")
+        self.do('$head := ""', '$tail := ""', "$closed := false")
+        self.find(
+            variable, start, f"$head = slice {variable} 0 $at", f"$tail = slice (slice {variable} $at) {behind_start}"
+        )
+        self.find("$tail", end, f"$tail = slice (slice $tail $at) {behind_end}", "$closed = true")
+        self.do("if not $closed", "break", "end")
+        self.do('$kept = printf "%s%s" $kept $head', f"{variable} = $tail", "end")
+        self.do(f'{variable} = printf "%s%s" $kept {variable}')
+
+    def keep_behind(self, variable: str, word: str) -> None:
+        """Leave of a variable's text what stands behind the last place of a word."""
+        self.do(f"range len {variable}", "$held := false")
+        self.find(variable, word, f"{variable} = slice (slice {variable} $at) {len(word.encode())}", "$held = true")
+        self.do("if not $held", "break", "end", "end")
+
+    def include(self, other: GoWriter) -> None:
+        """Go on with what another writer wrote."""
+        other._flush()
+        self._flush()
+        self.definitions += other.definitions
+        self.lines += ["  " * self.depth + line if line.lstrip().startswith("{{-") else line for line in other.lines]
+
+    def define(self, other: GoWriter) -> None:
+        """Put what another writer wrote, a definition, in front."""
+        other._flush()
+        self.definitions += [*other.definitions, *other.lines]
+
+    def _flush(self) -> None:
+        pieces: list[Piece] = []
+        for piece in self.pending:
+            if pieces and isinstance(piece, str) and isinstance(pieces[-1], str):
+                pieces[-1] += piece
+            else:
+                pieces.append(piece)
+        self.pending = []
+        if not pieces:
+            return
+        written = []
+        for index, piece in enumerate(pieces):
+            if isinstance(piece, str):
+                written.append(_go_text(piece, first=index == 0, last=index == len(pieces) - 1))
+            elif isinstance(piece, Thought) and not all(word.strip() and _is_raw(word) for word in piece.words):
+                raise Unsupported("Ollama finds thoughts by plain texts around them; these words need escapes")
+            else:
+                written.append(str(piece))
+        self.lines.append("".join(written))
+
+
+def go_literal(text: str) -> str:
+    """The text as a Go string literal that any Modelfile carries unchanged."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return f'"{"".join(escapes.get(character) or _go_character(character) for character in text)}"'
+
+
+def go_date(form: str) -> list[Piece]:
+    """Today's date in a strftime form, in the C locale; Ollama's ``currentDate`` writes YYYY-MM-DD.
+
+    Raises:
+        Unsupported: the form has more than years, months and days of the month.
+    """
+    pieces: list[Piece] = []
+    for index, run in enumerate(_DIRECTIVES.split(form)):
+        if index % 2 == 0:
+            pieces.append(run)
+        elif run == _ISO_DATE:
+            pieces.append(Action("currentDate"))
+        elif run in _DATE_FIELDS:
+            start, end = _DATE_FIELDS[run]
+            pieces.append(Action(f"slice currentDate {start} {end}"))
+        elif run in ("%b", "%B"):
+            pieces.append(Inline(_month(short=run == "%b")))
+        elif run == "%%":
+            pieces.append("%")
+        else:
+            raise Unsupported(f"Ollama tells templates the year, month and day only, the format wants {form}")
+    return pieces
+
+
+def _month(*, short: bool) -> str:
+    names = [name[:3] if short else name for name in _MONTHS]
+    cases = [f'if eq $month "{number:02d}" }}}}{name}' for number, name in enumerate(names, start=1)]
+    return f"{{{{ $month := slice currentDate 5 7 }}}}{{{{ {'{{ else '.join(cases)}{{{{ end }}}}"
+
+
+def is_plain(character: str) -> bool:
+    """Whether Go calls the character printable, whatever its Unicode version.
+
+    Go prints letters, marks, numbers, punctuation, symbols and the ASCII space (``strconv.IsPrint``). Unicode 3.2,
+    which every Python carries, has them all except newer characters; the soft hyphen has changed sides since.
+    """
+    if character == "\u00ad":
+        return False
+    return character == " " or unicodedata.ucd_3_2_0.category(character)[0] in "LMNPS"
+
+
+def _go_character(character: str) -> str:
+    if is_plain(character):
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+def _go_text(text: str, *, first: bool, last: bool) -> str:
+    """Text of a template: plain where it can be, else a literal; white space at the ends of a line is trimmed by Go."""
+    start = len(text) - len(text.lstrip()) if first else 0
+    end = max(start, len(text.rstrip())) if last else len(text)
+    written = [_literal_action(text[:start])]
+    for raw, run in _runs(text[start:end]):
+        written.append(run if raw else _literal_action(run))
+    written.append(_literal_action(text[end:]))
+    return "".join(written)
+
+
+def _literal_action(text: str) -> str:
+    return str(Action(go_literal(text))) if text else ""
+
+
+def _runs(text: str) -> list[tuple[bool, str]]:
+    """The text in runs that may stand in a template as they are, and runs that may not."""
+    raw = [character == "\n" or is_plain(character) for character in text]
+    for match in _DELIMITERS.finditer(text):
+        raw[match.start() : match.end()] = [False] * len(match[0])
+    for index in reversed(range(len(text))):
+        if text[index] == "{" and not (index + 1 < len(text) and raw[index + 1]):
+            raw[index] = False  # an action follows, and would begin one brace too early
+    runs = groupby(zip(raw, text, strict=True), key=itemgetter(0))
+    return [(plain, "".join(character for _, character in run)) for plain, run in runs]
+
+
+def _is_raw(text: str) -> bool:
+    return all(raw for raw, _ in _runs(text))
