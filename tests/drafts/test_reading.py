@@ -24,6 +24,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
                 "user": "<user>{{content}}</user>",
                 "assistant": {"opener": "<assistant>", "body": "{{content}}</assistant>"},
             },
+            "turns": ["users", "replies", "first_reply", "last_reply", "later_system"],
         },
     ),
     "bos, eos and trimming": (

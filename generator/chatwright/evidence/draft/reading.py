@@ -16,7 +16,7 @@ from ..sandbox import Refused
 from . import settings, thoughts, tools
 from .judging import Case, agreement, asked, plain_cases, verdicts
 from .layout import Layout, layouts
-from .probing import Oracle, chat
+from .probing import Message, Oracle, chat, reply, system, user
 from .thoughts import Thoughts
 
 DEFINITION = "definition"  # the key of the data under which a new tool format stands
@@ -62,7 +62,8 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
             other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
-    return Reading(_with_tools(oracle, best, thinking.switch, everything), thinking)
+    best = _with_tools(oracle, best, thinking.switch, everything)
+    return Reading(_with_turns(oracle, best), thinking)
 
 
 def _cut(oracle: Oracle) -> list[Layout]:
@@ -136,6 +137,25 @@ def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, oth
         kept = ("kept_in_chain", "kept_from_results", "kept_with_tools")
         options += [((("thinking", key), (False, True)),) for key in kept]
     return settings.climb(chosen, options, _score(oracle, [*offered, *further, *others], switch))[0]
+
+
+def _with_turns(oracle: Oracle, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with the orders of turns beyond the usual one that the template writes, each as its slots say."""
+    orders: dict[str, list[list[Message]]] = {
+        "users": [[user(0), user(1)], [user(0), reply(0), user(1), user(2)]],
+        "replies": [[user(0), reply(0), reply(1), user(1)]],
+        "first_reply": [[reply(0), user(0)]],
+        "last_reply": [[user(0), reply(0)]],
+        "later_system": [[user(0), reply(0), system(), user(1)]],
+    }
+    found = []
+    for order, conversations in orders.items():
+        cases = [Case(order, tuple(messages)) for messages in conversations]
+        template = built({**data, "turns": [order]})
+        pairs = verdicts(template, cases, asked(oracle, cases))
+        if all(isinstance(each.ours, str) and each.agrees for each in pairs):
+            found.append(order)
+    return {**data, "turns": found} if found else dict(data)
 
 
 def _joined(data: Mapping[str, Any], definition: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
