@@ -144,7 +144,7 @@ def _template(
         system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
         tool_format=data.get("tool_format"),
-        tool_definition=_frozen(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None,
+        tool_definition=_tool_definition(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None,
         result_separator=data.get("result_separator", _default("template", "result_separator")),
         stop_words=tuple(data.get("stop_words", ())),
         thinking=_thinking(data.get("thinking")),
@@ -159,6 +159,12 @@ def _template(
         evidence=_frozen(data.get("evidence", {})),
         targets=_frozen(data.get("targets", {})),
     )
+
+
+def _tool_definition(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    defaults = {key: _default("tool_format", key) for key in ("place", "parallel")}
+    found: Mapping[str, Any] = _frozen({**defaults, **data})
+    return found
 
 
 def _parsers(data: Mapping[str, Any], family: Mapping[str, Any]) -> dict[str, dict[str, str]]:
