@@ -144,7 +144,9 @@ def _template(
         system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
         tool_format=data.get("tool_format"),
-        tool_definition=_tool_definition(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None,
+        tool_definition=(
+            _tool_definition(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None
+        ),
         result_separator=data.get("result_separator", _default("template", "result_separator")),
         stop_words=tuple(data.get("stop_words", ())),
         thinking=_thinking(data.get("thinking")),
