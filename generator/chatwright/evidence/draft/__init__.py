@@ -183,7 +183,7 @@ def _written(
     if found.key and found.key != "reasoning_content":
         notes.append(((), f"its messages carry thoughts under {found.key!r}, where servers write reasoning_content"))
     title = source.name.replace("_", " ")
-    publisher = source.hub_id.split("/")[0] if source.hub_id else "unknown"
+    publisher = facts.publisher(source, catalogue)
     text = spec_text(own, title, publisher, sections, notes) if sections else f"# {own}: template {same} says it all\n"
     return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
 

@@ -99,6 +99,18 @@ def hub_ids(source: Source, catalogue: Catalogue) -> dict[str, str]:
     return {"huggingface": source.hub_id}
 
 
+def publisher(source: Source, catalogue: Catalogue) -> str:
+    """Who publishes it: as the catalogue calls those whose models stand under the same name on the Hub."""
+    if source.hub_id is None:
+        return "unknown"
+    owner = source.hub_id.split("/")[0]
+    for spec in catalogue.specs:
+        for group in spec.models:
+            if any(each.ids.get("huggingface", "").startswith(f"{owner}/") for each in group.checkpoints):
+                return spec.publisher
+    return owner
+
+
 def evidence(source: Source) -> dict[str, str]:
     """Where the format was read from."""
     said = {"repo": source.hub_id, "revision": source.revision, "sha256": source.sha256}

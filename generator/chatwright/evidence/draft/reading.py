@@ -63,6 +63,8 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
             if points > most:
                 best, most = other, points
     best = _with_tools(oracle, best, thinking.switch, everything)
+    if tools.leaks(best):
+        raise Unsupported("its text repeats the contents of messages where no slot can say so")
     return Reading(_with_turns(oracle, best), thinking)
 
 
@@ -116,6 +118,7 @@ def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, oth
     described = [
         _joined(data, {**description, "calls": tools.UNREAD}, own)
         for description, own in tools.descriptions(oracle, data)
+        if not tools.leaks(description, own)
     ]
     if not described:
         return dict(data)
@@ -124,11 +127,15 @@ def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, oth
     score = _score(oracle, [*offered, *further], switch)
     chosen, most = best, score(best)
     for exchange, own in tools.exchanges(oracle, data):
+        if tools.leaks(exchange, own):
+            continue
         definition = {**best[DEFINITION], **exchange}
         if (points := score(other := _joined(best, definition, own))) > most:
             chosen, most = other, points
     known = [
-        {**_joined(data, {}, own), "tool_format": name} for name, own in tools.known_exchanges(oracle, data, names)
+        {**_joined(data, {}, own), "tool_format": name}
+        for name, own in tools.known_exchanges(oracle, data, names)
+        if not tools.leaks(own)
     ]
     if known and score(nearest := max(known, key=score)) >= most:
         chosen = nearest

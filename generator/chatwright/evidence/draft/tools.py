@@ -7,6 +7,7 @@ around these is the format.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ from .probing import (
 )
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
-_SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
+_SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv|callq000|[A-Z]q\d+q[A-Z]")
 _ID = "callq000"  # nine characters with the number, as some templates demand
 _CONTENT = (Part("field", "content"),)
 UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
@@ -100,6 +101,11 @@ _ARGUMENTS = (
     *(f"arguments_object|tojson(indent={size})" for size in (2, 4)),
     "arguments_object|string",
 )
+
+
+def leaks(*said: Any) -> bool:
+    """Whether something that was read off a text holds a part of the conversation it was asked with."""
+    return bool(_SENTINEL.search(json.dumps(said)))
 
 
 def call(index: int) -> dict[str, Any]:
