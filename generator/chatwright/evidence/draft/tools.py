@@ -49,7 +49,8 @@ from .probing import (
 )
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
-_SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv|callq000|[A-Z]q\d+q[A-Z]")
+_SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
+_LEAK = re.compile(rf"{_SENTINEL.pattern}|callq000|[A-Z]q\d+q[A-Z]")
 _ID = "callq000"  # nine characters with the number, as some templates demand
 _CONTENT = (Part("field", "content"),)
 UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
@@ -105,7 +106,7 @@ _ARGUMENTS = (
 
 def leaks(*said: Any) -> bool:
     """Whether something that was read off a text holds a part of the conversation it was asked with."""
-    return bool(_SENTINEL.search(json.dumps(said)))
+    return bool(_LEAK.search(json.dumps(said)))
 
 
 def call(index: int) -> dict[str, Any]:
