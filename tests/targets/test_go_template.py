@@ -38,8 +38,8 @@ def _inside(source: str) -> str:
 
 
 NOT_IN_GO = {
-    "chatglm4": "as Python does",
-    "glm4_0414": "as Python does",
+    "chatglm4": "Getitem in this form",
+    "glm4_0414": "Getitem in this form",
     "gemma4_blocks": "its field type",
     "kimi_k25": "its field properties",
     "kimi_k3": "calls itself with more",

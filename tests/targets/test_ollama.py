@@ -176,7 +176,7 @@ class TestModelfile:
     def test_a_format_that_go_cannot_write_leaves_a_file_without_tools(self) -> None:
         text = written({**slots(), "tool_format": "chatglm4"})
         assert ".Tools" not in read_modelfile(text).last("template")
-        assert "Ollama refuses tools, since this file does not write any: Jinja prints" in text
+        assert "Ollama refuses tools, since this file does not write any: the compiler" in text
 
     def test_results_of_one_turn_share_it(self) -> None:
         template = {**slots(observation="<obs>{{content}}</obs>"), "tool_format": "qwen", "result_separator": " | "}

@@ -95,13 +95,12 @@ class _Writer:
         if self.tools and self.tools.place == "user":
             self._describe_in_user(self.tools, content)
             content = "text"
-        asked = self._asked(slots.user)
         if template.system_placement == "first_user":
-            self.out(asked, f"state.fused ~ {content}")
+            self.out(self._asked(slots.user), f"state.fused ~ {content}")
             self.put("set state.fused = ''")
         elif template.system_placement == "first_user_head":
-            before, after = split_content(slots.user)
             self.put("if state.fused is none")
+            before, after = split_content(self._asked(slots.user))
             self.out(before)
             self.put("else")
             self.print("state.fused")
@@ -111,9 +110,9 @@ class _Writer:
             self.out(after)
         elif template.system_placement == "last_user":
             last = "loop.last if add_generation_prompt else loop.index0 == turns|length - 2"
-            self.out(asked, f"(state.fused if ({last}) else '') ~ {content}")
+            self.out(self._asked(slots.user), f"(state.fused if ({last}) else '') ~ {content}")
         else:
-            self.out(asked, content)
+            self.out(self._asked(slots.user), content)
         self.put("elif message.role == 'tool'")
         self._observation()
         self.put("elif message.role == 'assistant'")
@@ -530,7 +529,7 @@ class _Writer:
             self._opener(slots.opener, follows_replies=follows_replies)
             return
         self.put("if alone")
-        self._opener(slots.before_calls, follows_replies=follows_replies)
+        self._begin(slots.before_calls, follows_replies)
         self.put("else")
         self._opener(slots.opener, follows_replies=follows_replies)
         self.put("endif")
@@ -655,18 +654,22 @@ class _Writer:
         raise Unsupported(_UNDECIDED)
 
     def _opener(self, slot: Slot, *, follows_replies: bool = False) -> None:
-        """Write what a reply, or the prompt's end, begins with; the end of a reply before it may be in that."""
+        """Write what a reply, or the prompt's end, begins with; behind tool results that may be another text."""
         slots = self.template.slots
-        if follows_replies and not slot and self._owes():
-            raise Unsupported(_UNDECIDED)
         if slots.opener_after_observation == slots.opener or slot != slots.opener:
-            self.out(self._asked(slot) if follows_replies else slot)
+            self._begin(slot, follows_replies)
             return
         self.put("if state.previous == 'tool'")
         self.out(slots.opener_after_observation)
         self.put("else")
-        self.out(self._asked(slot) if follows_replies else slot)
+        self._begin(slot, follows_replies)
         self.put("endif")
+
+    def _begin(self, slot: Slot, follows_replies: bool) -> None:
+        """Write the slot; where a reply may stand in front of it, it may hold that one's end."""
+        if follows_replies and not slot and self._owes():
+            raise Unsupported(_UNDECIDED)
+        self.out(self._asked(slot) if follows_replies else slot)
 
     def _thinking_head(self) -> None:
         thinking = self.template.thinking

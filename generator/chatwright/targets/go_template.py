@@ -262,15 +262,15 @@ def write_calls(definition: ToolFormat, writer: GoWriter, calls: str = ".ToolCal
     return compile_jinja(calls_jinja(definition), writer, {"calls": Go(calls, Items(CALL))})
 
 
-def keep_text(fragment: str, writer: GoWriter, variable: str) -> None:
-    """Make a variable what a fragment prints that sees it as ``text``.
+def keep_text(fragment: str, writer: GoWriter, variable: str, *, of: str | None = None) -> None:
+    """Make a variable what a fragment prints that sees it, or the variable ``of``, as ``text``.
 
     Raises:
         Unsupported: Go cannot keep that.
     """
     tree = Environment().parse(fragment)
     compiler = _Compiler(writer, set())
-    compiler.names["text"] = Go(variable, Text())
+    compiler.names["text"] = Go(of or variable, Text())
     outputs = [part for output in tree.body if isinstance(output, nodes.Output) for part in output.nodes]
     if len(tree.body) != 1 or len(outputs) != 1:
         raise Unsupported("a Go template cannot keep the text of a fragment that is more than an expression")
@@ -682,8 +682,19 @@ class _Compiler:
             return value if condition else other
         return Either(node.left, node.left, node.right, dict(self.names))
 
+    def behind(self, node: nodes.Call) -> Value:
+        """``x.split(word)|last``: what stands behind the last place of a word."""
+        if not (isinstance(node.node, nodes.Getattr) and node.node.attr == "split" and len(node.args) == 1):
+            raise _unknown(node)
+        value, variable = self.value(node.node.node), self.variable()
+        self.keep("text", variable, value, ":=")
+        self.writer.keep_behind(variable, node.args[0].as_const())
+        return Go(variable, Text())
+
     def filter(self, node: nodes.Filter) -> Value:
         assert node.node is not None
+        if node.name == "last" and isinstance(node.node, nodes.Call):
+            return self.behind(node.node)
         value = self.value(node.node)
         if node.name == "tojson":  # the layout that its options ask for is one of JSON's, and Go has its own
             return self.json(value)

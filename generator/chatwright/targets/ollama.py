@@ -237,9 +237,7 @@ class _Writer(GoWriter):
             raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
         if thinking and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
             raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
-        if thinking and thinking.dropped_before_calls is not None:
-            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
-        if tools.beside and thinking:
+        if tools.beside and thinking and thinking.history not in ("drop", "remove"):
             raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
 
     def reads_calls(self) -> Literal["any", "one"] | None:
@@ -591,16 +589,41 @@ class _Writer(GoWriter):
     def _without_thoughts(self, thinking: Thinking) -> None:
         """The text of an earlier reply without its thoughts, be they apart from it or inside."""
         rest = thinking.words[1].partition(thinking.words[1].strip())[2] if thinking.span == "to_last_end" else ""
+        beside = self.format is not None and self.format.beside is not None
         self.do("$text := .Content")
         self.trim("$text", self.template.trim["assistant"])
-        if rest:
+        if beside:
+            self._beside_calls(thinking)
+        elif rest:
             self.do("if .Thinking", f'$text = printf "%s%s" {go_literal(rest)} $text', "end")
         if thinking.span == "between":
             self.remove_between("$text", thinking.words)
         else:
             self.keep_behind("$text", thinking.words[1].strip())
         self.trim("$text", thinking.history_trim)
-        self.put([thinking.when_dropped, Action("$text")])
+        if self.format and thinking.dropped_before_calls is not None:
+            only_thought = "and $calls (not $text) (or .Content .Thinking)"
+            self._choose([(only_thought, [thinking.dropped_before_calls]), ("", [thinking.when_dropped])])
+        else:
+            self.put([thinking.when_dropped])
+        self.put([Action("$text")])
+        if beside:
+            self.do("if not (or .Content .Thinking)")
+            self.trim("$between", thinking.history_trim)
+            self.do("end")
+            self.put([Action("$between")])
+
+    def _beside_calls(self, thinking: Thinking) -> None:
+        """Make ``$text`` what is written of it in front of calls, thought included, and ``$between`` what follows."""
+        assert self.format is not None
+        text, separator = beside_jinja(self.format)
+        before, after = map(go_literal, thinking.words)
+        self.do('$between := ""', "if .Thinking", f'$text = printf "%s%s%s%s" {before} .Thinking {after} $text', "end")
+        self.do("if $calls")
+        keep_text(text, self, "$text")
+        if separator:
+            keep_text(separator, self, "$between", of="$text")
+        self.do("end")
 
     def _said(self, how: Trim) -> None:
         """The text of a reply, and what stands between it and its calls."""

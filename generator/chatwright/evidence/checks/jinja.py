@@ -105,9 +105,28 @@ def _check_jinja(
         with frozen.day(TODAY):
             found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
+    for framework in {truth.framework: None for truth in bench.recorded}:
+        report.lines.append(_whole_templates(bench, framework, found))
     report.results[engine] = found
     report.evidence = bench.evidence(engine, version, grade, "vllm", found)
     return report
+
+
+def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Results]) -> str:
+    """How many of a framework's built-ins are exact on every scenario that it accepts, and which are not."""
+    names = [
+        template.name
+        for template in bench.catalogue.templates.values()
+        if template.registered[framework] in bench.built_ins_of(framework)
+    ]
+    whole = [name for name in names if name in found and not _failing(found[name])]
+    rest = [name for name in names if name not in whole]
+    told = f"{framework}: {len(whole)} of {len(names)} templates exact on every scenario that it accepts"
+    return f"{told}; not: {', '.join(rest)}" if rest else told
+
+
+def _failing(results: Results) -> bool:
+    return any(result.status not in ("exact", "no upstream truth") for result in results.values())
 
 
 def _jinja_texts(

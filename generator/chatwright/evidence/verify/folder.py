@@ -101,6 +101,7 @@ def read_folder(path: Path) -> ModelFolder:
 
 def _tokenizer(path: Path) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+    os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # that there is no PyTorch; tokenizers need none
     from transformers.utils import logging
 
     before = logging.get_verbosity()
