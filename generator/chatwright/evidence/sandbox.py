@@ -55,8 +55,9 @@ class Sandbox:
     Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request.
     """
 
-    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS) -> None:
+    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS, memory: int | None = None) -> None:
         self.source = source
+        self.bounds = {"memory": memory} if memory else {}
         self.strict = strict
         self.seconds = seconds
         self._process = subprocess.Popen(
@@ -98,8 +99,31 @@ class Sandbox:
         """
         return dict(self._ask({"facts": True})["facts"])
 
+    def fragments(self) -> tuple[list[dict[str, str]], list[str]]:
+        """What its loops do, and its calls of macros with the tools: see :mod:`.fragments`.
+
+        Raises:
+            TemplateFailed: they cannot be told within the limits.
+        """
+        answer = self._ask({"fragments": True})
+        return answer["loops"], answer["calls"]
+
+    def run(self, source: str, requests: Sequence[Mapping[str, Any]], today: date) -> tuple[list[str | Refused], float]:
+        """The texts that another source makes of the requests in this process, and the processor's seconds it took.
+
+        Raises:
+            TemplateFailed: as :meth:`render`.
+        """
+        noon = datetime.combine(today, time(12)).isoformat()
+        answer = self._ask({"source": source, "requests": requests, "noon": noon, "strict": self.strict})
+        texts: list[str | Refused] = [
+            text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]
+        ]
+        return texts, answer["spent"]
+
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        job = {"source": self.source, "seconds": self.seconds, "characters": CHARACTERS, **question}
+        bounds = {"seconds": self.seconds, "characters": CHARACTERS, **self.bounds}
+        job = {"source": self.source, **bounds, **question}
         wait = self.seconds * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
         late = Timer(wait, self._process.kill)
         late.start()

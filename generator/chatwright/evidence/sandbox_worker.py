@@ -4,8 +4,9 @@ Says ``ready``, reads JSON objects, one a line (``source``, ``requests``: the va
 instant that the template takes for now, null to have dates written as their format between two marks, ``seconds`` of
 processor time for all of them, ``characters`` of output, ``strict``: whether one request that does what the sandbox
 forbids fails them all), and answers each with one: ``texts``, a list of
-``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none. Asked for ``facts`` it tells
-those instead.
+``{"text": …}`` or ``{"refused": reason}``, with the ``spent`` seconds, or ``failed``, the reason why there are none.
+Asked for ``facts`` or ``fragments`` it tells those instead. The first job's ``seconds`` and ``memory`` bound the
+process.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import contextlib
 import json
 import os
 import sys
+import time
 from datetime import datetime
 from typing import Any
+
+from .fragments import loop_bodies, macro_calls
 
 MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
 
@@ -95,14 +99,14 @@ def _marked(form: str) -> str:
     return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 
-def _bound(seconds: int) -> None:
+def _bound(seconds: int, memory: int) -> None:
     """Let the system end this process when it takes more; the parent watches the clock as well."""
     with contextlib.suppress(ImportError):
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         allowed = int(used.ru_utime + used.ru_stime) + seconds + 1
-        bounds = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
+        bounds = {"RLIMIT_AS": memory, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
         for name, most in bounds.items():
             hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
@@ -122,14 +126,19 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if not bounded:
-            _bound(job["seconds"])
+            _bound(job["seconds"], job.get("memory", MEMORY))
             bounded = True
         print(json.dumps(_answer(job)), file=answers, flush=True)
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"facts": facts_of(job["source"])} if "facts" in job else {"texts": _render(job)}
+        if "facts" in job:
+            return {"facts": facts_of(job["source"])}
+        if "fragments" in job:
+            return {"loops": loop_bodies(job["source"]), "calls": macro_calls(job["source"])}
+        began = time.process_time()
+        return {"texts": _render(job), "spent": time.process_time() - began}
     except _Failed as reason:
         return {"failed": str(reason)}
     except MemoryError:

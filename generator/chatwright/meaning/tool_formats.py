@@ -4,7 +4,8 @@ A definition is a list of parts for the description of the tools (``tools``) and
 (``calls``). A part is literal ``text``, a ``date`` in a strftime format, ``each``: a Jinja fragment rendered once
 per tool or per call, with ``join`` between them, or ``once``: a fragment rendered once. The fragment ``each`` sees
 ``function`` (name, description, parameters) and ``tool`` (the function in its OpenAI wrapping), or ``call``,
-``arguments_object`` and ``arguments_json``; it stays within the Jinja that every engine understands. ``single``
+``arguments_object``, ``arguments_json`` and ``call_id``; it stays within the Jinja that every engine understands. A
+format that writes ``call_id`` refuses calls without an id. ``single``
 replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
 
 ``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
@@ -19,7 +20,7 @@ written of it, and ``separator``, what then stands between it and the calls. Bot
 text is dropped.
 
 ``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
-its number ``index`` in its turn, from 0, and the result as ``text``.
+its ``call_id``, its number ``index`` in its turn, from 0, and the result as ``text``.
 
 ``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
 template must say the same. See :class:`Results`.
@@ -47,6 +48,7 @@ from .conversation import Call
 Part = Mapping[str, str]
 Place = Literal["behind_system", "system", "user", "before_last_user"]
 _ALL = "{{ text }}"  # the text beside calls as it is
+_CALL_ID = "call_id"
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ def calls_jinja(definition: ToolFormat) -> str:
         "{%- set arguments_object = call.arguments or {} -%}"
         "{%- set arguments_json = arguments_object if arguments_object is string else arguments_object|tojson -%}"
     )
+    if needs_ids(definition):
+        unwrap += f"{{%- set call_id = item.id -%}}{id_demand(definition)}"
     if needs_objects(definition):
         refusal = jinja.literal(f"the tool format {definition.name} needs the arguments of a call as an object")
         unwrap += f"{{%- if arguments_object is string -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
@@ -198,6 +202,18 @@ def needs_objects(definition: ToolFormat) -> bool:
     """Whether the format looks inside the arguments of a call, which Jinja cannot do where they are JSON text."""
     parts = (*definition.calls, *(definition.single or ()))
     return any("arguments_object" in part.get("each", "") for part in parts)
+
+
+def needs_ids(definition: ToolFormat) -> bool:
+    """Whether the format writes the ids of calls."""
+    parts = (*definition.calls, *(definition.single or ()))
+    return any(_CALL_ID in part.get("each", "") for part in parts) or _CALL_ID in (definition.result or "")
+
+
+def id_demand(definition: ToolFormat) -> str:
+    """Jinja that refuses a call without a ``call_id``."""
+    refusal = jinja.literal(f"the tool format {definition.name} writes the id of a call, and this one has none")
+    return f"{{%- if not {_CALL_ID} -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
 
 
 def needs_python(definition: ToolFormat) -> bool:
@@ -261,7 +277,10 @@ def format_separator(definition: ToolFormat, text: str) -> str:
 
 def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
     """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
-    return _run(definition.result or _ALL, date.min, text=text, call=asdict(call), index=index)
+    source = definition.result or _ALL
+    if _CALL_ID in source:
+        source = id_demand(definition) + source
+    return _run(source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)
 
 
 def _run(source: str, today: date, **variables: Any) -> str:

@@ -20,7 +20,16 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, format_of, tools_jinja
+from ..meaning.tool_formats import (
+    Beside,
+    ToolFormat,
+    beside_jinja,
+    calls_jinja,
+    format_of,
+    id_demand,
+    needs_ids,
+    tools_jinja,
+)
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -396,6 +405,10 @@ class _Writer:
         self.put("set index = state.index")
         self.put("set state.index = index + 1")
         self.put("set call = state.calls[index]")
+        assert self.tools
+        if needs_ids(self.tools):
+            self.put("set call_id = call.id")
+            self.raw(id_demand(self.tools))
         self.put("if call.function is defined")
         self.put("set call = call.function")
         self.put("endif")

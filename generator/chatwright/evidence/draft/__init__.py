@@ -18,11 +18,13 @@ from ...meaning.tool_formats import tool_formats
 from ..sandbox import Sandbox, TemplateFailed
 from . import facts
 from .comparing import AGREE, CORE, DAYS, Compared, Theirs, as_rows, compare, theirs
+from .lifting import lifted
 from .media import placeholders
 from .probing import Answer, Oracle
 from .reading import DEFINITION, built, read, simplified
 from .source import Source, read_source
 from .thoughts import Thoughts
+from .tools import CALLS, TOOLS
 from .writing import Path, spec_text
 
 __all__ = ["AGREE", "CORE", "Compared", "Draft", "draft", "read_source"]
@@ -101,7 +103,8 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
 
     oracle = Oracle(render)
     told = main.facts()
-    reading = read(oracle, told)
+    with_tools = source.templates.source(True) or source.text
+    reading = read(oracle, told, lambda: lifted(with_tools, TOOLS, CALLS))
     data = simplified(reading.data)
     if shown := placeholders(oracle, data):
         data["slots"] = {**data["slots"], **shown}

@@ -13,11 +13,13 @@ from ...catalogue.schema import load_schema
 from ...errors import Location, Unsupported
 from ...meaning.tool_formats import tool_formats
 from ..sandbox import Refused
-from . import settings, thoughts, tools
+from . import calling, describing, settings, thoughts, tools
 from .judging import Case, agreement, asked, plain_cases, verdicts
 from .layout import Layout, layouts
+from .lifting import Lifted
 from .probing import Message, Oracle, chat, reply, system, user
 from .thoughts import Thoughts
+from .tools import Way
 
 DEFINITION = "definition"  # the key of the data under which a new tool format stands
 _TRIED = 4  # of the ways to say how a template thinks: those that agree best as they are
@@ -32,8 +34,8 @@ class Reading:
     thoughts: Thoughts
 
 
-def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
-    """Read a template.
+def read(oracle: Oracle, facts: Mapping[str, Any], lift: Callable[[], Lifted]) -> Reading:
+    """Read a template; ``lift`` gives the parts of its own Jinja that may write tools and calls.
 
     Raises:
         Unsupported: no conversation shows where the messages stand in its text.
@@ -62,7 +64,7 @@ def read(oracle: Oracle, facts: Mapping[str, Any]) -> Reading:
             other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
-    best = _with_tools(oracle, best, thinking.switch, everything)
+    best = _with_tools(oracle, best, thinking.switch, everything, lift)
     if tools.leaks(best):
         raise Unsupported("its text repeats the contents of messages where no slot can say so")
     return Reading(_with_turns(oracle, best), thinking)
@@ -108,34 +110,44 @@ def _score(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> 
     return score
 
 
-def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, others: Sequence[Case]) -> dict[str, Any]:
+def _with_tools(
+    oracle: Oracle, data: Mapping[str, Any], switch: str | None, others: Sequence[Case], lift: Callable[[], Lifted]
+) -> dict[str, Any]:
     """The data with a tool format: a known one if it agrees as far as the one put together of what was read."""
     offered: list[Case] = []
     further: list[Case] = []
     for case in tools.cases(switch):
         (offered if len(case.messages) < 3 or "offered" in case.name else further).append(case)
-    score = _score(oracle, offered, switch)
-    described = [
-        _joined(data, {**description, "calls": tools.UNREAD}, own)
-        for description, own in tools.descriptions(oracle, data)
-        if not tools.leaks(description, own)
-    ]
-    if not described:
+    score, everything = _score(oracle, offered, switch), sum(case.weight for case in offered)
+    described = _described(oracle, data)
+    own: tuple[Sequence[Way], Sequence[Way]] | None = None
+    if max(map(score, described), default=0) < everything and _tells(oracle):
+        own = tools.ways_of(lift())
+        described += _described(oracle, data, own[0]) if own[0] else []
+    least = score(best := max(described, key=score)) if described else score(data) + 1
+    names = [name for name in tool_formats() if score({**data, "tool_format": name}) >= least]
+    if not described and not names:
         return dict(data)
-    best = max(described, key=score)
-    names = [name for name in tool_formats() if score({**data, "tool_format": name}) >= score(best)]
-    score = _score(oracle, [*offered, *further], switch)
-    chosen, most = best, score(best)
-    for exchange, own in tools.exchanges(oracle, data):
-        if tools.leaks(exchange, own):
-            continue
-        definition = {**best[DEFINITION], **exchange}
-        if (points := score(other := _joined(best, definition, own))) > most:
-            chosen, most = other, points
+    score, everything = _score(oracle, [*offered, *further], switch), everything + sum(c.weight for c in further)
+    chosen, most = dict(data), score(data)
+    if described:
+        chosen, most = best, score(best)
+        for lifted in (False, True):
+            if lifted and most < everything:
+                own = own or tools.ways_of(lift())
+            ways = own[1] if lifted and own else ()
+            if lifted and not (ways and most < everything):
+                break
+            for exchange, slots in calling.exchanges(oracle, data, ways):
+                if tools.leaks(exchange, slots):
+                    continue
+                definition = {**best[DEFINITION], **exchange}
+                if (points := score(other := _joined(best, definition, slots))) > most:
+                    chosen, most = other, points
     known = [
-        {**_joined(data, {}, own), "tool_format": name}
-        for name, own in tools.known_exchanges(oracle, data, names)
-        if not tools.leaks(own)
+        {**_joined(data, {}, slots), "tool_format": name}
+        for name, slots in calling.known_exchanges(oracle, data, names)
+        if not tools.leaks(slots)
     ]
     if known and score(nearest := max(known, key=score)) >= most:
         chosen = nearest
@@ -144,6 +156,21 @@ def _with_tools(oracle: Oracle, data: Mapping[str, Any], switch: str | None, oth
         kept = ("kept_in_chain", "kept_from_results", "kept_with_tools")
         options += [((("thinking", key), (False, True)),) for key in kept]
     return settings.climb(chosen, options, _score(oracle, [*offered, *further, *others], switch))[0]
+
+
+def _tells(oracle: Oracle) -> bool:
+    """Whether the template makes anything of tools."""
+    with_tools = oracle.ask(chat(1), tools=list(tools.TOOLS))
+    return with_tools is not None and with_tools != oracle.ask(chat(1))
+
+
+def _described(oracle: Oracle, data: Mapping[str, Any], lifted: Sequence[Way] = ()) -> list[dict[str, Any]]:
+    """The data with descriptions of tools, and without calls."""
+    return [
+        _joined(data, {**description, "calls": tools.UNREAD}, own)
+        for description, own in describing.descriptions(oracle, data, lifted)
+        if not tools.leaks(description, own)
+    ]
 
 
 def _with_turns(oracle: Oracle, data: Mapping[str, Any]) -> dict[str, Any]:
