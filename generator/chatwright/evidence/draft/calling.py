@@ -36,6 +36,7 @@ from .tools import (
 
 _VALUES = {FIRST: "call.name", f"{ID}0": "call_id"}  # what of a call its result may name again
 _VALUE = re.compile("|".join(_VALUES))
+_OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
 _CLOSING = {"{": "}", "[": "]", "<": ">"}
 
 
@@ -54,7 +55,7 @@ def exchanges(
         double = read.two[1][len(lead) :] if read.two and read.two[1].startswith(lead) else None
         for definition, rest in _calls(single, double, lifted):
             for function, head in _boundaries(rest, read.tail, read.last, lead, single):
-                for wrap in _wraps(head, read.one[2]):
+                for wrap in [_Wrap("{{ '' }}")] if read.silent else _wraps(head, read.one[2]):
                     for slots in _results(read, head, wrap, data, function):
                         more = {"result": wrap.fragment} if wrap.fragment else {}
                         yield {**_beside(oracle, lead, single, definition), **more}, _both(slots, own)
@@ -73,25 +74,39 @@ def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
     slots = data["slots"]
     user_tail = text_of(slots["user"]).partition("\0")[2]
     start = user_tail + text_of(slots["assistant"].get("opener", ""))
-    one = cut(_asked(oracle, [user(0), calling(1), result(0)]), "Uq0qU", RESULT.format(0))
-    two = cut(_asked(oracle, [user(0), calling(2), result(0), result(1)]), "Uq0qU", RESULT.format(0), RESULT.format(1))
+    results = RESULT.format(0), RESULT.format(1)
+    asked = [user(0), calling(1)], [user(0), calling(2)]
+    called = [_asked(oracle, messages, generate=False) for messages in asked]
+    answered = [*asked[0], result(0)], [*asked[1], result(0), result(1)], [*asked[0], result(0), reply(0), user(1)]
+    texts = [_asked(oracle, messages) for messages in answered]
+    silent = texts[0] is not None and results[0] not in texts[0]
+    if silent:  # results are passed over: they would stand behind the calls
+        fronts, marks = (*called, called[0]), (results[0], "".join(results), results[0])
+        texts = [_inserted(*each) for each in zip(texts, fronts, marks, strict=True)]
+    one, two = cut(texts[0], "Uq0qU", results[0]), cut(texts[1], "Uq0qU", *results)
+    ends = cut(texts[2], "Uq0qU", results[0], "Aq0qA", "Uq1qU")
     if one is None:
         return None
-    last = cut(_asked(oracle, [user(0), calling(1)], generate=False), "Uq0qU")
-    behind = _asked(oracle, [user(0), calling(1), result(0), reply(0), user(1)])
-    ends = cut(behind, "Uq0qU", RESULT.format(0), "Aq0qA", "Uq1qU")
+    last = cut(called[0], "Uq0qU")
     thinking = data.get("thinking", {})
     empties = dict.fromkeys((thinking.get("empty", "".join(thinking.get("words", ()))), thinking.get("when_off", "")))
     leads: list[tuple[str, dict[str, Any]]] = [
         (start + text, {"thinking": {"kept_in_chain": True}}) for text in empties if thinking and text
     ]
     leads += [(start + thinking.get("when_dropped", ""), {}), (start, {})]
+    if thinking.get("when_dropped"):
+        leads.append((start, {"thinking": {"dropped_before_calls": ""}}))
     if not one[1].startswith(start):
-        shared = common_start([start, one[1]])
+        shared = _OPEN.sub("", common_start([start, one[1]]))
         leads += [(shared, {"slots": {"assistant": {"before_calls": shared[len(user_tail) :]}}}), (shared, {})]
     fitting = tuple((lead, own) for lead, own in leads if one[1].startswith(lead) and lead.startswith(user_tail))
     tail = text_of(slots["assistant"]["body"]).partition("\0")[2]
-    return _Read(fitting, tail, one, two, last[1] if last else None, ends)
+    return _Read(fitting, tail, one, two, last[1] if last else None, ends, silent)
+
+
+def _inserted(text: str | None, front: str | None, mark: str) -> str | None:
+    """The text with a mark behind what it begins with; None where it does not."""
+    return None if text is None or front is None or not text.startswith(front) else front + mark + text[len(front) :]
 
 
 def known_exchanges(
@@ -130,6 +145,7 @@ class _Read:
     two: list[str] | None
     last: str | None
     ends: list[str] | None
+    silent: bool  # no result stands in any text
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from ...catalogue.slots import join_slots, write_slot
+from ...catalogue.slots import join_slots, parse_slot, write_slot
 from ...meaning.jinja import literal
 from ...meaning.tool_formats import format_tools, read_definition
 from ..sandbox import DATE_MARKS
-from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, cut, is_plain, system, to_slot
+from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, common_start, cut, is_plain, system, to_slot
 from .tools import CONTENT, JSON, SENTINEL, TOOLS, Way, head_of, merged, plain_parts, text_of, tool_ways
 
 
@@ -78,6 +78,10 @@ def _places(
             if all(is_plain(text.replace(DATE_MARKS[0], "").replace(DATE_MARKS[1], "")) for text in inner):
                 turn = {} if data.get("system_placement", "turn") == "turn" else {"system_placement": "turn"}
                 yield "system", inner, {"slots": {"system_with_tools": "{{content}}"}, **turn}
+        if (moved := _shorter_prefix(data, texts)) is not None:
+            own, prefix = moved
+            if all(text.endswith(user_head) for text in texts):
+                yield "system", [text[len(prefix) : len(text) - len(user_head)] for text in texts], own
     if alone[1:] == bare[1:] and user_head and alone[0].endswith(user_head):
         front = bare[0][: len(bare[0]) - len(user_head)]
         if (front and alone[0].startswith(front)) or not front:
@@ -91,6 +95,22 @@ def _places(
             whole = write_slot(join_slots(to_slot(before[len(prefix) :]), CONTENT, to_slot(tail)))
             own = {} if whole == slots.get("system") else {"slots": {"system_with_tools": whole}}
             yield "user", [f"{front}Uq0qU{rear}"], own
+
+
+def _shorter_prefix(data: Mapping[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], str] | None:
+    """Slots for a description that stands within the prefix, and what is left of that: its rest goes into the turns."""
+    slots = data["slots"]
+    whole = text_of(slots.get("prefix", ""))
+    shared = common_start([whole, *texts])
+    prefix = shared[: shared.rfind(BOS) + 1]
+    if data.get("system_placement", "turn") not in ("turn", "none") or prefix == whole:
+        return None
+    rest = to_slot(whole[len(prefix) :])
+    own: dict[str, Any] = {"prefix": write_slot(to_slot(prefix)), "system_with_tools": "{{content}}"}
+    own["no_system"] = write_slot(join_slots(rest, parse_slot(slots.get("no_system", ""))))
+    if "system" in slots:
+        own["system"] = write_slot(join_slots(rest, parse_slot(slots["system"])))
+    return {"slots": own}, prefix
 
 
 def _system_around(data: Mapping[str, Any]) -> tuple[str, str | None]:

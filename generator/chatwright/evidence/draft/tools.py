@@ -64,6 +64,7 @@ JSON = (
     *(f"{{{{ {what}|tojson }}}}" for what in ("tool", "function")),
     *(f"{{{{ {what}|tojson(indent={size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
     *(f"{{{{ {what}|tojson(indent={size})|indent({size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
+    *(f"{{{{ {what}|string }}}}" for what in ("tool", "function")),
     "{{ function.name ~ ': ' ~ function|tojson }}",
     "{{ {'name': function.name, 'description': function.description, 'parameters': function.parameters}|tojson }}",
     "{{ function.parameters|tojson }}",
@@ -72,6 +73,13 @@ KEYWORDS = (
     "{{ call.name ~ '(' }}{%- for key, value in arguments_object|items -%}"
     "{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is string else value|tojson) ~ ('' if loop.last else ', ') }}"
     "{%- endfor -%}{{ ')' }}"
+)
+_WRAPPED = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
+_BARE = "{'name': call.name, 'arguments': arguments_object}"
+_CALLED = tuple(
+    f"{{{{ {call}|tojson{how} }}}}"
+    for call in (_WRAPPED, _WRAPPED.replace(" 'id': call_id,", ""), _BARE)
+    for how in ("", "(indent=2)", "(indent=4)", "(indent=2)|indent(2)", "(indent=4)|indent(4)")
 )
 ARGUMENTS_WAYS = (
     "arguments_json",
@@ -142,7 +150,7 @@ def way_of_tools(part: Mapping[str, str], *, joint: bool = False) -> Way | None:
 @cache
 def call_ways() -> tuple[Way, ...]:
     """The ways in which known formats write a call."""
-    fragments: list[str] = [KEYWORDS]
+    fragments: list[str] = [KEYWORDS, *_CALLED]
     for known in tool_formats().values():
         fragments += [part["each"] for part in (*known.calls, *(known.single or ())) if "each" in part]
     return tuple(filter(None, (way_of_calls({"each": fragment}) for fragment in dict.fromkeys(fragments))))
