@@ -54,9 +54,10 @@ def exchanges(
         single = read.one[1][len(lead) :]
         double = read.two[1][len(lead) :] if read.two and read.two[1].startswith(lead) else None
         for definition, rest in _calls(single, double, lifted):
+            texts = read if definition.get("parallel", True) else replace(read, two=None)
             for function, head in _boundaries(rest, read.tail, read.last, lead, single):
                 for wrap in [_Wrap("{{ '' }}")] if read.silent else _wraps(head, read.one[2]):
-                    for slots in _results(read, head, wrap, data, function):
+                    for slots in _results(texts, head, wrap, data, function):
                         more = {"result": wrap.fragment} if wrap.fragment else {}
                         yield {**_beside(oracle, lead, single, definition), **more}, _both(slots, own)
 
