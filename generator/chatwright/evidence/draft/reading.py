@@ -118,32 +118,30 @@ def _with_tools(
     further: list[Case] = []
     for case in tools.cases(switch):
         (offered if len(case.messages) < 3 or "offered" in case.name else further).append(case)
-    score, everything = _score(oracle, offered, switch), sum(case.weight for case in offered)
+    score = _score(oracle, offered, switch)
     described = _described(oracle, data)
     own: tuple[Sequence[Way], Sequence[Way]] | None = None
-    if max(map(score, described), default=0) < everything and _tells(oracle):
+    if not _basics(oracle, described, offered, switch) and _tells(oracle):
         own = tools.ways_of(lift())
         described += _described(oracle, data, own[0]) if own[0] else []
     least = score(best := max(described, key=score)) if described else score(data) + 1
     names = [name for name in tool_formats() if score({**data, "tool_format": name}) >= least]
     if not described and not names:
         return dict(data)
-    score, everything = _score(oracle, [*offered, *further], switch), everything + sum(c.weight for c in further)
-    chosen, most = dict(data), score(data)
-    if described:
-        chosen, most = best, score(best)
-        for lifted in (False, True):
-            if lifted and most < everything:
-                own = own or tools.ways_of(lift())
-            ways = own[1] if lifted and own else ()
-            if lifted and not (ways and most < everything):
-                break
-            for exchange, slots in calling.exchanges(oracle, data, ways):
-                if tools.leaks(exchange, slots):
-                    continue
-                definition = {**best[DEFINITION], **exchange}
-                if (points := score(other := _joined(best, definition, slots))) > most:
-                    chosen, most = other, points
+    everything = [*offered, *further]
+    score = _score(oracle, everything, switch)
+    chosen, most = (best, score(best)) if described else (dict(data), score(data))
+    for lifted in (False, True) if described else ():
+        if lifted and _basics(oracle, [chosen], everything, switch):
+            break
+        if lifted and not (own := own or tools.ways_of(lift()))[1]:
+            break
+        for exchange, slots in calling.exchanges(oracle, data, own[1] if lifted and own else ()):
+            if tools.leaks(exchange, slots):
+                continue
+            definition = {**best[DEFINITION], **exchange}
+            if (points := score(other := _joined(best, definition, slots))) > most:
+                chosen, most = other, points
     known = [
         {**_joined(data, {}, slots), "tool_format": name}
         for name, slots in calling.known_exchanges(oracle, data, names)
@@ -155,7 +153,14 @@ def _with_tools(
     if "thinking" in chosen:
         kept = ("kept_in_chain", "kept_from_results", "kept_with_tools")
         options += [((("thinking", key), (False, True)),) for key in kept]
-    return settings.climb(chosen, options, _score(oracle, [*offered, *further, *others], switch))[0]
+    return settings.climb(chosen, options, _score(oracle, [*everything, *others], switch))[0]
+
+
+def _basics(oracle: Oracle, candidates: Sequence[Mapping[str, Any]], cases: Sequence[Case], switch: str | None) -> bool:
+    """Whether one of the candidates agrees with the template in every conversation that has weight."""
+    heavy = [case for case in cases if case.weight >= tools.BASIC]
+    score = _score(oracle, heavy, switch)
+    return max(map(score, candidates), default=0) == sum(case.weight for case in heavy)
 
 
 def _tells(oracle: Oracle) -> bool:

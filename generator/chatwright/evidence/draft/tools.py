@@ -32,7 +32,8 @@ ID = "callq000"  # nine characters with the number, as some templates demand
 CONTENT = (Part("field", "content"),)
 UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
 RESULT = "Rq{}qR"
-_WEIGHTS = {"offered": 6, "offered, system": 6, "call": 6, "result": 6}
+BASIC = 6  # the weight of what every use of tools has
+_WEIGHTS = {"offered": BASIC, "offered, system": BASIC, "call": BASIC, "result": BASIC, "short id": BASIC}
 
 
 def _function(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
