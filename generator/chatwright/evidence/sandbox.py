@@ -52,16 +52,19 @@ def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: da
 class Sandbox:
     """One chat template in its process, which may be asked more than once; the limits are for all it does there.
 
-    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request.
+    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. Jinja of our
+    ``own`` runs as the reference renderer runs it, other Jinja as transformers does.
     """
 
-    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS, memory: int | None = None) -> None:
+    def __init__(
+        self, source: str, *, strict: bool = True, seconds: int = SECONDS, memory: int | None = None, own: bool = False
+    ) -> None:
         self.source = source
         self.bounds = {"memory": memory} if memory else {}
         self.strict = strict
         self.seconds = seconds
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.sandbox_worker"],
+            [sys.executable, "-m", f"{__package__}.sandbox_worker", *(["own"] if own else [])],
             cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
             env=_environment(),
             stdin=subprocess.PIPE,

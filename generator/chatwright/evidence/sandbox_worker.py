@@ -6,7 +6,7 @@ processor time for all of them, ``characters`` of output, ``strict``: whether on
 forbids fails them all), and answers each with one: ``texts``, a list of
 ``{"text": …}`` or ``{"refused": reason}``, with the ``spent`` seconds, or ``failed``, the reason why there are none.
 Asked for ``facts`` or ``fragments`` it tells those instead. The first job's ``seconds`` and ``memory`` bound the
-process.
+process. Started with ``own`` it runs the Jinja of specs as the reference renderer does, and needs no transformers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ import time
 from datetime import datetime
 from typing import Any
 
+from ..meaning.jinja import compile_template
 from .fragments import loop_bodies, macro_calls
 
 MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
+
+
+_OWN = sys.argv[1:] == ["own"]
 
 
 class _Failed(Exception):
@@ -30,9 +34,12 @@ class _Failed(Exception):
 
 def _compiled(source: str) -> Any:
     from jinja2.exceptions import TemplateSyntaxError
-    from transformers.utils.chat_template_utils import _compile_jinja_template
 
     try:
+        if _OWN:
+            return compile_template(source)
+        from transformers.utils.chat_template_utils import _compile_jinja_template
+
         return _compile_jinja_template(source)
     except TemplateSyntaxError as error:
         raise _Failed(f"line {error.lineno}: {error.message}") from error
@@ -119,7 +126,8 @@ def main() -> None:
     os.dup2(2, 1)
     for heavy in ("torch", "tensorflow", "jax", "flax"):  # transformers imports what it finds, and needs none of it
         sys.modules[heavy] = None  # type: ignore[assignment]
-    import transformers.utils.chat_template_utils  # noqa: F401, before the limits
+    if not _OWN:
+        import transformers.utils.chat_template_utils  # noqa: F401, before the limits
 
     print("ready", file=answers, flush=True)
     bounded = False

@@ -7,8 +7,9 @@ with later; what is slow there, large or random is not taken over, so that nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,9 +20,11 @@ from ..sandbox import Refused, Sandbox, TemplateFailed
 from ..verify.prompts import conversations
 
 Part = Mapping[str, str]
-_SECONDS, _MEMORY = 1, 300 * 1024**2  # for all parts together
-_QUICK = 0.03  # seconds of one part, for all that it is tried on
+_SECONDS, _MEMORY = 2, 200 * 1024**2  # for all parts together
+_QUICK = 0.1  # seconds of one part, for all that it is tried on
 _LARGE = 100_000  # characters of one part
+_OTHER = re.compile(r"\b(random|lipsum|strftime_now|system|user|first_mark)\b")  # what would make it write anew
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _DAY = date(2001, 2, 3)
 _WRAPPED = "{'type': 'function', 'function': {'name': call.name, 'arguments': arguments_object}}"
 _WITH_ID = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
@@ -45,10 +48,10 @@ class Lifted:
 def lifted(source: str, tools: Sequence[Any], calls: Sequence[Call]) -> Lifted:
     """The parts that a chat template offers; ``tools`` and ``calls`` are those that it was probed with."""
     lists, turns = _inputs(tools, calls)
-    given_tools = [{"tools": each, "system": system} for each in lists for system in (None, "S")]
+    given_tools = [{"tools": each, "system": None, "user": "", "first_mark": ""} for each in lists]
     given_calls = [{"calls": [asdict(call) for call in each]} for each in turns]
     try:
-        with Sandbox(source, strict=False, seconds=_SECONDS, memory=_MEMORY) as box:
+        with Sandbox(source, strict=False, seconds=_SECONDS, memory=_MEMORY, own=True) as box:
             loops, whole = box.fragments()
             described = [
                 part
@@ -67,7 +70,7 @@ def _inputs(tools: Sequence[Any], calls: Sequence[Call]) -> tuple[list[list[Any]
     """The lists of bare tools and of calls that a draft is rendered with."""
     bare = [tool["function"] for tool in tools]
     lists = [bare, *([each] for each in bare)]
-    turns = [list(calls), *([each] for each in calls)]
+    turns = [list(calls), *([each] for each in calls), [replace(calls[0], id="c1")]]
     for scenario in conversations().values():
         if scenario.tools:
             conversation = read_conversation(scenario.asked, scenario.tools)
@@ -106,7 +109,7 @@ def _calls(part: Part) -> Any:
 
 def _runs(box: Sandbox, source: str, requests: Sequence[Mapping[str, Any]], name: str) -> bool:
     """Whether a part writes the first it is asked by name, the same when asked again, and is quick on all of it."""
-    if "random" in source:
+    if _OTHER.search(_STRING.sub("", source)):
         return False
     first = box.run(source, requests[:1], _DAY)[0][0]
     if isinstance(first, Refused) or name not in first:
