@@ -113,8 +113,9 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
     compared = compare(template, known)
     if "strftime_now" in source.text:
         compared = _on_days(compared, template, known, oracle, main, reading.thoughts)
-    same = _same(catalogue, known, compared)
-    drafted = _written(source, catalogue, name, data, template, compared, same, reading.thoughts)
+    real = known.with_tokens(source.token("bos_token"), source.token("eos_token"))
+    near = _nearest(catalogue, real, compared)
+    drafted = _written(source, catalogue, name, data, template, compared, near, reading.thoughts)
     return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
 
 
@@ -130,17 +131,19 @@ def _on_days(
     return list(compared)
 
 
-def _same(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> str | None:
-    """The template of the catalogue that agrees with the source in every scenario that the source can tell."""
+def _nearest(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> tuple[str, list[Compared]] | None:
+    """The template of the catalogue that agrees with the source in most scenarios that the source can tell.
+
+    And those where it does not; None where none agrees in plain conversations.
+    """
     told = {each.scenario for each in compared if each.outcome not in ("no tools", "not read")}
+    found: list[tuple[str, list[Compared]]] = []
     for template in catalogue.templates.values():
         if template.pair or template.undescribed:
             continue
-        if all(each.agrees for each in compare(template, known, only=told.intersection(CORE))) and all(
-            each.agrees for each in compare(template, known, only=told)
-        ):
-            return template.name
-    return None
+        if all(each.agrees for each in compare(template, known, only=told.intersection(CORE))):
+            found.append((template.name, [each for each in compare(template, known, only=told) if not each.agrees]))
+    return min(found, key=lambda item: len(item[1]), default=None)
 
 
 def _written(
@@ -150,14 +153,18 @@ def _written(
     data: dict[str, Any],
     template: Template,
     compared: Sequence[Compared],
-    same: str | None,
+    near: tuple[str, list[Compared]] | None,
     found: Thoughts,
 ) -> Draft:
+    same = near[0] if near and not near[1] else None
     name = facts.slug(name or source.name)
     own = name if same else facts.unused(name, catalogue.templates)
     notes: list[tuple[Path, str]] = []
     sections: dict[str, Any] = {}
     slots = data["slots"]
+    if near and near[1]:
+        differing = ", ".join(each.scenario for each in near[1])
+        notes.append((("templates", own), f"nearest in the catalogue: {near[0]}, which differs in {differing}"))
     if same is None:
         words = facts.stop_words(template, source)
         if words:

@@ -47,6 +47,20 @@ class Theirs:
     partless: Mapping[str, Answer]  # of those with media, what it writes without
     variables: frozenset[str]
     has_tools: bool
+    tokens: tuple[str, str] = (BOS, EOS)  # as they stand in the answers
+
+    def with_tokens(self, bos: str | None, eos: str | None) -> Theirs:
+        """The same with the tokenizer's own tokens in place of the sentinels, as far as they are known."""
+        tokens = bos or BOS, eos or EOS
+
+        def real(answers: Mapping[str, Answer]) -> dict[str, Answer]:
+            return {
+                name: text.replace(BOS, tokens[0]).replace(EOS, tokens[1]) if isinstance(text, str) else text
+                for name, text in answers.items()
+            }
+
+        answers, headless, partless = map(real, (self.answers, self.headless, self.partless))
+        return replace(self, answers=answers, headless=headless, partless=partless, tokens=tokens)
 
 
 def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Theirs:
@@ -97,7 +111,12 @@ def compare(
 ) -> list[Compared]:
     """What becomes of every scenario, or of ``only`` some."""
     return [
-        _compared(template, known, name, texts(template, case_of(scenario), today))
+        _compared(
+            template,
+            known,
+            name,
+            texts(template, case_of(scenario), today, bos=known.tokens[0], eos=known.tokens[1]),
+        )
         for name, scenario in known.scenarios.items()
         if only is None or name in only
     ]
