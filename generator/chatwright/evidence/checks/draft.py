@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from ...catalogue.load import load_catalogue
+from ...catalogue.model import Catalogue
 from ...errors import CatalogueError, ChatwrightError, UsageError
 from ...meaning.tool_formats import tool_formats
-from ...resources import specs_path
-from ..draft import CORE, Draft, draft
+from ...pipeline import load_public_catalogue
+from ...resources import evidence_path, specs_path
+from ..draft import CORE, Draft, draft, read_source
 from ..draft.source import Source
+from ..engines import npm_tokenizers
 from ..verify.folder import ChatTemplates
 from .bench import Report, Workbench
 
@@ -31,35 +39,75 @@ def check_draft(bench: Workbench) -> Report:
         return report
     exact: Counter[str] = Counter()
     due: Counter[str] = Counter()
+    listed: list[str] = []
     folder = bench.root / "drafts" / "draft"
     folder.mkdir(parents=True, exist_ok=True)
-    for row in rows(file):
-        try:
-            found = draft(as_source(row), bench.catalogue)
-        except ChatwrightError as reason:
-            due["core"] += 1
-            report.lines.append(f"{row['id']}: {reason}")
-            continue
-        if found.data:
-            (folder / f"{found.name}.yaml").write_text(found.text, encoding="utf-8")
-        differing = {each.scenario for each in found.compared if not each.agrees}
-        exact["all"] += not differing
-        exact["known"] += found.same is not None
-        for kind, names in kinds(found).items():
-            due[kind] += 1
-            exact[kind] += differing.isdisjoint(names)
-        if differing:
-            report.lines.append(f"{row['id']}: not exact in {', '.join(sorted(differing))}")
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
+        given = list(rows(file))
+        for row, found in zip(given, workers.map(_drafted, map(as_source, given)), strict=True):
+            if isinstance(found, str):
+                due["core"] += 1
+                listed.append(f"{row['id']}: {found}")
+                continue
+            if found.data:
+                (folder / f"{found.name}.yaml").write_text(found.text, encoding="utf-8")
+            differing = {each.scenario for each in found.compared if not each.agrees}
+            exact["all"] += not differing
+            exact["known"] += found.same is not None
+            for kind, names in kinds(found).items():
+                due[kind] += 1
+                exact[kind] += differing.isdisjoint(names)
+            if differing:
+                listed.append(f"{row['id']}: not exact in {', '.join(sorted(differing))}")
+        sources = list(_folders(bench.tokenizer_root))
+        for source, found in zip(sources, workers.map(_drafted, sources), strict=True):
+            listed.append(f"folder {source.name}: {_told(found)}")
+            due["folders"] += 1
+            exact["folders"] += not isinstance(found, str) and found.exact
+    summary = [f"{kind}: {exact[kind]} of {due[kind]} exact" for kind in _LEAST]
+    summary.append(f"{exact['all']} of {due['core']} in every scenario, {exact['known']} already in the catalogue")
+    summary.append(f"folders of real tokenizers: {exact['folders']} of {due['folders']} exact in every scenario")
+    report.lines += [*listed, *summary]
     for kind, least in _LEAST.items():
-        report.lines.append(f"{kind}: {exact[kind]} of {due[kind]} exact")
         if due[kind] and exact[kind] < least * due[kind]:
             report.wrong.append(f"{kind}: less than {least:.0%} are exact")
-    report.lines.append(f"{exact['all']} of {due['core']} in every scenario, {exact['known']} already in the catalogue")
+    if bench.record:
+        (evidence_path() / "drafts.txt").write_text("\n".join([*summary, *listed]) + "\n", encoding="utf-8")
     try:
         load_catalogue(specs_path(), folder.parent, tool_formats=frozenset(tool_formats()))
     except (CatalogueError, UsageError) as error:
         report.wrong.append(f"a draft is no valid spec: {error}")
     return report
+
+
+def _drafted(source: Source) -> Draft | str:
+    """The draft of a source, or why there is none."""
+    try:
+        return draft(source, _catalogue())
+    except ChatwrightError as reason:
+        return str(reason)
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return load_public_catalogue()
+
+
+def _folders(root: Path | None) -> Iterator[Source]:
+    """The real tokenizers that bring a chat template along."""
+    for name in sorted(npm_tokenizers.TOKENIZERS) if root else ():
+        assert root
+        try:
+            yield replace(read_source(str(root / name / "models")), name=name, path=None)
+        except ChatwrightError:
+            continue  # not there, or without a chat template
+
+
+def _told(found: Draft | str) -> str:
+    if isinstance(found, str):
+        return found
+    agreeing = sum(each.agrees for each in found.compared)
+    return f"{agreeing} of {len(found.compared)} scenarios" + (f", {found.same}" if found.same else "")
 
 
 def rows(file: Path) -> Iterator[dict[str, Any]]:
