@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatwright.evidence.draft import CORE
+from chatwright.evidence.draft import CORE, Draft
 from chatwright.targets.vllm import chat_template
 from tests.drafts.support import drafted, template_of
 from tests.support import catalogue
@@ -144,6 +144,92 @@ def test_tools_of_a_format_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert "function" not in template_of(found)["slots"]
     assert template_of(found)["slots"]["observation"] == "<tool>{{content}}</tool>"
+
+
+def differing(found: Draft) -> dict[str, str]:
+    return {each.scenario: each.reason for each in found.compared if "tool" in each.scenario and not each.agrees}
+
+
+CALLS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content or '' }}{% for call in m.tool_calls or [] %}"
+    "{{ write(call) }}{% endfor %}</{{ m.role }}>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def test_tools_written_as_no_known_format_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "{% macro kind(schema) %}{{ schema.type ~ ('[]' if schema['items'] else '') }}{% endmacro %}"
+        "{% macro write(call) %}{% endmacro %}"
+        "{% for tool in tools or [] %}{% set f = tool.function %}<type {{ f.name }}>\n"
+        "{% for key, schema in f.parameters.properties.items() %}{{ key }}: {{ kind(schema) }};{% endfor %}</type>"
+        "{% if not loop.last %}, {% endif %}{% endfor %}"
+        + CALLS.replace(
+            "{{ write(call) }}",
+            "{% for key, value in call.function.arguments|dictsort %}[{{ call.function.name }}.{{ key }}={{ value }}]"
+            "{% endfor %}",
+        )
+    )
+    found = drafted(text, monkeypatch)
+    assert differing(found) == {}
+    (definition,) = found.data["tool_formats"].values()
+    assert "macro kind(schema)" in definition["tools"][0]["each"]
+    assert "dictsort" in definition["calls"][0]["each"]
+
+
+def test_ids_of_calls_and_what_their_results_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{% for tool in tools or [] %}{{ tool | tojson }};{% endfor %}" + CALLS.replace(
+        "{{ write(call) }}",
+        '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments|tojson }}, "id":"{{ call.id }}"}',
+    ).replace("<{{ m.role }}>", "<{{ m.role }}>{{ m.tool_call_id ~ ': ' if m.tool_call_id else '' }}", 1)
+    found = drafted(text, monkeypatch)
+    assert differing(found) == {}
+    (definition,) = found.data["tool_formats"].values()
+    assert "call_id" in str(definition["calls"])
+    assert definition["result"] == "{{ call_id ~ ': ' ~ text }}"
+
+
+def test_results_that_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{% for tool in tools or [] %}{{ tool | tojson }};{% endfor %}" + CALLS.replace(
+        "{{ write(call) }}", "{{ call.function | tojson }}"
+    ).replace("{% for m in messages %}", "{% for m in messages if m.role != 'tool' %}")
+    found = drafted(text, monkeypatch)
+    assert differing(found) == {}
+    (definition,) = found.data["tool_formats"].values()
+    assert definition["result"] == "{{ '' }}"
+
+
+def test_a_description_within_what_stands_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = (
+        "{{ bos_token }}<system>Be good.{% for tool in tools or [] %}\n{{ tool | tojson }}{% endfor %}\nBe kind."
+        "{% if messages[0].role == 'system' %}\n{{ messages[0].content }}{% set messages = messages[1:] %}{% endif %}"
+        "</system>"
+    )
+    found = drafted(head + CALLS.replace("{{ write(call) }}", "{{ call.function | tojson }}"), monkeypatch)
+    assert differing(found) == {}
+    assert template_of(found)["slots"]["prefix"] == "{{bos_token}}"
+
+
+def test_media_stand_where_they_are_written_so_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}{% else %}"
+        "{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% elif part.type == 'image' %}<image>"
+        "{% elif part.type == 'video' %}{{ '<video>' if loop.first else '' }}{% endif %}{% endfor %}{% endif %}"
+        "</{{ m.role }}>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    slots = template_of(drafted(text, monkeypatch))["slots"]
+    assert slots["image"] == "<image>"
+    assert "video" not in slots
+
+
+def test_the_nearest_template_of_the_catalogue_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant<|im_end|>\n{% endif %}"
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    found = drafted(text, monkeypatch)
+    assert found.same is None
+    assert "nearest in the catalogue: minimind, which differs in system_empty" in found.text
 
 
 @pytest.mark.parametrize("name", ["chatml", "llama2", "qwen", "deepseek3", "qwen3", "mistral", "glm4_moe"])

@@ -60,7 +60,7 @@ def macro_calls(source: str) -> list[str]:
     known = _definitions(pieces)
     found: dict[str, None] = {}
     for piece in pieces:
-        if piece.kind != "data":
+        if piece.kind != "data" and not _MACRO.match(piece.text):
             for name in known:
                 for match in re.finditer(rf"\b{name}\((?:[^()]*,\s*)?tools(?:\s*,[^()]*)?\)", piece.text):
                     found[_with_definitions(f"{{{{- {match[0]} -}}}}", known)] = None

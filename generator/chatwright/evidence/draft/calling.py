@@ -197,9 +197,16 @@ def _wraps(head: str, after: str) -> Iterator[_Wrap]:
 
 def _wider(head: str, after: str) -> tuple[str, str] | None:
     """What opens last in front and closes first behind, so that a fragment is a whole."""
-    place = max(head.rfind(character) for character in _CLOSING)
-    end = after.find(_CLOSING[head[place]]) if place >= 0 else -1
-    return (head[place:], after[: end + 1]) if end >= 0 and is_plain(head[place:] + after[: end + 1]) else None
+    place = next((place for place in range(len(head) - 1, -1, -1) if _opens(head[place:])), None)
+    if place is None:
+        return None
+    end = after.find(_CLOSING[head[place]]) + 1
+    return (head[place:], after[:end]) if end and is_plain(head[place:] + after[:end]) else None
+
+
+def _opens(text: str) -> bool:
+    """Whether a text begins with a bracket that does not close in it."""
+    return text[0] in _CLOSING and _CLOSING[text[0]] not in text
 
 
 def _valued(text: str) -> str:
