@@ -16,7 +16,7 @@ from chatwright.evidence.draft.source import Source
 from chatwright.evidence.fragments import loop_bodies, macro_calls
 from chatwright.evidence.sandbox import Refused
 from chatwright.evidence.verify.folder import ChatTemplates
-from chatwright.meaning.jinja import TemplateError, compile_template
+from chatwright.meaning.jinja import compile_template
 from tests.support import catalogue
 
 
@@ -49,7 +49,7 @@ class InProcess:
         for request in requests:
             try:
                 texts.append(compile_template(source).render(**request))
-            except TemplateError as error:
+            except Exception as error:  # as the sandbox does
                 texts.append(Refused(str(error)))
         return texts, 0.0
 

@@ -286,5 +286,5 @@ def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> 
 def _run(source: str, today: date, **variables: Any) -> str:
     try:
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
-    except (jinja.TemplateError, TypeError) as error:
+    except Exception as error:  # whatever Python says to what a fragment computes, a spec's own fragments among them
         raise Unsupported(f"the tool format cannot write this: {error}") from error
