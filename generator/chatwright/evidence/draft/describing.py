@@ -34,7 +34,8 @@ def descriptions(
     if bare is None or alone is None or alone == bare:
         return
     user_head = head_of(data["slots"]["user"])
-    for where, inner, around in _places(data, user_head, alone, beside, bare):
+    places = list(_places(data, user_head, alone, beside, bare))
+    for where, inner, around in [*places, *_unmarked(data, places)]:
         ways = _longest(lifted or tool_ways(), inner[0])
         if not lifted and (composed := _composed(inner[0])):
             ways.insert(0, composed)
@@ -95,6 +96,27 @@ def _places(
             whole = write_slot(join_slots(to_slot(before[len(prefix) :]), CONTENT, to_slot(tail)))
             own = {} if whole == slots.get("system") else {"slots": {"system_with_tools": whole}}
             yield "user", [f"{front}Uq0qU{rear}"], own
+
+
+def _unmarked(
+    data: Mapping[str, Any], places: Sequence[tuple[str, list[str], dict[str, Any]]]
+) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+    """The places without the mark on thinking, where the texts of a request that says nothing have it."""
+    thinking = data.get("thinking", {})
+    said = thinking.get("system_mark", {})
+    text = said.get("on" if thinking.get("default", True) else "off", "")
+    where = said.get("place", "before")
+    if not text or where == "first":
+        return
+    mark, cut_off = (
+        (text + said.get("separator", ""), str.removeprefix)
+        if where == "before"
+        else (said.get("separator", "") + text, str.removesuffix)
+    )
+    for place, inner, around in places:
+        rest = [cut_off(each, mark) for each in inner]
+        if place == "system" and rest != inner:
+            yield place, rest, around
 
 
 def _shorter_prefix(data: Mapping[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], str] | None:

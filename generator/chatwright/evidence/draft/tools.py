@@ -66,6 +66,7 @@ JSON = (
     *(f"{{{{ {what}|tojson(indent={size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
     *(f"{{{{ {what}|tojson(indent={size})|indent({size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
     *(f"{{{{ {what}|string }}}}" for what in ("tool", "function")),
+    *(f"{{{{ {what}|tojson(separators=(',', ':')) }}}}" for what in ("tool", "function")),
     "{{ function.name ~ ': ' ~ function|tojson }}",
     "{{ {'name': function.name, 'description': function.description, 'parameters': function.parameters}|tojson }}",
     "{{ function.parameters|tojson }}",
