@@ -53,13 +53,14 @@ def exchanges(
     for lead, own in read.leads:
         single = read.one[1][len(lead) :]
         double = read.two[1][len(lead) :] if read.two and read.two[1].startswith(lead) else None
+        beside = read.start if "slots" in own else lead
         for definition, rest in _calls(single, double, lifted):
             texts = read if definition.get("parallel", True) else replace(read, two=None)
             for function, head in _boundaries(rest, read.tail, read.last, lead, single):
                 for wrap in [_Wrap("{{ '' }}")] if read.silent else _wraps(head, read.one[2]):
                     for slots in _results(texts, head, wrap, data, function):
                         more = {"result": wrap.fragment} if wrap.fragment else {}
-                        yield {**_beside(oracle, lead, single, definition), **more}, _both(slots, own)
+                        yield {**_beside(oracle, beside, single, definition), **more}, _both(slots, own)
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,12 +98,15 @@ def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
     leads += [(start + thinking.get("when_dropped", ""), {}), (start, {})]
     if thinking.get("when_dropped"):
         leads.append((start, {"thinking": {"dropped_before_calls": ""}}))
+    opener = start[len(user_tail) :].rstrip()
+    if user_tail + opener != start:  # the white space may be the calls'
+        leads.append((user_tail + opener, {"slots": {"assistant": {"before_calls": opener}}}))
     if not one[1].startswith(start):
         shared = _OPEN.sub("", common_start([start, one[1]]))
         leads += [(shared, {"slots": {"assistant": {"before_calls": shared[len(user_tail) :]}}}), (shared, {})]
     fitting = tuple((lead, own) for lead, own in leads if one[1].startswith(lead) and lead.startswith(user_tail))
     tail = text_of(slots["assistant"]["body"]).partition("\0")[2]
-    return _Read(fitting, tail, one, two, last[1] if last else None, ends, silent)
+    return _Read(start, fitting, tail, one, two, last[1] if last else None, ends, silent)
 
 
 def _inserted(text: str | None, front: str | None, mark: str) -> str | None:
@@ -140,6 +144,7 @@ def known_exchanges(
 class _Read:
     """The conversations with calls, cut: the opener and what goes with it, and the texts around calls and results."""
 
+    start: str  # what stands between a user's message and a reply
     leads: tuple[tuple[str, dict[str, Any]], ...]
     tail: str
     one: list[str]

@@ -34,7 +34,9 @@ def descriptions(
     if bare is None or alone is None or alone == bare:
         return
     user_head = head_of(data["slots"]["user"])
-    places = list(_places(data, user_head, alone, beside, bare))
+    first = _mark(data, "first")
+    shown = [[each[0].removeprefix(first), *each[1:]] for each in (alone, beside or alone, bare)]
+    places = list(_places(data, user_head, shown[0], shown[1] if beside else None, shown[2]))
     for where, inner, around in [*places, *_unmarked(data, places)]:
         ways = _longest(lifted or tool_ways(), inner[0])
         if not lifted and (composed := _composed(inner[0])):
@@ -98,21 +100,25 @@ def _places(
             yield "user", [f"{front}Uq0qU{rear}"], own
 
 
+def _mark(data: Mapping[str, Any], place: str) -> str:
+    """The mark on thinking of a request that says nothing, if it stands in that place."""
+    thinking = data.get("thinking", {})
+    said = thinking.get("system_mark", {})
+    mark = said.get("on" if thinking.get("default", True) else "off", "")
+    return str(mark) if said.get("place", "before") == place else ""
+
+
 def _unmarked(
     data: Mapping[str, Any], places: Sequence[tuple[str, list[str], dict[str, Any]]]
 ) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
     """The places without the mark on thinking, where the texts of a request that says nothing have it."""
-    thinking = data.get("thinking", {})
-    said = thinking.get("system_mark", {})
-    text = said.get("on" if thinking.get("default", True) else "off", "")
-    where = said.get("place", "before")
-    if not text or where == "first":
+    separator = data.get("thinking", {}).get("system_mark", {}).get("separator", "")
+    if mark := _mark(data, "before"):
+        mark, cut_off = mark + separator, str.removeprefix
+    elif mark := _mark(data, "behind"):
+        mark, cut_off = separator + mark, str.removesuffix
+    else:
         return
-    mark, cut_off = (
-        (text + said.get("separator", ""), str.removeprefix)
-        if where == "before"
-        else (said.get("separator", "") + text, str.removesuffix)
-    )
     for place, inner, around in places:
         rest = [cut_off(each, mark) for each in inner]
         if place == "system" and rest != inner:
