@@ -20,6 +20,7 @@ from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from .catalogue.model import Catalogue, Override, Template
+    from .evidence.draft import Draft
     from .evidence.scenarios import Scenario
     from .evidence.verify import Verification
     from .meaning.render import Kind, Piece
@@ -338,6 +339,45 @@ def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: b
         raise SystemExit(MISTAKE)
 
 
+@cli.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--name", metavar="NAME", help="Name of the family and its template; told by the model if left out.")
+@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the spec there.")
+@click.option("--force", is_flag=True, help="With --out: replace a file that is there.")
+@_specs
+@_json
+def draft(
+    model: str, name: str | None, out: Path | None, force: bool, folders: tuple[Path, ...], as_json: bool
+) -> None:
+    """Draft a spec from a model's own chat template.
+
+    MODEL is a folder, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out FILE; what
+    is exact in it, and what is not, goes to stderr, and stands in the spec as comments. Exit code 1 if anything is not
+    exact. Runs no code of the model but its chat template, in a sandbox.
+    """
+    from .evidence import draft as drafts
+
+    if out is not None and out.exists() and not force:
+        raise UsageError(f"{_shown(out)} is there already; replace it with --force, or name another file")
+    if force and out is None:
+        raise UsageError("--force needs --out FILE")
+    catalogue = _load(folders)
+    with _Progress() as progress:
+        progress("probing the chat template")
+        found = drafts.draft(drafts.read_source(model), catalogue, name or (out.stem if out else None))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(found.text, encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+    else:
+        if out is None:
+            click.echo(found.text, nl=False)
+        _echo_draft(found, out)
+    if not found.exact:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command(hidden=True)
 @click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
 @click.option("--npm", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="A node_modules folder.")
@@ -579,6 +619,20 @@ def _plain(value: Any) -> Any:
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
+
+
+def _echo_draft(found: Draft, out: Path | None) -> None:
+    """What became of every scenario, and in one line what to make of it; to stderr."""
+    for each in found.compared:
+        click.secho(f"{each.scenario:24}", nl=False, err=True)
+        click.secho(f"{each.outcome}", fg="green" if each.agrees else "red", nl=False, err=True)
+        click.echo(f": {each.reason}" if each.reason else "", err=True)
+    exact = sum(each.agrees for each in found.compared)
+    click.echo(f"{exact} of {_count(len(found.compared), 'scenario')} as the publisher's template", err=True)
+    if found.same:
+        click.echo(f"means the same as template {found.same}, which the draft refers to", err=True)
+    if out is not None:
+        click.echo(f"{_shown(out)}: written; check it with: chatwright validate {_shown(out)}", err=True)
 
 
 def _echo_verification(found: Verification) -> None:

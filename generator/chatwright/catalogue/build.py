@@ -60,6 +60,7 @@ def build_spec(data: Mapping[str, Any], *, path: str, source: str, locate: Locat
                 resolve_extends(raw_templates, key),
                 mm_plugin,
                 data.get("serving", {}),
+                data.get("tool_formats", {}),
             )
             for key in raw_templates
         ),
@@ -129,6 +130,7 @@ def _template(
     data: Mapping[str, Any],
     mm_plugin: MMPlugin | None,
     serving: Mapping[str, Any],
+    tool_formats: Mapping[str, Any],
 ) -> Template:
     registered = data.get("registered", {})
     return Template(
@@ -142,6 +144,9 @@ def _template(
         system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
         tool_format=data.get("tool_format"),
+        tool_definition=(
+            _tool_definition(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None
+        ),
         result_separator=data.get("result_separator", _default("template", "result_separator")),
         stop_words=tuple(data.get("stop_words", ())),
         thinking=_thinking(data.get("thinking")),
@@ -156,6 +161,12 @@ def _template(
         evidence=_frozen(data.get("evidence", {})),
         targets=_frozen(data.get("targets", {})),
     )
+
+
+def _tool_definition(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    defaults = {key: _default("tool_format", key) for key in ("place", "parallel")}
+    found: Mapping[str, Any] = _frozen({**defaults, **data})
+    return found
 
 
 def _parsers(data: Mapping[str, Any], family: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -215,6 +226,7 @@ def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
         history=get("history"),
         kept_with_tools=get("kept_with_tools"),
         kept_from_results=get("kept_from_results"),
+        kept_in_chain=get("kept_in_chain"),
         span=get("span"),
         history_trim=get("history_trim"),
         when_dropped=get("when_dropped"),

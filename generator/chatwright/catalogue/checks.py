@@ -492,8 +492,14 @@ def _check_references(sources: list[Source], tool_formats: Collection[str] | Non
             )
         yield from unknown("model type", model_types, "models", _ANY, "model_type")
         yield from unknown("swift template", template_types, "model_types", _ANY, "targets", "swift", "template")
-    if tool_formats is not None:
-        yield from unknown("tool format", set(tool_formats), "templates", _ANY, "tool_format")
+    for source in sources if tool_formats is not None else ():
+        own = {str(found.path[-1]): found for found in _find(source, "tool_formats", _ANY)}
+        known = {*(tool_formats or ()), *own}
+        for found in _find(source, "templates", _ANY, "tool_format"):
+            if _is_text(found) and found.value not in known:
+                yield found.on_value(f"unknown tool format {quote(found.value)} {suggest(found.value, known)}")
+        for name in sorted(own.keys() & set(tool_formats or ())):
+            yield own[name].on_key(f"the tool format {quote(name)} is known already, and this would hide it")
 
 
 def _check_multimodal(sources: list[Source]) -> Iterator[Problem]:

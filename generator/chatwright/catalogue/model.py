@@ -133,7 +133,8 @@ class Thinking:
     ``words`` stand around a thought. ``when_on`` and ``when_off`` are what the generation prompt ends with in each
     mode; ``default`` says whether thinking is on in a request that says nothing. ``history`` tells what becomes of the
     thoughts of earlier turns (``kept_with_tools``: nothing, where tools are offered; ``kept_from_results``: nothing,
-    from the first reply on that tools answered), ``span`` which text of a reply is taken for its thought,
+    from the first reply on that tools answered; ``kept_in_chain``: nothing, behind the last user message), ``span``
+    which text of a reply is taken for its thought,
     ``history_trim`` how the remaining text is trimmed, and ``when_dropped`` what is then put in front of it
     (``dropped_before_calls``: where that is empty, and calls stand behind it; None: the same). ``empty`` is put in
     front of a trained reply without a thought, after a message of any role or of the user only (``empty_after``);
@@ -153,6 +154,7 @@ class Thinking:
     history: HistoryPolicy
     kept_with_tools: bool
     kept_from_results: bool
+    kept_in_chain: bool
     span: Literal["between", "to_last_end"]
     history_trim: Trim
     when_dropped: str
@@ -207,6 +209,7 @@ class Template:
     system_placement: SystemPlacement
     trim: Mapping[str, Trim]  # role -> how its content is trimmed
     tool_format: str | None
+    tool_definition: Mapping[str, Any] | None  # that format's, where the spec brings it along
     result_separator: str
     stop_words: tuple[str, ...]
     thinking: Thinking | None

@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 SECONDS = 3  # for everything that one template renders in one call; the process itself takes about one more to start
 _PATIENCE = 10  # times as long by the clock where the system counts the processor's seconds: others may be at work
 CHARACTERS = 4_000_000
+DATE_MARKS = ("\ue000", "\ue001")
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
@@ -43,46 +45,109 @@ def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: da
     Raises:
         TemplateFailed: the template cannot be run within the limits; the message says why.
     """
-    noon = datetime.combine(today, time(12)).isoformat()
-    job = {"source": source, "requests": requests, "noon": noon, "seconds": SECONDS, "characters": CHARACTERS}
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.sandbox_worker"],
-        cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
-        env=_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    with process:
-        assert process.stdout
-        if process.stdout.readline() != "ready\n":
-            process.kill()
-            raise RuntimeError(f"the sandbox does not start: {process.communicate()[1].strip()[-500:]}")
+    with Sandbox(source) as sandbox:
+        return sandbox.render(requests, today)
+
+
+class Sandbox:
+    """One chat template in its process, which may be asked more than once; the limits are for all it does there.
+
+    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. Jinja of our
+    ``own`` runs as the reference renderer runs it, other Jinja as transformers does.
+    """
+
+    def __init__(
+        self, source: str, *, strict: bool = True, seconds: int = SECONDS, memory: int | None = None, own: bool = False
+    ) -> None:
+        self.source = source
+        self.bounds = {"memory": memory} if memory else {}
+        self.strict = strict
+        self.seconds = seconds
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.sandbox_worker", *(["own"] if own else [])],
+            cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        assert self._process.stdout
+        if self._process.stdout.readline() != "ready\n":
+            self._process.kill()
+            raise RuntimeError(f"the sandbox does not start: {self._process.communicate()[1].strip()[-500:]}")
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def render(self, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
+        """The texts of the requests; where ``today`` is None, dates are written as their format between DATE_MARKS.
+
+        Raises:
+            TemplateFailed: the template cannot be run within the limits; nothing more can be asked then.
+        """
+        noon = None if today is None else datetime.combine(today, time(12)).isoformat()
+        answer = self._ask({"requests": requests, "noon": noon, "strict": self.strict})
+        return [text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]]
+
+    def facts(self) -> dict[str, Any]:
+        """What the syntax tree of the template tells: see :func:`.sandbox_worker.facts_of`.
+
+        Raises:
+            TemplateFailed: it does not compile.
+        """
+        return dict(self._ask({"facts": True})["facts"])
+
+    def fragments(self) -> tuple[list[dict[str, str]], list[str]]:
+        """What its loops do, and its calls of macros with the tools: see :mod:`.fragments`.
+
+        Raises:
+            TemplateFailed: they cannot be told within the limits.
+        """
+        answer = self._ask({"fragments": True})
+        return answer["loops"], answer["calls"]
+
+    def run(self, source: str, requests: Sequence[Mapping[str, Any]], today: date) -> tuple[list[str | Refused], float]:
+        """The texts that another source makes of the requests in this process, and the processor's seconds it took.
+
+        Raises:
+            TemplateFailed: as :meth:`render`.
+        """
+        noon = datetime.combine(today, time(12)).isoformat()
+        answer = self._ask({"source": source, "requests": requests, "noon": noon, "strict": self.strict})
+        texts: list[str | Refused] = [
+            text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]
+        ]
+        return texts, answer["spent"]
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        bounds = {"seconds": self.seconds, "characters": CHARACTERS, **self.bounds}
+        job = {"source": self.source, **bounds, **question}
+        wait = self.seconds * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
+        late = Timer(wait, self._process.kill)
+        late.start()
         try:
-            wait = SECONDS * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
-            answer, _ = process.communicate(json.dumps(job), timeout=wait)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise _too_long() from None
-    return _texts(answer, process.returncode)
-
-
-def _texts(answer: str, code: int) -> list[str | Refused]:
-    if code < 0 and code == -getattr(signal, "SIGXCPU", 0):
-        raise _too_long()
-    try:
-        data = json.loads(answer)
-    except ValueError:
-        raise TemplateFailed("it ends the process that it runs in") from None
-    if "failed" in data:
-        raise TemplateFailed(data["failed"])
-    return [text["text"] if "text" in text else Refused(text["refused"]) for text in data["texts"]]
-
-
-def _too_long() -> TemplateFailed:
-    return TemplateFailed(f"it takes more than {SECONDS} seconds")
+            assert self._process.stdin and self._process.stdout
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        finally:
+            in_time = late.is_alive()
+            late.cancel()
+        if not answer.endswith("\n"):
+            if not in_time or self._process.wait() == -getattr(signal, "SIGXCPU", 0):
+                raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
+            raise TemplateFailed("it ends the process that it runs in")
+        data: dict[str, Any] = json.loads(answer)
+        if "failed" in data:
+            raise TemplateFailed(data["failed"])
+        return data
 
 
 def _environment() -> dict[str, str]:

@@ -1,8 +1,12 @@
 """The process in which one foreign chat template runs: transformers' own sandbox, under limits of the system.
 
-Says ``ready``, reads one JSON object (``source``, ``requests``: the variables of each rendering, ``noon``: the instant
-that the template takes for now, ``seconds`` of processor time, ``characters`` of output), and answers with one:
-``texts``, a list of ``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none.
+Says ``ready``, reads JSON objects, one a line (``source``, ``requests``: the variables of each rendering, ``noon``: the
+instant that the template takes for now, null to have dates written as their format between two marks, ``seconds`` of
+processor time for all of them, ``characters`` of output, ``strict``: whether one request that does what the sandbox
+forbids fails them all), and answers each with one: ``texts``, a list of
+``{"text": …}`` or ``{"refused": reason}``, with the ``spent`` seconds, or ``failed``, the reason why there are none.
+Asked for ``facts`` or ``fragments`` it tells those instead. The first job's ``seconds`` and ``memory`` bound the
+process. Started with ``own`` it runs the Jinja of specs as the reference renderer does, and needs no transformers.
 """
 
 from __future__ import annotations
@@ -11,37 +15,80 @@ import contextlib
 import json
 import os
 import sys
+import time
 from datetime import datetime
 from typing import Any
 
+from ..meaning.jinja import compile_template
+from .fragments import loop_bodies, macro_calls
+
 MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
+
+
+_OWN = sys.argv[1:] == ["own"]
 
 
 class _Failed(Exception):
     """The template does what no chat template may do; the message says what."""
 
 
-def _render(job: dict[str, Any]) -> list[dict[str, str]]:
-    from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
-    from transformers.utils.chat_template_utils import _compile_jinja_template
+def _compiled(source: str) -> Any:
+    from jinja2.exceptions import TemplateSyntaxError
 
     try:
-        template = _compile_jinja_template(job["source"])
+        if _OWN:
+            return compile_template(source)
+        from transformers.utils.chat_template_utils import _compile_jinja_template
+
+        return _compile_jinja_template(source)
     except TemplateSyntaxError as error:
         raise _Failed(f"line {error.lineno}: {error.message}") from error
-    noon, left = datetime.fromisoformat(job["noon"]), job["characters"]
+
+
+def facts_of(source: str) -> dict[str, Any]:
+    """What the syntax tree of a template tells a prober what to try.
+
+    ``variables`` are those that a request may set, ``texts`` the literal ones in it, and ``compared`` maps a variable
+    to the texts that it is compared with.
+    """
+    from jinja2 import meta, nodes
+
+    tree = _compiled(source).environment.parse(source)
+    texts = {str(node.value): None for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
+    texts |= {node.data: None for node in tree.find_all(nodes.TemplateData)}
+    compared: dict[str, dict[str, None]] = {}
+    for node in tree.find_all(nodes.Compare):
+        names = [name.name for name in node.find_all(nodes.Name)]
+        values = [const.value for const in node.find_all(nodes.Const) if isinstance(const.value, str)]
+        for name in names:
+            compared.setdefault(name, {}).update(dict.fromkeys(values))
+    return {
+        "variables": sorted(meta.find_undeclared_variables(tree)),
+        "texts": list(texts),
+        "compared": {name: list(values) for name, values in compared.items()},
+    }
+
+
+def _render(job: dict[str, Any]) -> list[dict[str, str]]:
+    from jinja2.exceptions import SecurityError, TemplateError
+
+    template, left = _compiled(job["source"]), job["characters"]
+    now: Any = _marked if job["noon"] is None else datetime.fromisoformat(job["noon"]).strftime
     answers: list[dict[str, str]] = []
     for given in job["requests"]:
         chunks = []
         try:
-            for chunk in template.generate(**given, strftime_now=noon.strftime):
+            for chunk in template.generate(**given, strftime_now=now):
                 chunks.append(chunk)
                 left -= len(chunk)
                 if left < 0:
                     raise _Failed(f"it writes more than {job['characters']} characters")
             answers.append({"text": "".join(chunks)})
         except SecurityError as error:
-            raise _Failed(f"it does what the sandbox forbids: {error}") from error
+            reason = f"it does what the sandbox forbids: {error}"
+            if job["strict"]:
+                raise _Failed(reason) from error
+            answers.append({"refused": reason})
         except TemplateError as error:
             answers.append({"refused": error.message or type(error).__name__})
         except (MemoryError, _Failed):
@@ -53,14 +100,20 @@ def _render(job: dict[str, Any]) -> list[dict[str, str]]:
     return answers
 
 
-def _bound(seconds: int) -> None:
+def _marked(form: str) -> str:
+    from .sandbox import DATE_MARKS
+
+    return DATE_MARKS[0] + form + DATE_MARKS[1]
+
+
+def _bound(seconds: int, memory: int) -> None:
     """Let the system end this process when it takes more; the parent watches the clock as well."""
     with contextlib.suppress(ImportError):
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         allowed = int(used.ru_utime + used.ru_stime) + seconds + 1
-        bounds = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
+        bounds = {"RLIMIT_AS": memory, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
         for name, most in bounds.items():
             hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
@@ -68,25 +121,38 @@ def _bound(seconds: int) -> None:
 
 
 def main() -> None:
-    """Answer one job on what was stdout."""
+    """Answer jobs on what was stdout."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for heavy in ("torch", "tensorflow", "jax", "flax"):  # transformers imports what it finds, and needs none of it
         sys.modules[heavy] = None  # type: ignore[assignment]
-    import transformers.utils.chat_template_utils  # noqa: F401, before the limits
+    if not _OWN:
+        import transformers.utils.chat_template_utils  # noqa: F401, before the limits
 
     print("ready", file=answers, flush=True)
-    job = json.load(sys.stdin)
-    _bound(job["seconds"])
+    bounded = False
+    for line in sys.stdin:
+        job = json.loads(line)
+        if not bounded:
+            _bound(job["seconds"], job.get("memory", MEMORY))
+            bounded = True
+        print(json.dumps(_answer(job)), file=answers, flush=True)
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = {"texts": _render(job)}
+        if "facts" in job:
+            return {"facts": facts_of(job["source"])}
+        if "fragments" in job:
+            return {"loops": loop_bodies(job["source"]), "calls": macro_calls(job["source"])}
+        began = time.process_time()
+        return {"texts": _render(job), "spent": time.process_time() - began}
     except _Failed as reason:
-        answer = {"failed": str(reason)}
+        return {"failed": str(reason)}
     except MemoryError:
-        answer = {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory"}
+        return {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory"}
     except RecursionError:
-        answer = {"failed": "it nests too deeply"}
-    print(json.dumps(answer), file=answers, flush=True)
+        return {"failed": "it nests too deeply"}
 
 
 if __name__ == "__main__":

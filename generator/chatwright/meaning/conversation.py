@@ -31,10 +31,11 @@ _REFUSALS: Mapping[str, str] = {"later_system": "a system message must come firs
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call; ``arguments`` is an object."""
+    """One tool call; ``arguments`` is an object, ``id`` what its result refers to, if the message says one."""
 
     name: str
     arguments: Mapping[str, Any]
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _call(call: Mapping[str, Any]) -> Call:
             raise Unsupported(f"the arguments of a call to {function['name']!r} are not JSON") from error
     if not isinstance(arguments, Mapping):
         raise Unsupported(f"the arguments of a call to {function['name']!r} are not an object")
-    return Call("" + function["name"], arguments)
+    return Call("" + function["name"], arguments, call.get("id"))
 
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:

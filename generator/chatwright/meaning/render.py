@@ -13,7 +13,7 @@ from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking
 from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation, role_before
-from .tool_formats import format_beside, format_calls, format_result, format_separator, format_tools, tool_format
+from .tool_formats import format_beside, format_calls, format_of, format_result, format_separator, format_tools
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
 
@@ -210,11 +210,13 @@ class _Renderer:
             rounds = conversation.turns[-1:] if kind is Kind.PROMPT else conversation.turns[-2:]
             conversation = replace(conversation, turns=rounds)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
+        self.definition = format_of(template)
         self.preserve_thinking = preserve_thinking
         self.thinking, self.level = mode.on, mode.level
         self.marked = self._marked_last()
         said = (index for index, turn in enumerate(conversation.turns) if turn.role == "assistant")
         self.last_reply = max((index for index in said if self._is_one_text(conversation.turns[index])), default=None)
+        self.described = self._described_turn()
         self.out: list[Piece] = []
         self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
         self._joined = False
@@ -237,6 +239,8 @@ class _Renderer:
             if turn.role == "system":
                 self._slot(slots.system, "system", self._asked(index, turn))
                 continue
+            if index == self.described:
+                self._text(format_tools(self._tool_format(), self.conversation.tools, self.today), "system")
             slot = slots.user if turn.role == "user" else slots.observation
             fused = lead if index == leads and turn.role == "user" else None
             headless = fused is not None and self.template.system_placement == "first_user_head"
@@ -327,16 +331,25 @@ class _Renderer:
             if not self.offered or self.offered[0].role != "user":
                 raise Unsupported("the tools are described in the first user message, and tool results stand there")
             return text
+        if definition.place == "before_last_user":
+            return text
         if definition.place == "behind_system":
             return (text or "") + format_tools(definition, self.conversation.tools, self.today, first_mark=mark)
         if text is None and self.conversation.system is not None:
             text = ""  # an empty system message, which no default text takes the place of
         return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
 
+    def _described_turn(self) -> int | None:
+        """The turn that the description of the tools stands in front of, where it is no part of another's text."""
+        if not self.conversation.tools or self.definition is None or self.definition.place != "before_last_user":
+            return None
+        asked = (index for index, turn in enumerate(self.conversation.turns) if turn.role == "user")
+        return max(asked, default=None)
+
     def _tool_format(self) -> Any:
-        if self.template.tool_format is None:
+        if self.definition is None:
             raise Unsupported(f"template {self.template.name!r} has no tool format")
-        return tool_format(self.template.tool_format)
+        return self.definition
 
     def _marked_last(self) -> int | None:
         """The turn behind whose text the template's end of the last message stands."""
@@ -440,8 +453,13 @@ class _Renderer:
     def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
         """Whether a reply is one of those that begin with an empty thought where they have none."""
         if settings.empty_in == "learned":
-            return (learned or settings.history == "keep") and (self._is_last(index) or settings.history != "remove")
+            kept = settings.history == "keep" or self._in_chain(index, settings)
+            return (learned or kept) and (self._is_last(index) or settings.history != "remove")
         return not drops and (settings.empty_in == "all" or index == self.last_reply)
+
+    def _in_chain(self, index: int, settings: Thinking) -> bool:
+        """Whether a reply stands behind the last user message, where the template makes a difference of that."""
+        return settings.kept_in_chain and all(turn.role != "user" for turn in self.conversation.turns[index:])
 
     def _is_last(self, index: int) -> bool:
         """Whether nothing stands behind a turn."""
@@ -454,6 +472,8 @@ class _Renderer:
             (place for place, turn in enumerate(self.conversation.turns) if turn.role == "observation"), None
         )
         if settings.kept_from_results and results is not None and index >= results - 1:
+            return False
+        if self._in_chain(index, settings):
             return False
         if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
             return True  # trained without thinking: no reply keeps its thought

@@ -4,11 +4,13 @@ A definition is a list of parts for the description of the tools (``tools``) and
 (``calls``). A part is literal ``text``, a ``date`` in a strftime format, ``each``: a Jinja fragment rendered once
 per tool or per call, with ``join`` between them, or ``once``: a fragment rendered once. The fragment ``each`` sees
 ``function`` (name, description, parameters) and ``tool`` (the function in its OpenAI wrapping), or ``call``,
-``arguments_object`` and ``arguments_json``; it stays within the Jinja that every engine understands. ``single``
+``arguments_object``, ``arguments_json`` and ``call_id``; it stays within the Jinja that every engine understands. A
+format that writes ``call_id`` refuses calls without an id. ``single``
 replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
 
 ``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
-text; or ``user``, as the whole text of the first user message. Fragments of a description see the text that it takes
+text; ``user``, as the whole text of the first user message; or ``before_last_user``, in front of the turn of the last
+user message. Fragments of a description see the text that it takes
 the place of: ``system``, none where there is neither a system message nor a default text, or ``user``. With
 ``writes_mark`` they see as ``first_mark`` what a template says of thinking in front of everything, and put it in its
 place.
@@ -18,7 +20,7 @@ written of it, and ``separator``, what then stands between it and the calls. Bot
 text is dropped.
 
 ``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
-its number ``index`` in its turn, from 0, and the result as ``text``.
+its ``call_id``, its number ``index`` in its turn, from 0, and the result as ``text``.
 
 ``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
 template must say the same. See :class:`Results`.
@@ -38,13 +40,15 @@ from typing import Any, Literal
 
 import yaml
 
+from ..catalogue.model import Template
 from ..errors import Unsupported
 from . import jinja
 from .conversation import Call
 
 Part = Mapping[str, str]
-Place = Literal["behind_system", "system", "user"]
+Place = Literal["behind_system", "system", "user", "before_last_user"]
 _ALL = "{{ text }}"  # the text beside calls as it is
+_CALL_ID = "call_id"
 
 
 @dataclass(frozen=True)
@@ -103,22 +107,36 @@ def tool_formats() -> Mapping[str, ToolFormat]:
         if file.name.endswith(".yaml"):
             data = yaml.safe_load(file.read_text(encoding="utf-8"))
             name = file.name.removesuffix(".yaml")
-            found[name] = ToolFormat(
-                name=name,
-                tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
-                calls=tuple(data["calls"]),
-                single=tuple(data["single"]) if "single" in data else None,
-                parallel=data.get("parallel", True),
-                frameworks=data["frameworks"],
-                place=data.get("place", "behind_system"),
-                writes_mark=data.get("writes_mark", False),
-                beside=Beside(**data["beside"]) if "beside" in data else None,
-                result=data.get("result"),
-                results=_results(data["results"]) if "results" in data else None,
-                slot=data.get("tools_slot"),
-                call_words=tuple(data["call_words"]) if "call_words" in data else None,
-            )
+            found[name] = read_definition(name, data)
     return found
+
+
+def read_definition(name: str, data: Mapping[str, Any]) -> ToolFormat:
+    """The definition of a format from its data, a file's or a spec's."""
+    return ToolFormat(
+        name=name,
+        tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
+        calls=tuple(data["calls"]),
+        single=tuple(data["single"]) if "single" in data else None,
+        parallel=data.get("parallel", True),
+        frameworks=data.get("frameworks", {}),
+        place=data.get("place", "behind_system"),
+        writes_mark=data.get("writes_mark", False),
+        beside=Beside(**data["beside"]) if "beside" in data else None,
+        result=data.get("result"),
+        results=_results(data["results"]) if "results" in data else None,
+        slot=data.get("tools_slot"),
+        call_words=tuple(data["call_words"]) if "call_words" in data else None,
+    )
+
+
+def format_of(template: Template) -> ToolFormat | None:
+    """The tool format of a template: the one that its spec brings along, or the known one of that name."""
+    if template.tool_format is None:
+        return None
+    if template.tool_definition is not None:
+        return read_definition(template.tool_format, template.tool_definition)
+    return tool_format(template.tool_format)
 
 
 def _results(data: Mapping[str, str]) -> Results:
@@ -159,6 +177,8 @@ def calls_jinja(definition: ToolFormat) -> str:
         "{%- set arguments_object = call.arguments or {} -%}"
         "{%- set arguments_json = arguments_object if arguments_object is string else arguments_object|tojson -%}"
     )
+    if needs_ids(definition):
+        unwrap += f"{{%- set call_id = item.id -%}}{id_demand(definition)}"
     if needs_objects(definition):
         refusal = jinja.literal(f"the tool format {definition.name} needs the arguments of a call as an object")
         unwrap += f"{{%- if arguments_object is string -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
@@ -182,6 +202,18 @@ def needs_objects(definition: ToolFormat) -> bool:
     """Whether the format looks inside the arguments of a call, which Jinja cannot do where they are JSON text."""
     parts = (*definition.calls, *(definition.single or ()))
     return any("arguments_object" in part.get("each", "") for part in parts)
+
+
+def needs_ids(definition: ToolFormat) -> bool:
+    """Whether the format writes the ids of calls."""
+    parts = (*definition.calls, *(definition.single or ()))
+    return any(_CALL_ID in part.get("each", "") for part in parts) or _CALL_ID in (definition.result or "")
+
+
+def id_demand(definition: ToolFormat) -> str:
+    """Jinja that refuses a call without a ``call_id``."""
+    refusal = jinja.literal(f"the tool format {definition.name} writes the id of a call, and this one has none")
+    return f"{{%- if not {_CALL_ID} -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}"
 
 
 def needs_python(definition: ToolFormat) -> bool:
@@ -245,11 +277,14 @@ def format_separator(definition: ToolFormat, text: str) -> str:
 
 def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
     """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
-    return _run(definition.result or _ALL, date.min, text=text, call=asdict(call), index=index)
+    source = definition.result or _ALL
+    if _CALL_ID in source:
+        source = id_demand(definition) + source
+    return _run(source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)
 
 
 def _run(source: str, today: date, **variables: Any) -> str:
     try:
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
-    except (jinja.TemplateError, TypeError) as error:
+    except Exception as error:  # whatever Python says to what a fragment computes, a spec's own fragments among them
         raise Unsupported(f"the tool format cannot write this: {error}") from error

@@ -20,7 +20,16 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
 from ..meaning.jinja import literal
-from ..meaning.tool_formats import Beside, ToolFormat, beside_jinja, calls_jinja, tool_format, tools_jinja
+from ..meaning.tool_formats import (
+    Beside,
+    ToolFormat,
+    beside_jinja,
+    calls_jinja,
+    format_of,
+    id_demand,
+    needs_ids,
+    tools_jinja,
+)
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
@@ -46,7 +55,9 @@ class _Writer:
 
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
-        self.tools: ToolFormat | None = None if template.tool_format is None else tool_format(template.tool_format)
+        self.tools: ToolFormat | None = format_of(template)
+        if self.tools and self.tools.place == "before_last_user":
+            raise Unsupported("tools are described in front of the last user turn, and the file has no place for that")
         self.lines: list[str] = []
         self.depth = 0
 
@@ -326,6 +337,13 @@ class _Writer:
             self.put("endif")
             self.put("endif")
             self.put("endfor")
+        if thinking.kept_in_chain:
+            self.put("set state.asked_last = -1")
+            self.put("for message in turns")
+            self.put("if message.role == 'user'")
+            self.put("set state.asked_last = loop.index0")
+            self.put("endif")
+            self.put("endfor")
         if thinking.kept_from_results:
             self.put("set state.answered = turns|length")
             self.put("for message in turns")
@@ -390,6 +408,10 @@ class _Writer:
         self.put("set index = state.index")
         self.put("set state.index = index + 1")
         self.put("set call = state.calls[index]")
+        assert self.tools
+        if needs_ids(self.tools):
+            self.put("set call_id = call.id")
+            self.raw(id_demand(self.tools))
         self.put("if call.function is defined")
         self.put("set call = call.function")
         self.put("endif")
@@ -450,7 +472,8 @@ class _Writer:
                     learned = (
                         "" if template.learns == "last" else " or (preserve_thinking and not add_generation_prompt)"
                     )
-                    absent += f" and (replied{learned})"
+                    chain = " or loop.index0 > state.asked_last" if thinking.kept_in_chain else ""
+                    absent += f" and (replied{learned}{chain})"
             self.put(f"if {absent}")
             empty = literal(thinking.empty)
             if thinking.empty_on != thinking.empty:
@@ -781,6 +804,8 @@ class _Writer:
             dropped.append("(not thinks and not add_generation_prompt)")
         if dropped and thinking.kept_from_results:
             dropped = [f"(loop.index0 < state.answered and ({' or '.join(dropped)}))"]
+        if dropped and thinking.kept_in_chain:
+            dropped = [f"(loop.index0 < state.asked_last and ({' or '.join(dropped)}))"]
         if dropped and thinking.kept_with_tools:
             return [f"(not tools and ({' or '.join(dropped)}))"]
         return dropped

@@ -16,7 +16,7 @@ from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Spec, Template
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import ToolFormat, tool_format
+from ..meaning.tool_formats import ToolFormat, format_of, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
@@ -108,7 +108,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
 
 def _known_tools(template: Template) -> ToolFormat | None:
     """The template's tool format if LLaMA-Factory has it."""
-    definition = None if template.tool_format is None else tool_format(template.tool_format)
+    definition = format_of(template)
     return definition if definition and "llamafactory" in definition.frameworks else None
 
 
@@ -233,6 +233,7 @@ def _refuse(template: Template) -> None:
         own_way &= history == ("drop", "leading_newlines", "between", "switched")
         own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
         own_way &= thinking.empty_unless == "holds" and not (thinking.kept_with_tools or thinking.kept_from_results)
+        own_way &= not thinking.kept_in_chain
         own_way &= thinking.dropped_before_calls is None
         own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
         if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):

@@ -29,7 +29,7 @@ from ..catalogue.model import Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
-from ..meaning.tool_formats import ToolFormat, beside_jinja, needs_objects, tool_format
+from ..meaning.tool_formats import ToolFormat, beside_jinja, format_of, needs_ids, needs_objects
 from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
 from .go_text import (
     NEWLINE,
@@ -204,7 +204,7 @@ class _Writer(GoWriter):
         super().__init__()
         self.template = template
         self.bos, self.eos = token_text(spec, "bos_token"), token_text(spec, "eos_token")
-        self.format = tool_format(template.tool_format) if template.tool_format else None
+        self.format = format_of(template)
         self.without_tools: str | None = None  # why the template's tool format cannot be written
         self.sorted: set[str] = set()  # what loses its order, see go_template.Written
         if self.format:
@@ -219,6 +219,8 @@ class _Writer(GoWriter):
         """Refuse a tool format that this template cannot write, whatever Go can."""
         template, thinking = self.template, self.template.thinking
         half = ("newlines", "leading_newlines")
+        if tools.place == "before_last_user":
+            raise Unsupported("tools are described in front of the last user turn, which a Go template must search for")
         if tools.place == "system" and template.trim["system"] in half:
             raise Unsupported("a Go template cannot describe tools around a system text that loses its line breaks")
         if tools.place == "system" and any(part.kind == "date" for part in template.default_system or ()):
@@ -231,9 +233,11 @@ class _Writer(GoWriter):
             raise Unsupported("the system turn is another one where tools are offered")
         if tools.writes_mark:
             raise Unsupported("the description of tools holds the mark on thinking")
+        if needs_ids(tools):
+            raise Unsupported("the format writes the ids of calls, and a request to Ollama need not have any")
         if tools.result:
             raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
-        if thinking and (thinking.kept_with_tools or thinking.kept_from_results):
+        if thinking and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
             raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
         if tools.beside and thinking and thinking.history not in ("drop", "remove"):
             raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")

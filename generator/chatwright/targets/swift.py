@@ -26,7 +26,7 @@ from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template
 from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import Results, tool_format
+from ..meaning.tool_formats import Results, format_of
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .rendering import environment, module_name, multimodal_templates
 
@@ -250,7 +250,8 @@ def _text(slot: Slot) -> str | Expression:
 def _agent_template(template: Template) -> str | None:
     """The agent template: the one that the spec names, or the one of the tool format."""
     own = template.targets.get("swift", {})
-    name = None if template.tool_format is None else tool_format(template.tool_format).frameworks.get("swift")
+    definition = format_of(template)
+    name = definition.frameworks.get("swift") if definition else None
     if "agent_template" in own:
         if template.tool_format is not None and own["agent_template"] != name:
             raise Unsupported(
@@ -264,7 +265,7 @@ def _check_answers(template: Template) -> None:
     """From the end of the calls to the next reply the slots must say what ms-swift writes."""
     _agent_template(template)  # which refuses one that writes another format
     slots = template.slots
-    definition = None if template.tool_format is None else tool_format(template.tool_format)
+    definition = format_of(template)
     results = definition.results if definition else None
     if results is None:
         if slots.opener_after_observation != slots.opener:
@@ -303,7 +304,7 @@ def _thinking(template: Template) -> dict[str, Any]:
     if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
         raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
     usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
-    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results):
+    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
         raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
     if not in_class and (not usual or thinking.rewrite or thinking.dropped_before_calls is not None):
         raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ...catalogue.model import Template
 from ...meaning.conversation import MediaKind, Message
 from ...meaning.render import render, to_text
-from ...meaning.tool_formats import calls_jinja, needs_objects, needs_python, tool_format, tools_jinja
+from ...meaning.tool_formats import calls_jinja, format_of, needs_objects, needs_python, tools_jinja
 from .. import frozen
 from ..engines import huggingface_jinja, jinja, vllm
 from ..scenarios import Scenario, scenarios
@@ -141,9 +141,9 @@ def _jinja_texts(
 
 def _without_json(template: Template, scenario: Scenario) -> bool:
     """Whether the template writes no JSON for the scenario; engines space and sort JSON in their own ways."""
-    if template.tool_format is None:
+    definition = format_of(template)
+    if definition is None:
         return True
-    definition = tool_format(template.tool_format)
     calls = any(message.get("tool_calls") for message in scenario.messages)
     written = (tools_jinja(definition) if scenario.tools else "") + (calls_jinja(definition) if calls else "")
     return "tojson" not in written
@@ -161,14 +161,16 @@ def _without_odd_floats(template: Template, scenario: Scenario) -> bool:
 def _without_python(template: Template, scenario: Scenario) -> bool:
     """Whether nothing in the scenario's calls is written as Python alone writes it."""
     calls = any(message.get("tool_calls") for message in scenario.messages)
-    if calls and template.tool_format is not None and needs_python(tool_format(template.tool_format)):
+    definition = format_of(template)
+    if calls and definition is not None and needs_python(definition):
         return False
     return _without_odd_floats(template, scenario)
 
 
 def _with_floats_in_json(template: Template, scenario: Scenario) -> bool:
     """Whether the template writes the numbers in the scenario's calls as JSON, or the numbers do not matter."""
-    looks_inside = template.tool_format is not None and needs_objects(tool_format(template.tool_format))
+    definition = format_of(template)
+    looks_inside = definition is not None and needs_objects(definition)
     return not looks_inside or _without_odd_floats(template, scenario)
 
 

@@ -94,7 +94,7 @@ def read_folder(path: Path) -> ModelFolder:
         tokenizer_config,
         config,
         read_json(path / "generation_config.json"),
-        tuple(_chat_templates(path, tokenizer_config)),
+        tuple(chat_templates(path, tokenizer_config)),
         vocabulary(raw, tokenizer_config),
     )
 
@@ -115,7 +115,8 @@ def _tokenizer(path: Path) -> Any:
         logging.set_verbosity(before)
 
 
-def _chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
+def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:
+    """The chat templates of a folder, in the order in which transformers prefers their files."""
     found = []
     file = path / "chat_template.jinja"
     named = {item.stem: read_text(item) for item in sorted((path / _NAMED).glob("*.jinja"))}

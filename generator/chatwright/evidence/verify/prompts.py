@@ -109,12 +109,12 @@ def switches(catalogue: Catalogue) -> list[str]:
 def request(scenario: Scenario, folder: ModelFolder, switch_names: Sequence[str]) -> dict[str, Any]:
     """What a chat server hands to the template: the tokenizer's special tokens, arguments of calls as objects."""
     given = variables(scenario, bos=folder.tokenizer.bos_token, eos=folder.tokenizer.eos_token)
-    given["messages"] = [_parsed(message) for message in given["messages"]]
+    given["messages"] = [parsed(message) for message in given["messages"]]
     given |= {name: token for name, token in folder.tokenizer.special_tokens_map.items() if isinstance(token, str)}
     return given | ({} if scenario.thinking is None else dict.fromkeys(switch_names, scenario.thinking))
 
 
-def _parsed(message: Message) -> dict[str, Any]:
+def parsed(message: Message) -> dict[str, Any]:
     """The message with its calls' arguments as objects, as vLLM makes them."""
     calls = message.get("tool_calls")
     return {**message, "tool_calls": [parsed_call(call) for call in calls]} if calls else dict(message)

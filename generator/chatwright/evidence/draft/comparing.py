@@ -1,0 +1,172 @@
+"""The draft on all scenarios, one by one: exact or not, and why. Told by rendering both, and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from ...catalogue.model import Template
+from ...meaning.visible import visible
+from ..sandbox import DATE_MARKS, Refused
+from ..scenarios import Scenario
+from ..token_ids import first_difference
+from ..verify.prompts import MEDIA, conversations, parsed
+from ..verify.texts import CORE, TYPED, parts_unread
+from .judging import ANY_DAY, Case, asked, texts
+from .probing import BOS, EOS, Answer, Oracle
+
+Outcome = Literal["exact", "no system turn", "no tools", "not read", "both refuse", "differs", "refused"]
+AGREE: tuple[Outcome, ...] = ("exact", "no system turn", "no tools", "not read", "both refuse")
+DAYS = (date(2024, 2, 29), date(2031, 11, 5))  # two that differ in every part that a date may be written with
+_AROUND = 24
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One scenario: what became of it, and why where it is not exact."""
+
+    scenario: str
+    outcome: Outcome
+    reason: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the draft says what the publisher's template does, or that it does not do it."""
+        return self.outcome in AGREE
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """What the publisher's template writes of every scenario, and of those with a system text, what without it."""
+
+    scenarios: Mapping[str, Scenario]
+    answers: Mapping[str, Answer]
+    headless: Mapping[str, Answer]
+    partless: Mapping[str, Answer]  # of those with media, what it writes without
+    variables: frozenset[str]
+    has_tools: bool
+    tokens: tuple[str, str] = (BOS, EOS)  # as they stand in the answers
+
+    def with_tokens(self, bos: str | None, eos: str | None) -> Theirs:
+        """The same with the tokenizer's own tokens in place of the sentinels, as far as they are known."""
+        tokens = bos or BOS, eos or EOS
+
+        def real(answers: Mapping[str, Answer]) -> dict[str, Answer]:
+            return {
+                name: text.replace(BOS, tokens[0]).replace(EOS, tokens[1]) if isinstance(text, str) else text
+                for name, text in answers.items()
+            }
+
+        answers, headless, partless = map(real, (self.answers, self.headless, self.partless))
+        return replace(self, answers=answers, headless=headless, partless=partless, tokens=tokens)
+
+
+def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Theirs:
+    """Ask the publisher's template for all scenarios."""
+    listed = conversations()
+    cases = {name: case_of(scenario) for name, scenario in listed.items()}
+    headless = {
+        name: replace(case, messages=case.messages[1:])
+        for name, case in cases.items()
+        if case.messages[0]["role"] == "system"
+    }
+    partless = {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA}
+    groups = [
+        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True)) for some in (cases, headless, partless)
+    ]
+    answers = groups[0]
+    offered = [name for name, case in cases.items() if case.tools and not any("tool_calls" in m for m in case.messages)]
+    has_tools = any(_tells_tools(cases[name], answers[name]) for name in offered)
+    return Theirs(listed, answers, groups[1], groups[2], frozenset(variables), has_tools)
+
+
+def _only_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    return {**message, "content": [part for part in content if part["type"] == "text"]}
+
+
+def _tells_tools(case: Case, answer: Answer) -> bool:
+    names = [str(tool["function"]["name"]) for tool in case.tools or ()]
+    return isinstance(answer, str) and all(name in answer for name in names)
+
+
+def case_of(scenario: Scenario) -> Case:
+    """The prompt of a scenario."""
+    return Case(
+        scenario.name,
+        tuple(parsed(message) for message in scenario.asked),
+        scenario.tools,
+        scenario.thinking,
+        scenario.preserve_thinking,
+        scenario.variables,
+    )
+
+
+def compare(
+    template: Template, known: Theirs, *, today: date = ANY_DAY, only: Collection[str] | None = None
+) -> list[Compared]:
+    """What becomes of every scenario, or of ``only`` some."""
+    return [
+        _compared(
+            template,
+            known,
+            name,
+            texts(template, case_of(scenario), today, bos=known.tokens[0], eos=known.tokens[1]),
+        )
+        for name, scenario in known.scenarios.items()
+        if only is None or name in only
+    ]
+
+
+def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Compared:
+    scenario, answer = known.scenarios[name], known.answers[name]
+    if isinstance(ours, str) and ours == answer:
+        return Compared(name, "exact")
+    if isinstance(ours, Refused) and isinstance(answer, Refused):
+        return Compared(name, "both refuse", answer.reason)
+    if scenario.preserve_thinking and "preserve_thinking" not in known.variables:
+        return Compared(name, "not read", "its template has no variable preserve_thinking")
+    if name == TYPED and (parts_unread(answer) or (isinstance(answer, str) and "world" not in answer)):
+        return Compared(name, "not read", "its template reads content as a text only; servers join the parts")
+    if scenario.variables and not known.variables & scenario.variables.keys() and isinstance(ours, Refused):
+        return Compared(name, "not read", "its template has no such variable")
+    if scenario.tools and not known.has_tools and template.tool_format is None:
+        return Compared(name, "no tools", "its template does not describe tools")
+    if template.system_placement == "none" and isinstance(ours, Refused) and answer == known.headless.get(name):
+        return Compared(name, "no system turn", "its template drops a system message")
+    if name in MEDIA and isinstance(ours, Refused) and (parts_unread(answer) or answer == known.partless[name]):
+        return Compared(name, "not read", "its template passes over such parts")
+    if isinstance(ours, Refused):
+        return Compared(name, "refused", ours.reason)
+    if isinstance(answer, Refused):
+        return Compared(name, "differs", f"its template raises: {answer.reason}")
+    return Compared(name, "differs", divergence(ours, answer))
+
+
+def divergence(ours: str, answer: str) -> str:
+    """Where two texts part, in one line."""
+    start = first_difference(ours, answer)
+    before = ("…" if start > _AROUND else "") + shown(ours[max(0, start - _AROUND) : start])
+    return f"after {before!r}: draft {_clip(ours[start:])}, publisher {_clip(answer[start:])}"
+
+
+def shown(text: str) -> str:
+    """A text with the sentinels as their names."""
+    named = text.replace(BOS, "{{bos_token}}").replace(EOS, "{{eos_token}}")
+    return visible(named.replace(DATE_MARKS[0], "{{date:").replace(DATE_MARKS[1], "}}"))
+
+
+def _clip(text: str) -> str:
+    return repr(shown(text[:_AROUND])) + ("…" if len(text) > _AROUND else "") if text else "nothing more"
+
+
+__all__ = ["AGREE", "CORE", "DAYS", "Compared", "Theirs", "compare", "theirs"]
+
+
+def as_rows(found: Sequence[Compared]) -> list[dict[str, Any]]:
+    """The comparison as plain data."""
+    return [{"scenario": each.scenario, "outcome": each.outcome, "reason": each.reason} for each in found]

@@ -1,0 +1,136 @@
+"""Where a draft is made from: a model folder, a file with a chat template, or an id on the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import ChatwrightError
+from ..verify.folder import ChatTemplates, chat_templates, optional_json
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a draft is made from. The JSON of files is empty where there is none.
+
+    ``hub_id`` is the model's id on Hugging Face as far as it is known, ``path`` the folder that was given where it is
+    not.
+    """
+
+    name: str
+    templates: ChatTemplates
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    processor: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Mapping[int, str] = field(default_factory=dict)
+    hub_id: str | None = None
+    revision: str | None = None
+    path: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The chat template of requests without tools."""
+        return self.templates.by_name.get("default") or next(iter(self.templates.by_name.values()))
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its text."""
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
+    def token(self, name: str) -> str | None:
+        """The text of a special token by the name of its attribute."""
+        value = self.tokenizer.get(name)
+        value = value.get("content") if isinstance(value, Mapping) else value
+        return value if isinstance(value, str) and value else None
+
+    @property
+    def stops(self) -> list[str]:
+        """The tokens at which generation is told to stop; ids whose text no file tells are left out."""
+        ids = (self.generation or self.config).get("eos_token_id")
+        ids = ids if isinstance(ids, list) else [ids]
+        return [self.tokens[index] for index in ids if isinstance(index, int) and index in self.tokens]
+
+
+def read_source(model: str) -> Source:
+    """Read a model folder or a chat template's file, or fetch what is needed of a model on the Hub.
+
+    Raises:
+        ChatwrightError: there is no such thing, or it has no chat template.
+    """
+    path = Path(model)
+    if path.is_file():
+        return _of_file(path)
+    if path.is_dir():
+        return _of_folder(path)
+    if _HUB_ID.fullmatch(model):
+        folder = _fetched(model)
+        revision = folder.name if _REVISION.fullmatch(folder.name) else None
+        return _of_folder(folder, hub_id=model, revision=revision)
+    raise ChatwrightError(f"{model}: there is no such folder or file, and it is no id of a model on the Hub")
+
+
+def _of_file(path: Path) -> Source:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ChatwrightError(f"{path}: not UTF-8 text") from error
+    return Source(path.resolve().stem, ChatTemplates(path.name, {"default": text}))
+
+
+def _of_folder(path: Path, *, hub_id: str | None = None, revision: str | None = None) -> Source:
+    tokenizer = optional_json(path / "tokenizer_config.json")
+    found = chat_templates(path, tokenizer)
+    if not found:
+        raise ChatwrightError(f"{path}: there is no chat template (chat_template.jinja or in tokenizer_config.json)")
+    if not found[0].by_name:
+        raise ChatwrightError(f"{path / found[0].file}: it names no chat template")
+    config = optional_json(path / "config.json")
+    processor = optional_json(path / "processor_config.json") or optional_json(path / "preprocessor_config.json")
+    hub_id = hub_id or _said_id(config, tokenizer)
+    name = (hub_id or path.resolve().name).rsplit("/", 1)[-1]
+    special = {**optional_json(path / "special_tokens_map.json"), **tokenizer}
+    generation = optional_json(path / "generation_config.json")
+    tokens = dict(_tokens(path, tokenizer))
+    where = None if hub_id else str(path)
+    return Source(name, found[0], config, special, generation, processor, tokens, hub_id, revision, where)
+
+
+def _said_id(*configs: Mapping[str, Any]) -> str | None:
+    """The id that a configuration was saved under, if that is not the path of a folder."""
+    for config in configs:
+        for key in ("_name_or_path", "name_or_path"):
+            value = config.get(key)
+            if isinstance(value, str) and _HUB_ID.fullmatch(value) and not Path(value).exists():
+                return value
+    return None
+
+
+def _tokens(path: Path, tokenizer: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The tokens that files list beside the plain vocabulary, by id."""
+    for token in optional_json(path / "tokenizer.json").get("added_tokens") or ():
+        yield token["id"], token["content"]
+    for text, index in optional_json(path / "added_tokens.json").items():
+        if isinstance(index, int):
+            yield index, text
+    for index, token in (tokenizer.get("added_tokens_decoder") or {}).items():
+        yield int(index), token["content"]
+
+
+def _fetched(model: str) -> Path:
+    """The folder with what is needed of a model on the Hub."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=_FILES))
+    except Exception as error:  # whatever the network or the Hub says
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ChatwrightError(f"{model}: there is no such folder, and the Hub does not give it: {reason}") from error

@@ -1,0 +1,259 @@
+"""Tools: what a template is probed with, and the ways in which one tool or one call may be written.
+
+The description of two tools (:mod:`.describing`), the calls of one and of two, and their results (:mod:`.calling`) are
+cut at what stands for them: for a tool one of the ways in which known formats write one, for a call such a way or its
+name, its arguments and its id. What stands around these is the format.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+from ...catalogue.model import Part
+from ...catalogue.slots import parse_slot
+from ...errors import Unsupported
+from ...meaning.conversation import Call
+from ...meaning.tool_formats import format_calls, format_tools, read_definition, tool_formats
+from ..sandbox import DATE_MARKS
+from .judging import Case
+from .lifting import Lifted
+from .probing import BOS, EOS, Message, chat, reply, system, to_slot, user
+
+FIRST, SECOND = "fq_first_qf", "gq_second_qg"
+SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
+_LEAK = re.compile(rf"{SENTINEL.pattern}|callq000|[A-Z]q\d+q[A-Z]")
+ID = "callq000"  # nine characters with the number, as some templates demand
+CONTENT = (Part("field", "content"),)
+UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
+RESULT = "Rq{}qR"
+BASIC = 6  # the weight of what every use of tools has
+_WEIGHTS = {"offered": BASIC, "offered, system": BASIC, "call": BASIC, "result": BASIC, "short id": BASIC}
+
+
+def _function(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": dict(properties), "required": list(required)}
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
+
+
+TOOLS = (
+    _function(
+        FIRST,
+        'Dq_first_qD & "b"',
+        {
+            "pq_one_qp": {"type": "string", "description": "Its 'one'"},
+            "pq_two_qp": {"type": "string", "enum": ["kq", "jq"], "description": "Its two"},
+            "pq_list_qp": {"type": "array", "items": {"type": "integer"}, "description": "Its list"},
+        },
+        ["pq_one_qp"],
+    ),
+    _function(
+        SECOND,
+        'Dq_second_qD "c"',
+        {"pq_a_qp": {"type": "number", "description": "a"}, "pq_b_qp": {"type": "number", "description": "b"}},
+        ["pq_a_qp", "pq_b_qp"],
+    ),
+)
+ARGUMENTS = ({"pq_one_qp": "vq1qv", "pq_two_qp": "kq", "pq_list_qp": [1, 2]}, {"pq_a_qp": 7, "pq_b_qp": 2.5})
+CALLS = (Call(FIRST, ARGUMENTS[0], f"{ID}0"), Call(SECOND, ARGUMENTS[1], f"{ID}1"))
+JSON = (
+    *(f"{{{{ {what}|tojson }}}}" for what in ("tool", "function")),
+    *(f"{{{{ {what}|tojson(indent={size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
+    *(f"{{{{ {what}|tojson(indent={size})|indent({size}) }}}}" for what in ("tool", "function") for size in (2, 4)),
+    *(f"{{{{ {what}|string }}}}" for what in ("tool", "function")),
+    *(f"{{{{ {what}|tojson(separators=(',', ':')) }}}}" for what in ("tool", "function")),
+    "{{ function.name ~ ': ' ~ function|tojson }}",
+    "{{ {'name': function.name, 'description': function.description, 'parameters': function.parameters}|tojson }}",
+    "{{ function.parameters|tojson }}",
+)
+KEYWORDS = (
+    "{{ call.name ~ '(' }}{%- for key, value in arguments_object|items -%}"
+    "{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is string else value|tojson) ~ ('' if loop.last else ', ') }}"
+    "{%- endfor -%}{{ ')' }}"
+)
+_WRAPPED = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
+_BARE = "{'name': call.name, 'arguments': arguments_object}"
+_CALLED = tuple(
+    f"{{{{ {call}|tojson{how} }}}}"
+    for call in (_WRAPPED, _WRAPPED.replace(" 'id': call_id,", ""), _BARE)
+    for how in ("", "(indent=2)", "(indent=4)", "(indent=2)|indent(2)", "(indent=4)|indent(4)")
+)
+ARGUMENTS_WAYS = (
+    "arguments_json",
+    "arguments_json|tojson",
+    *(f"arguments_object|tojson(indent={size})" for size in (2, 4)),
+    "arguments_object|string",
+)
+
+
+def leaks(*said: Any) -> bool:
+    """Whether something that was read off a text holds a part of the conversation it was asked with."""
+    return bool(_LEAK.search(json.dumps(said)))
+
+
+def call(index: int) -> dict[str, Any]:
+    """An OpenAI tool call of that number."""
+    function = {"name": CALLS[index].name, "arguments": dict(ARGUMENTS[index])}
+    return {"type": "function", "id": CALLS[index].id, "function": function}
+
+
+def calling(count: int, text: str | None = "") -> Message:
+    """The assistant's message with that many calls."""
+    return {"role": "assistant", "content": text, "tool_calls": [call(index) for index in range(count)]}
+
+
+def result(number: int, text: str | None = None) -> Message:
+    """The answer to the call of that number."""
+    content = RESULT.format(number) if text is None else text
+    return {"role": "tool", "tool_call_id": f"{ID}{number}", "content": content}
+
+
+# -- ways to write one tool and one call
+
+
+@dataclass(frozen=True)
+class Way:
+    """A part of a definition, and what it writes: of the first and of the second, or of both at once."""
+
+    part: Mapping[str, str]
+    texts: tuple[str, ...]
+
+    def cut(self, text: str) -> tuple[str, str, str] | None:
+        """The text in front of what is written, between the two, and behind."""
+        return split(text, *self.texts) if len(self.texts) == 2 else _around(text, self.texts[0])
+
+
+@cache
+def tool_ways() -> tuple[Way, ...]:
+    """The ways in which known formats write a tool, and JSON in some more."""
+    fragments = list(JSON)
+    for known in tool_formats().values():
+        fragments += [part["each"] for part in known.tools if "each" in part]
+    return tuple(filter(None, (way_of_tools({"each": fragment}) for fragment in dict.fromkeys(fragments))))
+
+
+def way_of_tools(part: Mapping[str, str], *, joint: bool = False) -> Way | None:
+    """What a part writes of the tools, both ``joint`` in one description; None where it does not write every tool."""
+    definition = read_definition("way", {"tools": [part], "calls": [{"text": "-"}]})
+    bare = [tool["function"] for tool in TOOLS]
+    lists = [bare] if joint or "once" in part else [[each] for each in bare]
+    try:
+        texts = tuple(format_tools(definition, each, date.min) for each in lists)
+    except Unsupported:
+        return None
+    return Way(part, texts) if all(texts) and all(name in "".join(texts) for name in (FIRST, SECOND)) else None
+
+
+@cache
+def call_ways() -> tuple[Way, ...]:
+    """The ways in which known formats write a call."""
+    fragments: list[str] = [KEYWORDS, *_CALLED]
+    for known in tool_formats().values():
+        fragments += [part["each"] for part in (*known.calls, *(known.single or ())) if "each" in part]
+    return tuple(filter(None, (way_of_calls({"each": fragment}) for fragment in dict.fromkeys(fragments))))
+
+
+def way_of_calls(part: Mapping[str, str]) -> Way | None:
+    """What a part writes of the first call alone and of the second alone; None where it cannot or writes nothing."""
+    definition = read_definition("way", {"tools": [{"text": "-"}], "calls": [part]})
+    try:
+        texts = tuple(format_calls(definition, [each]) for each in CALLS)
+    except Unsupported:
+        return None
+    return Way(part, texts) if texts[0] else None
+
+
+def ways_of(lifted: Lifted) -> tuple[list[Way], list[Way]]:
+    """The ways that a template's own parts are, of tools and of calls."""
+    found = [way_of_tools(part, joint=joint) for part in lifted.tools for joint in (False, True)]
+    return list(filter(None, found)), list(filter(None, map(way_of_calls, lifted.calls)))
+
+
+# -- texts
+
+
+def text_of(slot: Any) -> str:
+    """A slot as the text that the oracle writes, with NUL in the place of the content."""
+    marks = {"bos": BOS, "eos": EOS, "field": "\0", "break": ""}
+    return "".join(
+        f"{DATE_MARKS[0]}{part.value}{DATE_MARKS[1]}" if part.kind == "date" else marks.get(part.kind, part.value)
+        for part in parse_slot(slot)
+    )
+
+
+def head_of(slot: Any) -> str:
+    """What a slot writes in front of its content."""
+    return text_of(slot).partition("\0")[0]
+
+
+def split(text: str, first: str, second: str) -> tuple[str, str, str] | None:
+    """The text in front of, between and behind two others."""
+    head, found, rest = text.partition(first)
+    between, also, tail = rest.partition(second)
+    return (head, between, tail) if found and also else None
+
+
+def _around(text: str, whole: str) -> tuple[str, str, str] | None:
+    head, found, tail = text.partition(whole)
+    return (head, "", tail) if found else None
+
+
+def plain_parts(text: str) -> list[dict[str, str]]:
+    """A text with dates as parts of a definition."""
+    return [{"date": part.value} if part.kind == "date" else {"text": part.value} for part in to_slot(text)]
+
+
+def merged(parts: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The parts, neighbouring texts as one."""
+    out: list[dict[str, str]] = []
+    for part in parts:
+        if "text" in part and out and "text" in out[-1]:
+            out[-1] = {"text": out[-1]["text"] + part["text"]}
+        else:
+            out.append(dict(part))
+    return out
+
+
+def _short(message: Message) -> Message:
+    return {**message, "tool_calls": [{**each, "id": "c1"} for each in message["tool_calls"]]}
+
+
+def cases(switch: str | None) -> list[Case]:
+    """Conversations with tools."""
+    conversations: dict[str, list[Message]] = {
+        "offered": chat(1),
+        "offered, system": chat(1, system()),
+        "offered, empty system": chat(1, system("")),
+        "offered, later": chat(3, system()),
+        "call": [user(0), calling(1), result(0)],
+        "call, null": [user(0), calling(1, None), result(0)],
+        "result": [user(0), calling(1), result(0), reply(0), user(1)],
+        "results": [system(), user(0), calling(2), result(0), result(1), reply(0), user(1)],
+        "chain": [user(0), calling(1), result(0), {**calling(1), "tool_calls": [call(1)]}, result(1)],
+        "short id": [user(0), _short(calling(1)), {**result(0), "tool_call_id": "c1"}],
+        "text beside": [user(0), calling(1, "Aq0qA"), result(0)],
+        "padded text beside": [user(0), calling(1, "Aq0qA \n"), result(0)],
+        "padded result": [user(0), calling(1), result(0, " \nRq0qR\n ")],
+        "quoted result": [user(0), calling(1), result(0, 'Rq"0\\qR')],
+    }
+    found = [
+        Case(f"tools: {name}", tuple(messages), tools=TOOLS, weight=_WEIGHTS.get(name, 2))
+        for name, messages in conversations.items()
+    ]
+    thought = {**calling(1), "reasoning_content": "Tq0qT"}
+    found.append(Case("tools: thought", (user(0), thought, result(0), reply(0), user(1)), tools=TOOLS))
+    found.append(Case("tools: thought in chain", (user(0), thought, result(0)), tools=TOOLS, weight=2))
+    if switch is not None:
+        for mode in (True, False):
+            for name, messages in (
+                ("thought", (user(0), thought, result(0))),
+                ("call", (user(0), calling(1), result(0))),
+            ):
+                found.append(Case(f"tools: {name}, thinking {mode}", messages, tools=TOOLS, thinking=mode, weight=2))
+    found.append(Case("tools: replied", (user(0), calling(1)), tools=TOOLS, replied=True))
+    return found
