@@ -52,13 +52,18 @@ def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: da
 class Sandbox:
     """One chat template in its process, which may be asked more than once; the limits are for all it does there.
 
-    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request.
+    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. With ``anew``
+    the time is for each question instead. ``took`` sums the processor's seconds; ``spent`` says that the process should
+    be, or can be, asked nothing more.
     """
 
-    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS) -> None:
+    def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS, anew: bool = False) -> None:
         self.source = source
         self.strict = strict
         self.seconds = seconds
+        self.anew = anew
+        self.took = 0.0
+        self.spent = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.sandbox_worker"],
             cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
@@ -99,7 +104,8 @@ class Sandbox:
         return dict(self._ask({"facts": True})["facts"])
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        job = {"source": self.source, "seconds": self.seconds, "characters": CHARACTERS, **question}
+        limits = {"seconds": self.seconds, "characters": CHARACTERS, "anew": self.anew}
+        job = {"source": self.source, **limits, **question}
         wait = self.seconds * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
         late = Timer(wait, self._process.kill)
         late.start()
@@ -114,13 +120,62 @@ class Sandbox:
             in_time = late.is_alive()
             late.cancel()
         if not answer.endswith("\n"):
+            self.spent = True
             if not in_time or self._process.wait() == -getattr(signal, "SIGXCPU", 0):
                 raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
             raise TemplateFailed("it ends the process that it runs in")
         data: dict[str, Any] = json.loads(answer)
+        self.took += data["took"]
+        self.spent = "spent" in data
         if "failed" in data:
             raise TemplateFailed(data["failed"])
         return data
+
+
+class Workshop:
+    """A process that runs one chat template after another, each within the limits; another one follows where it ends.
+
+    No state of a template outlives it: the sandbox lets none change anything, and every request is made of new data.
+    """
+
+    _MOST = 2000  # templates for one process, so that nothing adds up
+
+    def __init__(self, *, seconds: int = SECONDS) -> None:
+        self.seconds = seconds
+        self.took = 0.0  # seconds of the processor in all templates so far
+        self._count = 0
+        self._sandbox: Sandbox | None = None
+
+    def start(self) -> Workshop:
+        """Begin the process, which takes about a second; :meth:`render` does it where it is not there."""
+        self._count = 0
+        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True)
+        return self
+
+    def render(self, source: str, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
+        """The texts of the requests, as :meth:`Sandbox.render` has them.
+
+        Raises:
+            TemplateFailed: the template cannot be run within the limits.
+        """
+        if self._sandbox is None:
+            self.start()
+        assert self._sandbox
+        self._sandbox.source = source
+        self._count += 1
+        before = self._sandbox.took
+        try:
+            return self._sandbox.render(requests, today)
+        finally:
+            self.took += self._sandbox.took - before
+            if self._sandbox.spent or self._count >= self._MOST:
+                self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._sandbox is not None:
+            self._sandbox.__exit__()
+            self._sandbox = None
 
 
 def _environment() -> dict[str, str]:

@@ -5,7 +5,8 @@ instant that the template takes for now, null to have dates written as their for
 processor time for all of them, ``characters`` of output, ``strict``: whether one request that does what the sandbox
 forbids fails them all), and answers each with one: ``texts``, a list of
 ``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none. Asked for ``facts`` it tells
-those instead.
+those instead. The time is for all jobs, or ``anew`` for each that says so. An answer tells under ``took`` how many
+seconds of the processor it was; ``spent`` marks one behind which the process should be asked nothing more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import contextlib
 import json
 import os
 import sys
+import time
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
@@ -24,6 +27,7 @@ class _Failed(Exception):
     """The template does what no chat template may do; the message says what."""
 
 
+@lru_cache(maxsize=2)
 def _compiled(source: str) -> Any:
     from jinja2.exceptions import TemplateSyntaxError
     from transformers.utils.chat_template_utils import _compile_jinja_template
@@ -96,7 +100,7 @@ def _marked(form: str) -> str:
 
 
 def _bound(seconds: int) -> None:
-    """Let the system end this process when it takes more; the parent watches the clock as well."""
+    """Let the system end this process when it takes more from now on; the parent watches the clock as well."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -104,9 +108,10 @@ def _bound(seconds: int) -> None:
         allowed = int(used.ru_utime + used.ru_stime) + seconds + 1
         bounds = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
         for name, most in bounds.items():
-            hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
-                resource.setrlimit(getattr(resource, name), (most, hard))
+                which = getattr(resource, name)
+                # its hard limit stays: so the signal says that it was the time, and a later job may have more
+                resource.setrlimit(which, (most, resource.getrlimit(which)[1] if name == "RLIMIT_CPU" else most))
 
 
 def main() -> None:
@@ -121,10 +126,12 @@ def main() -> None:
     bounded = False
     for line in sys.stdin:
         job = json.loads(line)
-        if not bounded:
+        if not bounded or job.get("anew"):
             _bound(job["seconds"])
             bounded = True
-        print(json.dumps(_answer(job)), file=answers, flush=True)
+        began = time.process_time()
+        answer = _answer(job)
+        print(json.dumps({**answer, "took": time.process_time() - began}), file=answers, flush=True)
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -133,9 +140,9 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     except _Failed as reason:
         return {"failed": str(reason)}
     except MemoryError:
-        return {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory"}
+        return {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory", "spent": True}
     except RecursionError:
-        return {"failed": "it nests too deeply"}
+        return {"failed": "it nests too deeply", "spent": True}
 
 
 if __name__ == "__main__":

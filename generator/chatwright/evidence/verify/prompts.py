@@ -66,12 +66,14 @@ def pieces_of(template: Template, scenario: Scenario, kind: Kind, today: date) -
     Raises:
         Unsupported: the template cannot express it.
     """
+    levels = template.thinking.levels if template.thinking else None
     return render(
         template,
         scenario.asked if kind is Kind.PROMPT else scenario.messages,
         scenario.tools,
         kind=kind,
         thinking=scenario.thinking,
+        level=scenario.variables.get(levels.variable) if levels else None,
         preserve_thinking=scenario.preserve_thinking,
         today=today,
     )
