@@ -431,12 +431,7 @@ def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
     lines = stream.read_lines(sys.stdin.buffer)
     for answer in stream.answers(lines, Identifier(_load(folders)), figures):
         click.echo(json.dumps(answer.as_json(), ensure_ascii=False))
-    click.echo(
-        f"{_count(figures.lines, 'line')}, {_count(figures.rendered, 'chat template')} run, "
-        f"{_count(figures.errors, 'error')}; {figures.lines / (figures.elapsed or 1):.0f} lines per second on "
-        f"{_count(figures.cores, 'core')}, {figures.per_core:.0f} per second of a core",
-        err=True,
-    )
+    click.echo(figures.told, err=True)
 
 
 @cli.command(hidden=True)

@@ -18,7 +18,6 @@ from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
 from ...errors import ChatwrightError
 from ..sandbox import TemplateFailed, Workshop
-from ..verify.texts import CORE
 from ..verify.writings import NO_BOS, NO_EOS, Marked, Writings, agreement, writings_of
 from .answer import SURE, Answer, Candidate
 from .behaviour import Behaviour, Questions, Render
@@ -47,6 +46,7 @@ class Identifier:
         self.writings: Writings = writings_of(catalogue, _DAY)
         self._questions = Questions(catalogue)
         self._checkpoints = _checkpoints(catalogue)
+        self.seeing = _seeing(catalogue)
 
     def identify(self, record: Record, render: Render) -> Answer:
         """The answer for a record; ``render`` runs chat templates, see :meth:`.sandbox.Workshop.render`."""
@@ -100,7 +100,9 @@ class _Case:
         self.core = behaviour.core if behaviour else {}
         unknown = Behaviour({}, NO_BOS, NO_EOS)
         self.tokens = (behaviour or unknown).bos, (behaviour or unknown).eos
-        self.fitting = [name for name, equal in self.equal.items() if self.core.keys() <= equal.keys()]
+        written = {name: len(self.core.keys() & equal.keys()) for name, equal in self.equal.items()}
+        self.fitting = [name for name, count in written.items() if count == len(self.core)]
+        self.half = [name for name, count in written.items() if count * 2 >= len(self.core)]
 
     def answer(self) -> Answer:
         """The whole of it."""
@@ -126,7 +128,7 @@ class _Case:
             what = "is only the nearest" if near else "does not write all that its chat template does"
             self.why.append(f"{best[0]} {what}: {candidates[0].difference}")
         self.why += self._asides(best)
-        told = self._flags(best, chosen)
+        told = {} if near and not self.half else self._flags(best, chosen)
         name, same = best[0], tuple(best[1:])
         return Answer(self.record.name, verdict, name, same, by, candidates, tuple(dict.fromkeys(self.why)), told)
 
@@ -150,7 +152,7 @@ class _Case:
                 return [*self._best(named), *self._best(self.fitting)], False
             return self._best(named), False
         if self.fitting:
-            return self._with_architecture(self._best(self.fitting)), False
+            return self._narrowed(self._best(self.fitting)), False
         return self._nearest()
 
     def _by_names_alone(self, named: list[str]) -> tuple[list[str], bool]:
@@ -163,21 +165,25 @@ class _Case:
             self.why.append(said + ("" if len(types) == 1 else ", between which ms-swift does not choose either"))
         return architectures, False
 
-    def _with_architecture(self, best: list[str]) -> list[str]:
-        """Of equals, those that models of the architecture use, if any does."""
-        fitting = [name for name in best if name in self.named["architecture"]]
-        if fitting and len(fitting) < len(best):
-            self.why.append(
-                f"its chat template is also that of {listing(self._ordered(set(best) - set(fitting)))}, which no model "
-                f"with the architecture {self.record.architectures[0]} uses"
-            )
-        return fitting or best
+    def _narrowed(self, best: list[str]) -> list[str]:
+        """Of equals, those that models of the architecture use; then those that see no more than the chat template."""
+        using = [name for name in best if name in self.named["architecture"]]
+        if using and len(using) < len(best):
+            others = listing(self._ordered(set(best) - set(using)))
+            architecture = self.record.architectures[0]
+            self.why.append(f"its texts are also those of {others}, which no model listed as {architecture} uses")
+        best = using or best
+        blind = [name for name in best if name not in self.of.seeing]
+        if self.behaviour and not self.behaviour.sees and blind and len(blind) < len(best):
+            others = listing(self._ordered(set(best) - set(blind)))
+            self.why.append(f"its texts are also those of {others}, but it has no place for images, video or audio")
+            best = blind
+        return best
 
     def _nearest(self) -> tuple[list[str], bool]:
         assert self.behaviour
-        half = [name for name, equal in self.equal.items() if len(equal.keys() & set(CORE)) * 2 >= len(self.core)]
-        if half:
-            return self._with_architecture(self._best(half)), True
+        if self.half:
+            return self._narrowed(self._best(self.half)), True
         nearest = self.writings.nearest(self.behaviour.texts, self.behaviour.bos, self.behaviour.eos)
         return ([nearest], True) if nearest else ([], True)
 
@@ -309,3 +315,17 @@ def _checkpoints(catalogue: Catalogue) -> dict[str, int]:
             for name in {group.template, *map(group.template_for, FRAMEWORKS)} - {None}:
                 found[str(name)] = found.get(str(name), 0) + len(group.checkpoints)
     return found
+
+
+def _seeing(catalogue: Catalogue) -> set[str]:
+    """The templates for images, video or audio: with a plugin, or used by models alone that take these."""
+    users: dict[str, list[bool]] = {}
+    for spec in catalogue.specs:
+        for group in spec.models:
+            for name in {group.template, *map(group.template_for, FRAMEWORKS)} - {None}:
+                users.setdefault(str(name), []).append(group.multimodal)
+    return {
+        name
+        for name, template in catalogue.templates.items()
+        if template.mm_plugin or (name in users and all(users[name]))
+    }

@@ -12,8 +12,8 @@ from ..draft.probing import as_parts
 from ..engines.jinja import variables
 from ..sandbox import Refused
 from ..scenarios import Scenario
-from ..verify.prompts import Texts, conversations, parsed, switches
-from ..verify.texts import CORE
+from ..verify.prompts import MEDIA, Texts, conversations, parsed, switches
+from ..verify.texts import CORE, parts_unread
 from ..verify.writings import NO_BOS, NO_EOS
 from .records import Record
 
@@ -32,6 +32,12 @@ class Behaviour:
     def core(self) -> dict[str, str]:
         """What it writes of the conversations that any template must write, as far as it does."""
         return {name: text for name in CORE if isinstance(text := self.texts.get(name), str)}
+
+    @property
+    def sees(self) -> bool:
+        """Whether it has a place for images, video or audio: then it does not write all three questions alike."""
+        texts = [text for name in MEDIA if isinstance(text := self.texts[name], str) and not parts_unread(text)]
+        return len(set(texts)) > 1 or 0 < len(texts) < len(MEDIA)
 
     @property
     def raised(self) -> str | None:

@@ -44,6 +44,15 @@ class Figures:
         """Lines per second of the processor."""
         return self.lines / self.worked if self.worked else 0.0
 
+    @property
+    def told(self) -> str:
+        """All of it in one line."""
+        by_clock = self.lines / self.elapsed if self.elapsed else 0.0
+        return (
+            f"{self.lines} lines, {self.rendered} chat templates run, {self.errors} errors; {by_clock:.0f} lines per "
+            f"second with {self.cores} sandboxes, {self.per_core:.0f} per second of a core"
+        )
+
 
 @dataclass
 class _Known:
