@@ -22,6 +22,7 @@ from typing import Any
 SECONDS = 3  # for everything that one template renders in one call; the process itself takes about one more to start
 _PATIENCE = 10  # times as long by the clock where the system counts the processor's seconds: others may be at work
 CHARACTERS = 4_000_000
+FORBIDDEN = "it does what the sandbox forbids"  # what the reason of such a request or failure begins with
 DATE_MARKS = ("\ue000", "\ue001")
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
@@ -53,8 +54,8 @@ class Sandbox:
     """One chat template in its process, which may be asked more than once; the limits are for all it does there.
 
     Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. With ``anew``
-    the time is for each question instead. ``took`` sums the processor's seconds; ``spent`` says that the process should
-    be, or can be, asked nothing more.
+    the time is for each question instead. ``took`` are the processor's seconds so far; ``spent`` says that the process
+    should be, or can be, asked nothing more.
     """
 
     def __init__(self, source: str, *, strict: bool = True, seconds: int = SECONDS, anew: bool = False) -> None:
@@ -125,7 +126,7 @@ class Sandbox:
                 raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
             raise TemplateFailed("it ends the process that it runs in")
         data: dict[str, Any] = json.loads(answer)
-        self.took += data["took"]
+        self.took = data["took"]
         self.spent = "spent" in data
         if "failed" in data:
             raise TemplateFailed(data["failed"])

@@ -6,7 +6,7 @@ processor time for all of them, ``characters`` of output, ``strict``: whether on
 forbids fails them all), and answers each with one: ``texts``, a list of
 ``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none. Asked for ``facts`` it tells
 those instead. The time is for all jobs, or ``anew`` for each that says so. An answer tells under ``took`` how many
-seconds of the processor it was; ``spent`` marks one behind which the process should be asked nothing more.
+seconds of the processor there were so far; ``spent`` marks one behind which the process should be asked nothing more.
 """
 
 from __future__ import annotations
@@ -123,13 +123,12 @@ def main() -> None:
     import transformers.utils.chat_template_utils  # noqa: F401, before the limits
 
     print("ready", file=answers, flush=True)
-    bounded = False
+    bounded, began = False, time.process_time()
     for line in sys.stdin:
         job = json.loads(line)
         if not bounded or job.get("anew"):
             _bound(job["seconds"])
             bounded = True
-        began = time.process_time()
         answer = _answer(job)
         print(json.dumps({**answer, "took": time.process_time() - began}), file=answers, flush=True)
 

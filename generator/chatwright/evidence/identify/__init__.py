@@ -16,25 +16,21 @@ from typing import Any
 
 from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
-from ...errors import ChatwrightError
-from ..sandbox import TemplateFailed, Workshop
+from ..sandbox import FORBIDDEN, TemplateFailed, Workshop
 from ..verify.writings import NO_BOS, NO_EOS, Marked, Writings, agreement, writings_of
 from .answer import SURE, Answer, Candidate
 from .behaviour import Behaviour, Questions, Render
 from .explaining import apart, difference, listing
 from .flags import flags, has_itself
 from .names import Listed, Names
-from .records import Record, parse_line, read_model, read_record
+from .records import BadRecord, Record, parse_line, read_model, read_record
 
 __all__ = ["SURE", "Answer", "Candidate", "Identifier", "Record", "identify_record", "parse_line", "read_model"]
 
 _DAY = Marked(2001, 2, 3)
 _MOST = 8  # meanings that are shown
-_HOW = {
-    "id": "its id",
-    "name": "its name",
-    "architecture": "its architecture",
-}
+_HOW = {"id": "its id", "name": "its name", "architecture": "its architecture"}
+_TITLES = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 
 
 class Identifier:
@@ -58,8 +54,8 @@ class Identifier:
     def failed(self, record: Record, reason: TemplateFailed) -> Answer:
         """The answer for a record whose chat template cannot be run: what its names say is told all the same."""
         named = self.decide(record, None)
-        error = f"the chat template cannot be run: {reason}"
-        return Answer(record.name, "error", by=named.by, why=named.why, error=error)
+        why = named.why if named.template else ()
+        return Answer(record.name, "error", by=named.by, why=why, error=f"the chat template cannot be run: {reason}")
 
     def ask(self, record: Record, render: Render) -> Behaviour:
         """What the record's chat template writes."""
@@ -106,6 +102,9 @@ class _Case:
 
     def answer(self) -> Answer:
         """The whole of it."""
+        if self.raised and self.raised.startswith(FORBIDDEN):
+            error = f"the chat template cannot be run: {self.raised}"
+            return Answer(self.record.name, "error", by=self.named, error=error)
         if self.raised:
             self.why.append(f"its chat template raises even for plain questions: {self.raised}")
         by = {**self.named, "behaviour": tuple(self._ordered(self._best(self.fitting)))}
@@ -147,9 +146,10 @@ class _Case:
             if both := [name for name in named if name in self.fitting]:
                 return self._best(both), False
             if self.fitting:
-                wrote = listing(self._ordered(self._best(self.fitting)))
-                self.why.append(f"{_HOW[kind]} says {listing(named)}, but its chat template writes what {wrote} does")
-                return [*self._best(named), *self._best(self.fitting)], False
+                wrote = self._narrowed(self._best(self.fitting))
+                told = listing(self._ordered(wrote))
+                self.why.append(f"{_HOW[kind]} says {listing(named)}, but its chat template writes what {told} writes")
+                return [*self._best(named), *wrote], False
             return self._best(named), False
         if self.fitting:
             return self._narrowed(self._best(self.fitting)), False
@@ -267,7 +267,9 @@ class _Case:
                 if told := flags(self.of.catalogue, name, framework, types):
                     found[framework] = told
                     if name not in best:
-                        self.why.append(apart(self.writings, best[0], name, *self.tokens))
+                        differing = apart(self.writings, best[0], name, *self.tokens)
+                        if differing not in self.why:
+                            self.why.append(f"for {_TITLES[framework]}: {differing}")
                     break
         return found
 
@@ -297,14 +299,9 @@ def identify_record(record: Mapping[str, Any]) -> dict[str, Any]:
     identifier, workshop = _shared()
     try:
         read = read_record(record)
-    except ChatwrightError as reason:
-        return Answer(_said_id(record), "error", error=str(reason)).as_json()
+    except BadRecord as reason:
+        return Answer(reason.name, "error", error=str(reason)).as_json()
     return identifier.identify(read, workshop.render).as_json()
-
-
-def _said_id(record: Any) -> str:
-    said = record.get("id") if isinstance(record, Mapping) else None
-    return said if isinstance(said, str) else ""
 
 
 def _checkpoints(catalogue: Catalogue) -> dict[str, int]:

@@ -34,7 +34,7 @@ def apart(writings: Writings, name: str, other: str, bos: str, eos: str) -> str:
 
 def _headless(writings: Writings, name: str, bos: str, eos: str) -> dict[str, str]:
     """The prompts without their BOS."""
-    told = {key: writings.prompt(name, key, bos, eos) for key in writings.prompts[name]}
+    told = {key: writings.prompt(name, key, bos, eos) for key in writings.prompts_of(name)}
     return {key: text.removeprefix(bos) for key, text in told.items() if text is not None}
 
 
@@ -60,14 +60,15 @@ def difference(writings: Writings, name: str, behaviour: Behaviour, equal: Equal
     due, text = (_told(side.removeprefix(behaviour.bos)) for side in sides)
     shown = divergence(conversation, due, text)
     place = f"after {shown.before}" if shown.before else "at the start"
-    rest = f" (and {len(differing) - 1} more{_only_headless(each[0] for each in differing)})" if differing[1:] else ""
-    return f"{conversation}{rest}: {place} the template writes {shown.trained}, the model's own {shown.served}"
+    rest = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+    alike = "; behind a system message both write the same" if _only_headless(equal) else ""
+    return f"{conversation}{rest}: {place} the template writes {shown.trained}, the model's own {shown.served}{alike}"
 
 
-def _only_headless(differing: Iterable[str]) -> str:
-    """Said where all that differs are conversations without a system message: it is the default that differs."""
-    headed = [each for each in differing if conversations()[each].messages[0]["role"] == "system"]
-    return "" if headed else ", all without a system message"
+def _only_headless(equal: Equal) -> bool:
+    """Whether the default system text is what differs: plain conversations do, and are alike behind a system text."""
+    headed = {name for name in CORE if conversations()[name].messages[0]["role"] == "system"}
+    return equal.keys() & set(CORE) == headed
 
 
 def _told(text: str) -> str:

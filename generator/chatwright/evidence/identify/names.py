@@ -33,6 +33,11 @@ class Listed:
         """Its templates, whatever the framework."""
         return {name for name in self.templates.values() if name}
 
+    def within(self, frameworks: Sequence[str]) -> Listed:
+        """The same model as only these frameworks know it."""
+        templates = {name: used if name in frameworks else None for name, used in self.templates.items()}
+        return Listed(self.title, self.model_type if "swift" in frameworks else None, templates)
+
 
 class Names:
     """A catalogue's models by what they may be found by."""
@@ -66,16 +71,17 @@ class Names:
     def _by_id(self) -> dict[str, list[Listed]]:
         found: dict[str, list[Listed]] = {}
         for listed, checkpoint in self._models():
-            for model_id in _ids(checkpoint):
-                _add(found, model_id.casefold(), listed)
+            for model_id, frameworks in _ids(checkpoint):
+                _add(found, model_id.casefold(), listed.within(frameworks))
         return found
 
     @cached_property
     def _by_name(self) -> dict[str, list[Listed]]:
         found: dict[str, list[Listed]] = {}
         for listed, checkpoint in self._models():
-            for value in [*_ids(checkpoint), *([checkpoint.path] if checkpoint.path else [])]:
-                _add(found, value.rsplit("/", 1)[-1].lower(), listed)
+            paths = [(checkpoint.path, FRAMEWORKS)] if checkpoint.path else []
+            for value, frameworks in [*_ids(checkpoint), *paths]:
+                _add(found, value.rsplit("/", 1)[-1].lower(), listed.within(frameworks))
         return found
 
     @cached_property
@@ -84,7 +90,9 @@ class Names:
         for listed, _ in self._models():
             known = self.catalogue.model_types.get(listed.model_type or "")
             for architecture in known.architectures if known else ():
-                _add(found, architecture, Listed(known.name if known else "", listed.model_type, listed.templates))
+                each = Listed(known.name if known else "", listed.model_type, listed.templates)
+                if each not in (group := found.setdefault(architecture, [])):
+                    group.append(each)
         return found
 
     def _models(self) -> Iterator[tuple[Listed, Checkpoint]]:
@@ -108,13 +116,18 @@ def model_name(id_or_path: str) -> str:
     return text.rsplit("/", 1)[-1].replace("___", ".")
 
 
-def _ids(checkpoint: Checkpoint) -> Iterator[str]:
-    yield from checkpoint.ids.values()
-    for own in checkpoint.targets.values():
-        yield from (str(own[hub]) for hub in HUBS if own.get(hub))
+def _ids(checkpoint: Checkpoint) -> Iterator[tuple[str, Sequence[str]]]:
+    """The ids of a checkpoint, and the frameworks that know it by them: a framework may have ids of its own."""
+    for hub, model_id in checkpoint.ids.items():
+        yield model_id, [name for name in FRAMEWORKS if hub not in checkpoint.targets.get(name, {})]
+    for framework, own in checkpoint.targets.items():
+        yield from ((str(own[hub]), [framework]) for hub in HUBS if own.get(hub))
 
 
 def _add(found: dict[str, list[Listed]], key: str, listed: Listed) -> None:
+    """Add a model to those of a key; of ms-swift's only the first counts."""
     known = found.setdefault(key, [])
-    if listed not in known:
+    if any(each.model_type for each in known):
+        listed = listed.within(["llamafactory"])
+    if listed not in known and (listed.names or listed.model_type or not known):
         known.append(listed)

@@ -34,6 +34,14 @@ class Record:
     whole: bool = False
 
 
+class BadRecord(ChatwrightError):
+    """A row that cannot be read; ``name`` is what it is called, as far as it says so."""
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
 def read_model(model: str) -> Record:
     """Read a folder or file, or take an id as it is: nothing is fetched.
 
@@ -57,13 +65,38 @@ def read_record(data: Any) -> Record:
     """A row of a dump: ``chat_template`` and whatever else is known, see the README; null is as good as left out.
 
     Raises:
-        ChatwrightError: it is no such row; the message says why.
+        BadRecord: it is no such row; the message says why.
     """
     if not isinstance(data, Mapping):
-        raise ChatwrightError("not a JSON object")
+        raise BadRecord("not a JSON object")
     said = [value for key in _ID_KEYS if isinstance(value := data.get(key), str) and value]
-    ids = tuple(dict.fromkeys(value for value in said if HUB_ID.fullmatch(value)))
     name = said[0] if said else ""
+    try:
+        return _record(data, name, tuple(dict.fromkeys(value for value in said if HUB_ID.fullmatch(value))))
+    except ChatwrightError as reason:
+        raise BadRecord(str(reason), name) from reason
+
+
+def parse_line(line: bytes) -> Record:
+    """A line of JSON as a record.
+
+    Raises:
+        BadRecord: it is no JSON object in UTF-8, or no such row.
+    """
+    try:
+        data = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadRecord("not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise BadRecord(f"not JSON: {error.msg} (character {error.pos})") from error
+    except RecursionError as error:
+        raise BadRecord("not JSON that can be read: it nests too deeply") from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise BadRecord("not JSON that can be read: it holds a number that is too long") from error
+    return read_record(data)
+
+
+def _record(data: Mapping[str, Any], name: str, ids: tuple[str, ...]) -> Record:
     config = data.get("config")
     config = config if isinstance(config, Mapping) else {}
     architectures = data.get("architectures")
@@ -74,24 +107,6 @@ def read_record(data: Any) -> Record:
     if templates is None and not ids and not architectures:
         raise ChatwrightError("it has neither a chat_template nor an id of a model on a hub nor architectures")
     return Record(name, ids, ids[0] if ids else None, templates, tokens, architectures)
-
-
-def parse_line(line: bytes) -> Record:
-    """A line of JSON as a record.
-
-    Raises:
-        ChatwrightError: it is no JSON object in UTF-8, or no such row.
-    """
-    try:
-        return read_record(json.loads(line.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        raise ChatwrightError("not UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        raise ChatwrightError(f"not JSON: {error.msg} at character {error.pos}") from error
-    except RecursionError as error:
-        raise ChatwrightError("not JSON that can be read: it nests too deeply") from error
-    except ValueError as error:  # a number of more digits than Python reads
-        raise ChatwrightError(f"not JSON that can be read: {error}") from error
 
 
 def _of_folder(path: Path) -> Record:

@@ -12,11 +12,10 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import BinaryIO
 
-from ...errors import ChatwrightError
 from ..sandbox import TemplateFailed, Workshop
 from . import Answer, Identifier
 from .behaviour import Behaviour
-from .records import Record, parse_line
+from .records import BadRecord, Record, parse_line
 
 LONGEST_LINE = 8_000_000  # bytes
 _SECONDS = 2  # of the processor for one template; publishers' take a fiftieth of that
@@ -85,8 +84,8 @@ def answers(lines: Iterable[bytes], identifier: Identifier, figures: Figures) ->
         def answer(line: bytes) -> Answer:
             try:
                 record = parse_line(line)
-            except ChatwrightError as reason:
-                return Answer("", "error", error=str(reason))
+            except BadRecord as reason:
+                return Answer(reason.name, "error", error=str(reason))
             workshop = workshops.get()
             try:
                 return _answered(record, identifier, workshop, known, figures)

@@ -47,27 +47,30 @@ class Writings:
     def __init__(self, catalogue: Catalogue, today: date) -> None:
         self.catalogue = catalogue
         self.today = today
+        self.prompts_of = lru_cache(maxsize=None)(self._prompts_of)
         self.table = lru_cache(maxsize=64)(self._table)
         self.meaning = lru_cache(maxsize=1024)(self._meaning)
         self._runs = lru_cache(maxsize=None)(self._all_runs)
 
     @cached_property
     def prompts(self) -> Mapping[str, Mapping[str, str]]:
-        """The prompts by template and conversation, with marks for BOS and EOS; what it cannot carry is left out."""
-        found: dict[str, dict[str, str]] = {}
-        for name, template in self.catalogue.templates.items():
-            prompts = found.setdefault(name, {})
-            for scenario in conversations().values():
-                try:
-                    pieces = pieces_of(template, scenario, Kind.PROMPT, self.today)
-                except Unsupported:
-                    continue
-                prompts[scenario.name] = to_text(pieces, bos=NO_BOS, eos=NO_EOS)
+        """The prompts by template and conversation, as :meth:`prompts_of` has them."""
+        return {name: self.prompts_of(name) for name in self.catalogue.templates}
+
+    def _prompts_of(self, name: str) -> Mapping[str, str]:
+        """One template's prompts, with marks for BOS and EOS; what it cannot carry is left out."""
+        found: dict[str, str] = {}
+        for scenario in conversations().values():
+            try:
+                pieces = pieces_of(self.catalogue.templates[name], scenario, Kind.PROMPT, self.today)
+            except Unsupported:
+                continue
+            found[scenario.name] = to_text(pieces, bos=NO_BOS, eos=NO_EOS)
         return found
 
     def prompt(self, template: str, conversation: str, bos: str, eos: str) -> str | None:
         """One prompt with a model's tokens, None where the template cannot carry it."""
-        text = self.prompts[template].get(conversation)
+        text = self.prompts_of(template).get(conversation)
         return None if text is None else text.replace(NO_BOS, bos).replace(NO_EOS, eos)
 
     def equal(self, texts: Texts, bos: str, eos: str) -> dict[str, dict[str, bool]]:
