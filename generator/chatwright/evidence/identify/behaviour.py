@@ -34,6 +34,11 @@ class Behaviour:
         return {name: text for name in CORE if isinstance(text := self.texts.get(name), str)}
 
     @property
+    def size(self) -> int:
+        """How many characters it writes."""
+        return sum(len(text) for text in self.texts.values() if isinstance(text, str))
+
+    @property
     def sees(self) -> bool:
         """Whether it has a place for images, video or audio: then it does not write all three questions alike."""
         texts = [text for name in MEDIA if isinstance(text := self.texts[name], str) and not parts_unread(text)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,18 +153,21 @@ def _checked(templates: ChatTemplates, path: Path) -> ChatTemplates:
 
 
 def _by_name(value: Any) -> dict[str, str]:
-    """The templates by name, whatever of the forms that transformers writes they have."""
+    """The templates by name, in whatever form transformers writes them; a table's nulls are what is not there."""
+    value = _plain(value)
     if isinstance(value, str):
         value = {"default": value}
-    elif not isinstance(value, Mapping) and isinstance(value, Sequence):
-        value = {item.get("name"): item.get("template") for item in value if isinstance(item, Mapping)}
-    if not isinstance(value, Mapping) or not value:
+    elif isinstance(value, list | tuple):
+        pairs = [(item.get("name"), item.get("template")) for item in value if isinstance(item, Mapping)]
+        value = {name if isinstance(name, str) else "": text for name, text in pairs}
+    if not isinstance(value, Mapping):
         raise ChatwrightError("chat_template is neither a text nor a list of named ones")
-    if not all(isinstance(text, str) for pair in value.items() for text in pair):
-        raise ChatwrightError("chat_template holds what is no text")
-    if sum(map(len, value.values())) > _LONGEST:
+    found = {str(name): text for name, text in value.items() if text is not None}
+    if not found or not all(isinstance(text, str) for text in found.values()) or "" in found:
+        raise ChatwrightError("chat_template holds what is no named text")
+    if sum(map(len, found.values())) > _LONGEST:
         raise ChatwrightError(f"chat_template has more than {_LONGEST} characters")
-    return dict(value)
+    return found
 
 
 def _tokens(data: Mapping[str, Any]) -> dict[str, str]:
@@ -177,7 +180,12 @@ def _token(value: Any) -> str | None:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """A list of texts, also as an engine for tables may hand it over; anything else is none."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    """A list of texts; anything else is none."""
+    value = _plain(value)
     value = [value] if isinstance(value, str) else value
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+
+
+def _plain(value: Any) -> Any:
+    """A list as Python has it, where an engine for tables hands over an array."""
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -20,6 +20,7 @@ from .records import BadRecord, Record, parse_line
 LONGEST_LINE = 8_000_000  # bytes
 _SECONDS = 2  # of the processor for one template; publishers' take a fiftieth of that
 _REMEMBERED = 512  # chat templates whose texts are kept: many models share one
+_LARGE = 300_000  # characters that a chat template writes of all conversations; publishers' write a tenth of that
 _AHEAD = 8  # lines that are read ahead, for each process
 
 
@@ -65,6 +66,8 @@ class _Known:
             return self.behaviours.get(key)
 
     def put(self, key: object, behaviour: Behaviour | TemplateFailed) -> None:
+        if isinstance(behaviour, Behaviour) and behaviour.size > _LARGE:
+            return
         with self.lock:
             self.behaviours[key] = behaviour
             while len(self.behaviours) > _REMEMBERED:

@@ -25,6 +25,7 @@ NO_BOS, NO_EOS = "\ue002", "\ue003"  # of a model whose tokens are not known; no
 _LIKE = ("plain", "system_multi")
 _NEAR = 0.5  # the least likeness of texts that is worth naming: what they share of their runs of this many characters
 _GRAM = 4
+_LONG = 20_000  # how many characters are looked at for that
 
 Equal = Mapping[str, bool]  # the conversations that are written alike, and whether their BOS is, too
 Table = Mapping[str, Mapping[str, tuple[tuple[str, bool], ...]]]  # conversation -> text -> templates, and whether a BOS
@@ -87,7 +88,7 @@ class Writings:
     def nearest(self, texts: Texts, bos: str, eos: str) -> str | None:
         """The template whose texts of two core conversations have most in common with these, None where none has."""
         likeness: dict[str, float] = defaultdict(float)
-        asked = {core: text for core in _LIKE if isinstance(text := texts.get(core), str)}
+        asked = {core: text[:_LONG] for core in _LIKE if isinstance(text := texts.get(core), str)}
         for core, text in asked.items():
             marked = text.replace(bos, NO_BOS) if bos else text
             own = _grams(marked.replace(eos, NO_EOS) if eos else marked)
