@@ -103,6 +103,7 @@ def check_identify_on_ray(bench: Workbench) -> Report:
     lines = [json.dumps(row) for row in [*rows, {"id": "bad", "chat_template": "{% for %}"}, {"id": "no/such-model"}]]
     (folder / "dump.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local"}
+    settings["PYTHONPATH"] = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
     ran = subprocess.run(
         [sys.executable, "-c", example], cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True
     )
