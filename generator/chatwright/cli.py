@@ -21,6 +21,7 @@ from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
 if TYPE_CHECKING:
     from .catalogue.model import Catalogue, Override, Template
     from .evidence.draft import Draft
+    from .evidence.identify import Answer
     from .evidence.scenarios import Scenario
     from .evidence.verify import Verification
     from .meaning.render import Kind, Piece
@@ -378,6 +379,61 @@ def draft(
         raise SystemExit(MISTAKE)
 
 
+@cli.command()
+@click.argument("models", metavar="MODEL…", nargs=-1, required=True)
+@click.option("--cores", type=click.IntRange(1), metavar="N", help="Of a stream: how many sandboxes; all if left out.")
+@_specs
+@_json
+def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Tell which template of the catalogue is a model's.
+
+    MODEL is a folder, a file with a chat template, or an id on a hub, which is looked up and not fetched. With - it is
+    a stream: lines of JSON with "chat_template" or "id", and as far as known "bos_token", "eos_token" and
+    "architectures", on standard input, and one answer a line, in the same order.
+
+    Exit code 0 if each MODEL has one template, or one in each framework; of a stream, if there is an answer to every
+    line. Uses no network and runs no code of a model but its chat template, in a sandbox.
+    """
+    from .evidence.identify import Answer, Identifier, read_model
+    from .evidence.sandbox import Workshop
+
+    if "-" in models:
+        if len(models) > 1:
+            raise UsageError("- reads a stream of models, and stands alone")
+        _identify_stream(folders, cores)
+        return
+    if cores is not None:
+        raise UsageError("--cores is for a stream: chatwright identify -")
+    workshop = Workshop()
+    found: list[Answer] = []
+    with _Progress() as progress:
+        identifier = Identifier(_load(folders))
+        for model in models:
+            progress(f"identifying {model}")
+            try:
+                found.append(identifier.identify(read_model(model), workshop.render))
+            except ChatwrightError as error:
+                found.append(Answer(model, "error", error=str(error)))
+    workshop.close()
+    if as_json:
+        click.echo(json.dumps([answer.as_json() for answer in found], ensure_ascii=False, indent=2))
+    else:
+        for index, answer in enumerate(found):
+            _echo_answer(answer, first=index == 0)
+    if not all(answer.sure for answer in found):
+        raise SystemExit(MISTAKE)
+
+
+def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
+    from .evidence.identify import Identifier, stream
+
+    figures = stream.Figures(cores or stream.cores())
+    lines = stream.read_lines(sys.stdin.buffer)
+    for answer in stream.answers(lines, Identifier(_load(folders)), figures):
+        click.echo(json.dumps(answer.as_json(), ensure_ascii=False))
+    click.echo(figures.told, err=True)
+
+
 @cli.command(hidden=True)
 @click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
 @click.option("--npm", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="A node_modules folder.")
@@ -633,6 +689,30 @@ def _echo_draft(found: Draft, out: Path | None) -> None:
         click.echo(f"means the same as template {found.same}, which the draft refers to", err=True)
     if out is not None:
         click.echo(f"{_shown(out)}: written; check it with: chatwright validate {_shown(out)}", err=True)
+
+
+def _echo_answer(answer: Answer, *, first: bool) -> None:
+    """A model's template, what leads to it, what remains to be chosen, and what to set."""
+    if not first:
+        click.echo()
+    click.secho(f"{answer.id}: ", bold=True, nl=False)
+    if answer.error:
+        click.secho(f"error: {answer.error}", fg="red")
+    else:
+        shown = f"{answer.template}, {answer.verdict}" if answer.template else answer.verdict
+        click.secho(shown, bold=True, fg="green" if answer.sure else "yellow")
+    rows = [("  means the same", _some(answer.same, 8))] if answer.same else []
+    rows += [(f"  by {kind}", _some(names, 8)) for kind, names in answer.by.items() if names]
+    for candidate in answer.candidates:
+        named = f", named by {' and '.join(candidate.named_by)}" if candidate.named_by else ""
+        if candidate.equal is not None:
+            rows.append((f"  {candidate.template}", f"{candidate.equal} of {candidate.of} prompts alike{named}"))
+    titles = {"llamafactory": "  LLaMA-Factory", "swift": "  ms-swift"}
+    rows += [(titles[framework], told.replace("\n", ", ")) for framework, told in answer.flags.items()]
+    if rows:
+        _echo_table(rows)
+    for line in answer.why:
+        click.echo(f"  note: {line}")
 
 
 def _echo_verification(found: Verification) -> None:

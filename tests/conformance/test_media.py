@@ -15,7 +15,7 @@ from chatwright.evidence.media import KINDS, Users, agreement, due, notes, numbe
 from chatwright.evidence.vectors import BOS, EOS
 from chatwright.meaning.conversation import MediaKind
 from chatwright.meaning.render import render, to_text
-from chatwright.targets.vllm import chat_template
+from chatwright.targets.chat_template import chat_template
 from tests.support import catalogue
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatwright.evidence.draft import CORE, Draft
-from chatwright.targets.vllm import chat_template
+from chatwright.targets.chat_template import chat_template
 from tests.drafts.support import drafted, template_of
 from tests.support import catalogue
 

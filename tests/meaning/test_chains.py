@@ -11,7 +11,7 @@ from chatwright.errors import Unsupported
 from chatwright.evidence.draft.reading import DEFINITION, built
 from chatwright.evidence.engines.jinja import transformers_renderer
 from chatwright.meaning.render import Kind, render, to_text
-from chatwright.targets.vllm import chat_template
+from chatwright.targets.chat_template import chat_template
 
 SLOTS: dict[str, Any] = {
     "user": "<u>{{content}}</u>",

@@ -24,6 +24,7 @@ from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
 from .checks.draft import check_draft
 from .checks.export import check_export
+from .checks.identify import check_identify, check_identify_names, check_identify_on_ray
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.media import check_media
@@ -77,6 +78,9 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "parsers": check_parsers,
     "export": check_export,
     "draft": check_draft,
+    "identify": check_identify,
+    "identify by name": check_identify_names,
+    "identify on Ray": check_identify_on_ray,
 }
 
 

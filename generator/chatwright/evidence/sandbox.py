@@ -22,6 +22,7 @@ from typing import Any
 SECONDS = 3  # for everything that one template renders in one call; the process itself takes about one more to start
 _PATIENCE = 10  # times as long by the clock where the system counts the processor's seconds: others may be at work
 CHARACTERS = 4_000_000
+FORBIDDEN = "it does what the sandbox forbids"  # what the reason of such a request or failure begins with
 DATE_MARKS = ("\ue000", "\ue001")
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
@@ -52,17 +53,29 @@ def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: da
 class Sandbox:
     """One chat template in its process, which may be asked more than once; the limits are for all it does there.
 
-    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. Jinja of our
-    ``own`` runs as the reference renderer runs it, other Jinja as transformers does.
+    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. With ``anew``
+    the time is for each question instead. Jinja of our ``own`` runs as the reference renderer runs it, other Jinja as
+    transformers does. ``took`` are the processor's seconds so far; ``spent`` says that the process should be, or can
+    be, asked nothing more.
     """
 
     def __init__(
-        self, source: str, *, strict: bool = True, seconds: int = SECONDS, memory: int | None = None, own: bool = False
+        self,
+        source: str,
+        *,
+        strict: bool = True,
+        seconds: int = SECONDS,
+        memory: int | None = None,
+        anew: bool = False,
+        own: bool = False,
     ) -> None:
         self.source = source
         self.bounds = {"memory": memory} if memory else {}
         self.strict = strict
         self.seconds = seconds
+        self.anew = anew
+        self.took = 0.0
+        self.spent = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.sandbox_worker", *(["own"] if own else [])],
             cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
@@ -117,16 +130,16 @@ class Sandbox:
         Raises:
             TemplateFailed: as :meth:`render`.
         """
-        noon = datetime.combine(today, time(12)).isoformat()
+        before, noon = self.took, datetime.combine(today, time(12)).isoformat()
         answer = self._ask({"source": source, "requests": requests, "noon": noon, "strict": self.strict})
         texts: list[str | Refused] = [
             text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]
         ]
-        return texts, answer["spent"]
+        return texts, self.took - before
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        bounds = {"seconds": self.seconds, "characters": CHARACTERS, **self.bounds}
-        job = {"source": self.source, **bounds, **question}
+        limits = {"seconds": self.seconds, "characters": CHARACTERS, "anew": self.anew, **self.bounds}
+        job = {"source": self.source, **limits, **question}
         wait = self.seconds * (_PATIENCE if hasattr(signal, "SIGXCPU") else 1)
         late = Timer(wait, self._process.kill)
         late.start()
@@ -141,13 +154,62 @@ class Sandbox:
             in_time = late.is_alive()
             late.cancel()
         if not answer.endswith("\n"):
+            self.spent = True
             if not in_time or self._process.wait() == -getattr(signal, "SIGXCPU", 0):
                 raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
             raise TemplateFailed("it ends the process that it runs in")
         data: dict[str, Any] = json.loads(answer)
+        self.took = data["took"]
+        self.spent = "spent" in data
         if "failed" in data:
             raise TemplateFailed(data["failed"])
         return data
+
+
+class Workshop:
+    """A process that runs one chat template after another, each within the limits; another one follows where it ends.
+
+    No state of a template outlives it: the sandbox lets none change anything, and every request is made of new data.
+    """
+
+    _MOST = 2000  # templates for one process, so that nothing adds up
+
+    def __init__(self, *, seconds: int = SECONDS) -> None:
+        self.seconds = seconds
+        self.took = 0.0  # seconds of the processor in all templates so far
+        self._count = 0
+        self._sandbox: Sandbox | None = None
+
+    def start(self) -> Workshop:
+        """Begin the process, which takes about a second; :meth:`render` does it where it is not there."""
+        self._count = 0
+        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True)
+        return self
+
+    def render(self, source: str, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
+        """The texts of the requests, as :meth:`Sandbox.render` has them.
+
+        Raises:
+            TemplateFailed: the template cannot be run within the limits.
+        """
+        if self._sandbox is None:
+            self.start()
+        assert self._sandbox
+        self._sandbox.source = source
+        self._count += 1
+        before = self._sandbox.took
+        try:
+            return self._sandbox.render(requests, today)
+        finally:
+            self.took += self._sandbox.took - before
+            if self._sandbox.spent or self._count >= self._MOST:
+                self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._sandbox is not None:
+            self._sandbox.__exit__()
+            self._sandbox = None
 
 
 def _environment() -> dict[str, str]:

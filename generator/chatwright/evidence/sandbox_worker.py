@@ -4,9 +4,11 @@ Says ``ready``, reads JSON objects, one a line (``source``, ``requests``: the va
 instant that the template takes for now, null to have dates written as their format between two marks, ``seconds`` of
 processor time for all of them, ``characters`` of output, ``strict``: whether one request that does what the sandbox
 forbids fails them all), and answers each with one: ``texts``, a list of
-``{"text": …}`` or ``{"refused": reason}``, with the ``spent`` seconds, or ``failed``, the reason why there are none.
-Asked for ``facts`` or ``fragments`` it tells those instead. The first job's ``seconds`` and ``memory`` bound the
-process. Started with ``own`` it runs the Jinja of specs as the reference renderer does, and needs no transformers.
+``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none. Asked for ``facts`` or
+``fragments`` it tells those instead. The time is for all jobs, or ``anew`` for each that says so; the first job's
+``memory`` bounds the process. An answer tells under ``took`` how many seconds of the processor there were so far;
+``spent`` marks one behind which the process should be asked nothing more. Started with ``own`` it runs the Jinja of
+specs as the reference renderer does, and needs no transformers.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import sys
 import time
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from ..meaning.jinja import compile_template
@@ -32,6 +35,7 @@ class _Failed(Exception):
     """The template does what no chat template may do; the message says what."""
 
 
+@lru_cache(maxsize=2)
 def _compiled(source: str) -> Any:
     from jinja2.exceptions import TemplateSyntaxError
 
@@ -107,7 +111,7 @@ def _marked(form: str) -> str:
 
 
 def _bound(seconds: int, memory: int) -> None:
-    """Let the system end this process when it takes more; the parent watches the clock as well."""
+    """Let the system end this process when it takes more from now on; the parent watches the clock as well."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -115,9 +119,10 @@ def _bound(seconds: int, memory: int) -> None:
         allowed = int(used.ru_utime + used.ru_stime) + seconds + 1
         bounds = {"RLIMIT_AS": memory, "RLIMIT_CPU": allowed, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
         for name, most in bounds.items():
-            hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
-                resource.setrlimit(getattr(resource, name), (most, hard))
+                which = getattr(resource, name)
+                # its hard limit stays: so the signal says that it was the time, and a later job may have more
+                resource.setrlimit(which, (most, resource.getrlimit(which)[1] if name == "RLIMIT_CPU" else most))
 
 
 def main() -> None:
@@ -130,13 +135,14 @@ def main() -> None:
         import transformers.utils.chat_template_utils  # noqa: F401, before the limits
 
     print("ready", file=answers, flush=True)
-    bounded = False
+    bounded, began = False, time.process_time()
     for line in sys.stdin:
         job = json.loads(line)
-        if not bounded:
+        if not bounded or job.get("anew"):
             _bound(job["seconds"], job.get("memory", MEMORY))
             bounded = True
-        print(json.dumps(_answer(job)), file=answers, flush=True)
+        answer = _answer(job)
+        print(json.dumps({**answer, "took": time.process_time() - began}), file=answers, flush=True)
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -145,14 +151,13 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
             return {"facts": facts_of(job["source"])}
         if "fragments" in job:
             return {"loops": loop_bodies(job["source"]), "calls": macro_calls(job["source"])}
-        began = time.process_time()
-        return {"texts": _render(job), "spent": time.process_time() - began}
+        return {"texts": _render(job)}
     except _Failed as reason:
         return {"failed": str(reason)}
     except MemoryError:
-        return {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory"}
+        return {"failed": f"it needs more than {MEMORY // 1024**2} MB of memory", "spent": True}
     except RecursionError:
-        return {"failed": "it nests too deeply"}
+        return {"failed": "it nests too deeply", "spent": True}
 
 
 if __name__ == "__main__":

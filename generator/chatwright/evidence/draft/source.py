@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ..verify.folder import ChatTemplates, chat_templates, optional_json
+from ...pipeline.model_files import read_json
+from ..verify.folder import ChatTemplates, chat_templates
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -87,18 +88,18 @@ def _of_file(path: Path) -> Source:
 
 
 def _of_folder(path: Path, *, hub_id: str | None = None, revision: str | None = None) -> Source:
-    tokenizer = optional_json(path / "tokenizer_config.json")
+    tokenizer = read_json(path / "tokenizer_config.json")
     found = chat_templates(path, tokenizer)
     if not found:
         raise ChatwrightError(f"{path}: there is no chat template (chat_template.jinja or in tokenizer_config.json)")
     if not found[0].by_name:
         raise ChatwrightError(f"{path / found[0].file}: it names no chat template")
-    config = optional_json(path / "config.json")
-    processor = optional_json(path / "processor_config.json") or optional_json(path / "preprocessor_config.json")
+    config = read_json(path / "config.json")
+    processor = read_json(path / "processor_config.json") or read_json(path / "preprocessor_config.json")
     hub_id = hub_id or _said_id(config, tokenizer)
     name = (hub_id or path.resolve().name).rsplit("/", 1)[-1]
-    special = {**optional_json(path / "special_tokens_map.json"), **tokenizer}
-    generation = optional_json(path / "generation_config.json")
+    special = {**read_json(path / "special_tokens_map.json"), **tokenizer}
+    generation = read_json(path / "generation_config.json")
     tokens = dict(_tokens(path, tokenizer))
     where = None if hub_id else str(path)
     return Source(name, found[0], config, special, generation, processor, tokens, hub_id, revision, where)
@@ -116,9 +117,9 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
 
 def _tokens(path: Path, tokenizer: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """The tokens that files list beside the plain vocabulary, by id."""
-    for token in optional_json(path / "tokenizer.json").get("added_tokens") or ():
+    for token in read_json(path / "tokenizer.json").get("added_tokens") or ():
         yield token["id"], token["content"]
-    for text, index in optional_json(path / "added_tokens.json").items():
+    for text, index in read_json(path / "added_tokens.json").items():
         if isinstance(index, int):
             yield index, text
     for index, token in (tokenizer.get("added_tokens_decoder") or {}).items():

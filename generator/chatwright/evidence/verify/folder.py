@@ -137,7 +137,7 @@ def _by_name(file: Path, value: Any) -> dict[str, str]:
     if isinstance(value, str):
         return {"default": value}
     if isinstance(value, list):
-        value = {item.get("name"): item.get("template") for item in value if isinstance(item, Mapping)}
+        value = {str(item.get("name")): item.get("template") for item in value if isinstance(item, Mapping)}
     if isinstance(value, Mapping) and value and all(isinstance(text, str) for pair in value.items() for text in pair):
         return dict(value)
     raise ChatwrightError(f"{file}: chat_template is neither a text nor a list of named ones")
