@@ -69,6 +69,7 @@ def validate(paths: tuple[Path, ...]) -> None:
 def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
     """Generate every file from the specs."""
     from . import pipeline
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .catalogue.load import spec_sources
     from .resources import checkout_root, evidence_path
@@ -84,12 +85,12 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     root = checkout_root()
     again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
     out = out or (root or Path.cwd()) / "generated"
-    evidence = load_evidence(evidence_path())
+    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
     with _Progress() as progress:
         if check or diff:
-            differences = pipeline.check(catalogue, out, evidence, progress)
+            differences = pipeline.check(catalogue, out, evidence, progress, comparisons)
         else:
-            rendering = pipeline.render(catalogue, evidence, progress)
+            rendering = pipeline.render(catalogue, evidence, progress, comparisons)
             changes = pipeline.write_tree(out, rendering.files)
     if not (check or diff):
         _echo_refusals(catalogue, rendering, mine)
@@ -140,6 +141,7 @@ def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
 def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: bool) -> None:
     """Show a template: its slots, its files, and rendered prompts with every character visible."""
     from . import pipeline
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .evidence.scenarios import scenarios
     from .resources import evidence_path
@@ -152,7 +154,8 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
             raise UsageError(f"there is no scenario {scenario!r}{_suggestion(scenario, scenarios())}")
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     with _Progress() as progress:
-        rendering = pipeline.render(pipeline.select(catalogue, {source}), load_evidence(evidence_path()), progress)
+        evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+        rendering = pipeline.render(pipeline.select(catalogue, {source}), evidence, progress, comparisons)
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}
@@ -510,7 +513,20 @@ def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
         **template_entry(template, rendering.deployments),
         "slots": {name: slot_text(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
         "fidelity": rendering.fidelity.get(template.name, {}),
+        "publishers": _beside(template, rendering),
     }
+
+
+def _beside(template: Template, rendering: Rendering) -> dict[str, Any]:
+    """How a template compares with its publishers' own, each of these with where it comes from."""
+    verdict = dict(rendering.publishers["templates"][template.name])
+    if "compared" in verdict:
+        sources = rendering.publishers["sources"]
+        verdict["compared"] = [
+            {**row, "publishers": [{"id": each, **sources[each]} for each in row["publishers"]]}
+            for row in verdict["compared"]
+        ]
+    return verdict
 
 
 def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> None:
@@ -659,6 +675,29 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     click.echo("fidelity")
     found = [(f"  {engine}", _verdict(verdict)) for engine, verdict in data["fidelity"].items()]
     _echo_table(found or [("  unverified", "no engine has read these files")])
+    _echo_publishers(data["publishers"])
+
+
+def _echo_publishers(beside: Mapping[str, Any]) -> None:
+    """How the template compares with each publisher's own: how far it is the same, why not, and the first place."""
+    click.echo("same as the publisher's")
+    if "compared" not in beside:
+        click.echo(f"  {beside['status']}: {beside['reason']}")
+        return
+    for row in beside["compared"]:
+        names = _some([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]])
+        counts = ", ".join(f"{count} {status}" for status, count in row["counts"].items())
+        only = f"; only {'ours' if row['bos'] == 'ours' else 'the publisher’s'} writes the BOS" if "bos" in row else ""
+        click.echo(f"  {names}: {counts}{only}")
+        for cause, count in row["causes"].items():
+            click.echo(f"    {cause}: {_count(count, 'scenario')}")
+        for reason, scenarios in row.get("unsupported", {}).items():
+            click.echo(f"    refused here: {_count(len(scenarios), 'scenario')}: {reason}")
+        if row["first"]:
+            first = row["examples"][row["first"]]
+            click.echo(f"    {first['scenario']}: {first['before']}")
+            click.echo(f"      publisher's  {first['publisher']}")
+            click.echo(f"      ours         {first['ours']}")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

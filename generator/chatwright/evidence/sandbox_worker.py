@@ -1,8 +1,9 @@
 """The process in which one foreign chat template runs: transformers' own sandbox, under limits of the system.
 
 Says ``ready``, reads one JSON object (``source``, ``requests``: the variables of each rendering, ``noon``: the instant
-that the template takes for now, ``seconds`` of processor time, ``characters`` of output), and answers with one:
-``texts``, a list of ``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none.
+that the template takes for now, ``seconds`` of processor time, ``characters`` of output, ``forgive``: whether what the
+sandbox forbids refuses only the request that it happens in), and answers with one: ``texts``, a list of
+``{"text": …}`` or ``{"refused": reason}``, or ``failed``, the reason why there are none.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def _render(job: dict[str, Any]) -> list[dict[str, str]]:
                     raise _Failed(f"it writes more than {job['characters']} characters")
             answers.append({"text": "".join(chunks)})
         except SecurityError as error:
-            raise _Failed(f"it does what the sandbox forbids: {error}") from error
+            if not job["forgive"]:
+                raise _Failed(f"it does what the sandbox forbids: {error}") from error
+            answers.append({"refused": f"it does what the sandbox forbids: {error}"})
         except TemplateError as error:
             answers.append({"refused": error.message or type(error).__name__})
         except (MemoryError, _Failed):
