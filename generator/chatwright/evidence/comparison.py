@@ -62,9 +62,7 @@ def _alike(one: Comparison, other: Comparison) -> bool:
     return (one.results, one.examples, one.bos) == (other.results, other.examples, other.bos)
 
 
-def compare(
-    template: Template, publisher: Publisher, record: Record, write: jinja.Render
-) -> Comparison:
+def compare(template: Template, publisher: Publisher, record: Record, write: jinja.Render) -> Comparison:
     """Hold a template against one publisher's on every scenario."""
     due = {name: record.text(publisher, name) for name in scenarios()}
     ours: dict[str, str | Refused] = {}
@@ -86,11 +84,11 @@ def compare(
         if refused := pair.refused:
             results[name] = refused
             continue
-        found = pair.causes(fine, head)
+        found = {} if pair.ours == pair.due else pair.causes(fine, head)
         if not found.keys() - {"default-system", *TAIL}:
             fine.add(name)
         causes = SEPARATOR.join(cause for cause in CAUSES if cause in found)
-        results[name] = Result("differs", causes) if found else Result("exact")
+        results[name] = Result("exact") if pair.ours == pair.due else Result("differs", causes)
         for cause, example in found.items():
             examples.setdefault(cause, example)
     writes = {"publisher": publisher.writes_bos, "ours": begins}
@@ -123,7 +121,7 @@ class _Pair:
         return Result("unsupported", self.ours.reason) if isinstance(self.ours, Refused) else None
 
     def causes(self, fine: Collection[str], head: tuple[str, str] | None) -> dict[str, Example]:
-        """Why the texts differ, each cause with its place; nothing where they do not.
+        """Why the texts differ, each cause with its place.
 
         ``fine`` are the scenarios before this one whose bodies differ in the head at most.
         """
