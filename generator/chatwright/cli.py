@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
+_SYNCED = ("llamafactory", "swift", "publishers")
 _DEFAULT_SCENARIOS = ("system_multi",)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
 _specs = click.option(
@@ -254,7 +255,8 @@ def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json:
 
 
 @cli.command()
-@click.argument("framework", type=click.Choice(["llamafactory", "swift"]))
+@click.argument("framework", metavar="llamafactory|swift|publishers", type=click.Choice(_SYNCED))
+@click.argument("repos", nargs=-1, metavar="[REPO]...")
 @click.option(
     "--path",
     metavar="DIR",
@@ -262,12 +264,35 @@ def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json:
     help="Read the version unpacked in this folder (pip install --no-deps --target DIR).",
 )
 @click.option("--write", "writes", is_flag=True, help="In a checkout: bring the specs up to date.")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    envvar="HF_ENDPOINT",
+    help="publishers: where the repositories are; https://huggingface.co where left out.  [env: HF_ENDPOINT]",
+)
+@click.option("--revision", metavar="NAME", help="publishers: the revision to read; main where left out.")
 @_json
-def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None:
+def sync(
+    framework: str,
+    repos: tuple[str, ...],
+    path: Path | None,
+    writes: bool,
+    endpoint: str | None,
+    revision: str | None,
+    as_json: bool,
+) -> None:
     """Compare the catalogue with what an installed framework registers: what lacks, differs, or is gone upstream.
 
-    Exit code 1 if there is anything to do.
+    For publishers: whether the chat templates in their repositories, or in each REPO, are still those that are
+    recorded, and what they write in another way if not. Exit code 1 if there is anything to do.
     """
+    if framework == "publishers":
+        if path or writes:
+            raise UsageError("--path and --write are for frameworks; publishers' repositories are read at --endpoint")
+        _sync_publishers(repos, endpoint, revision, as_json)
+        return
+    if repos or revision:
+        raise UsageError(f"repositories and --revision are for `sync publishers`; {framework} is read as installed")
     from .catalogue.built_ins import built_ins
     from .evidence.sync import compare, registry, report
     from .resources import checkout_root, specs_path
@@ -439,6 +464,27 @@ def main() -> NoReturn:
             raise
         _fail(f"this is a mistake in chatwright, not yours: {type(error).__name__}: {error}\n{_REPORT}", OUR_BUG)
     sys.exit(FINE)
+
+
+def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str | None, as_json: bool) -> None:
+    from .evidence.publishers import read_record
+    from .evidence.sync import hub, publishers
+    from .resources import publishers_path
+
+    record = read_record(publishers_path())
+    known = {publisher.repo.casefold(): publisher.repo for publisher in record.publishers}
+    for repo in repos:
+        if repo.casefold() not in known:
+            raise UsageError(f"no template of {repo!r} is recorded{_suggestion(repo, known.values())}")
+    fetch = hub.hub_fetch(endpoint or hub.ENDPOINT, revision or "main")
+    with _Progress() as progress:
+        found = publishers.check(record, _load(()), repos, fetch, progress)
+    if as_json:
+        click.echo(json.dumps(publishers.as_json(found), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(publishers.lines(found)))
+    if publishers.to_do(found):
+        raise SystemExit(MISTAKE)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

@@ -167,6 +167,8 @@ class _Pair:
             return "thinking-switch"
         if scenario.thinking is not None and at_head and regular and (not self.has_system or "system" in fine):
             return "thinking-switch"
+        if self.has_system and regular and "system" not in fine:
+            return "system-layout"
         if self.has_thoughts and (role == "assistant" or regular):
             return "thought-layout"
         if self.has_system and (at_head or regular):
@@ -175,8 +177,7 @@ class _Pair:
         return "default-system" if at_head or before_first_turn else "turn-layout"
 
     def _example(self, ours: str, due: str, before: str = "") -> Example:
-        start = first_difference(ours, due)
-        return _example(self.scenario.name, before + ours[:start], due[start:], ours[start:])
+        return example(self.scenario.name, due, ours, before)
 
     @cached_property
     def head(self) -> tuple[str, str] | None:
@@ -287,9 +288,12 @@ def _only(ours: str, due: str, heads: set[str]) -> bool:
     return all(any(line in head or head in line for head in heads) for line in _lines(ours) ^ _lines(due))
 
 
-def _example(scenario: str, before: str, publisher: str, ours: str) -> Example:
-    dots = "…" if len(before) > _AROUND else ""
-    return Example(scenario, dots + visible(before[-_AROUND:]), _clip(publisher), _clip(ours))
+def example(scenario: str, due: str, ours: str, before: str = "") -> Example:
+    """Where two texts of a scenario part; ``before`` is what stands in front of both."""
+    start = first_difference(ours, due)
+    front = before + ours[:start]
+    dots = "…" if len(front) > _AROUND else ""
+    return Example(scenario, dots + visible(front[-_AROUND:]), _clip(due[start:]), _clip(ours[start:]))
 
 
 def _clip(text: str) -> str:
