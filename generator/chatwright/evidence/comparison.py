@@ -155,9 +155,9 @@ class _Pair:
         role, scenario = self.role_at(place), self.scenario
         if self.has_system and not scenario.messages[0]["content"] and "plain" in fine:
             return "empty-system"
-        if "".join(ours.split()) == "".join(due.split()):
-            return "trimming" if self.is_padded else "white-space"
         at_head, regular = role in ("prefix", "system"), {"plain", "multi"} <= set(fine)
+        if "".join(ours.split()) == "".join(due.split()):
+            return "trimming" if self.is_padded and regular else "white-space"
         if scenario.tools:
             if scenario.thinking is not None and at_head and "tool_result" in fine:
                 return "thinking-switch"
