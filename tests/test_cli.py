@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
+import chatwright.catalogue.comparisons
 import chatwright.catalogue.evidence
 import chatwright.pipeline
 from chatwright import __version__
+from chatwright.catalogue.comparisons import load_comparisons
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.cli import ENGINES, main
 from chatwright.evidence.checks.bench import Refusal, attempt
@@ -166,9 +168,10 @@ def test_list(run: Runner) -> None:
 
 
 def test_show_renders_what_every_template_means(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = load_evidence(evidence_path())
+    recorded, compared = load_evidence(evidence_path()), load_comparisons(evidence_path())
     monkeypatch.setattr(chatwright.pipeline, "load_public_catalogue", catalogue)
     monkeypatch.setattr(chatwright.catalogue.evidence, "load_evidence", lambda folder: recorded)
+    monkeypatch.setattr(chatwright.catalogue.comparisons, "load_comparisons", lambda folder: compared)
     wrong = []
     for name, template in catalogue().templates.items():
         answer = run("show", name, "--scenario", "plain", "--scenario", "tool_result", "--json")

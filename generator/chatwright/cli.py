@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
+_SYNCED = ("llamafactory", "swift", "publishers")
 _DEFAULT_SCENARIOS = ("system_multi",)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
 _specs = click.option(
@@ -71,6 +72,7 @@ def validate(paths: tuple[Path, ...]) -> None:
 def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
     """Generate every file from the specs."""
     from . import pipeline
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .catalogue.load import spec_sources
     from .resources import checkout_root, evidence_path
@@ -86,12 +88,12 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     root = checkout_root()
     again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
     out = out or (root or Path.cwd()) / "generated"
-    evidence = load_evidence(evidence_path())
+    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
     with _Progress() as progress:
         if check or diff:
-            differences = pipeline.check(catalogue, out, evidence, progress)
+            differences = pipeline.check(catalogue, out, evidence, progress, comparisons)
         else:
-            rendering = pipeline.render(catalogue, evidence, progress)
+            rendering = pipeline.render(catalogue, evidence, progress, comparisons)
             changes = pipeline.write_tree(out, rendering.files)
     if not (check or diff):
         _echo_refusals(catalogue, rendering, mine)
@@ -142,6 +144,7 @@ def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
 def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: bool) -> None:
     """Show a template: its slots, its files, and rendered prompts with every character visible."""
     from . import pipeline
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .evidence.scenarios import scenarios
     from .resources import evidence_path
@@ -154,7 +157,8 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
             raise UsageError(f"there is no scenario {scenario!r}{_suggestion(scenario, scenarios())}")
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     with _Progress() as progress:
-        rendering = pipeline.render(pipeline.select(catalogue, {source}), load_evidence(evidence_path()), progress)
+        evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+        rendering = pipeline.render(pipeline.select(catalogue, {source}), evidence, progress, comparisons)
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}
@@ -253,7 +257,8 @@ def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json:
 
 
 @cli.command()
-@click.argument("framework", type=click.Choice(["llamafactory", "swift"]))
+@click.argument("framework", metavar="llamafactory|swift|publishers", type=click.Choice(_SYNCED))
+@click.argument("repos", nargs=-1, metavar="[REPO]...")
 @click.option(
     "--path",
     metavar="DIR",
@@ -261,12 +266,35 @@ def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json:
     help="Read the version unpacked in this folder (pip install --no-deps --target DIR).",
 )
 @click.option("--write", "writes", is_flag=True, help="In a checkout: bring the specs up to date.")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    envvar="HF_ENDPOINT",
+    help="publishers: where the repositories are; https://huggingface.co where left out.  [env: HF_ENDPOINT]",
+)
+@click.option("--revision", metavar="NAME", help="publishers: the revision to read; main where left out.")
 @_json
-def sync(framework: str, path: Path | None, writes: bool, as_json: bool) -> None:
+def sync(
+    framework: str,
+    repos: tuple[str, ...],
+    path: Path | None,
+    writes: bool,
+    endpoint: str | None,
+    revision: str | None,
+    as_json: bool,
+) -> None:
     """Compare the catalogue with what an installed framework registers: what lacks, differs, or is gone upstream.
 
-    Exit code 1 if there is anything to do.
+    For publishers: whether the chat templates in their repositories, or in each REPO, are still those that are
+    recorded, and what they write in another way if not. Exit code 1 if there is anything to do.
     """
+    if framework == "publishers":
+        if path or writes:
+            raise UsageError("--path and --write are for frameworks; publishers' repositories are read at --endpoint")
+        _sync_publishers(repos, endpoint, revision, as_json)
+        return
+    if repos or revision:
+        raise UsageError(f"repositories and --revision are for `sync publishers`; {framework} is read as installed")
     from .catalogue.built_ins import built_ins
     from .evidence.sync import compare, registry, report
     from .resources import checkout_root, specs_path
@@ -534,6 +562,27 @@ def main() -> NoReturn:
     sys.exit(FINE)
 
 
+def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str | None, as_json: bool) -> None:
+    from .evidence.publishers import read_record
+    from .evidence.sync import hub, publishers
+    from .resources import publishers_path
+
+    record = read_record(publishers_path())
+    known = {publisher.repo.casefold(): publisher.repo for publisher in record.publishers}
+    for repo in repos:
+        if repo.casefold() not in known:
+            raise UsageError(f"no template of {repo!r} is recorded{_suggestion(repo, known.values())}")
+    fetch = hub.hub_fetch(endpoint or hub.ENDPOINT, revision or "main")
+    with _Progress() as progress:
+        found = publishers.check(record, _load(()), repos, fetch, progress)
+    if as_json:
+        click.echo(json.dumps(publishers.as_json(found), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(publishers.lines(found)))
+    if publishers.to_do(found):
+        raise SystemExit(MISTAKE)
+
+
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -606,7 +655,20 @@ def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
         **template_entry(template, rendering.deployments),
         "slots": {name: slot_text(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
         "fidelity": rendering.fidelity.get(template.name, {}),
+        "publishers": _beside(template, rendering),
     }
+
+
+def _beside(template: Template, rendering: Rendering) -> dict[str, Any]:
+    """How a template compares with its publishers' own, each of these with where it comes from."""
+    verdict = dict(rendering.publishers["templates"][template.name])
+    if "compared" in verdict:
+        sources = rendering.publishers["sources"]
+        verdict["compared"] = [
+            {**row, "publishers": [{"id": each, **sources[each]} for each in row["publishers"]]}
+            for row in verdict["compared"]
+        ]
+    return verdict
 
 
 def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> None:
@@ -782,6 +844,29 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     click.echo("fidelity")
     found = [(f"  {engine}", _verdict(verdict)) for engine, verdict in data["fidelity"].items()]
     _echo_table(found or [("  unverified", "no engine has read these files")])
+    _echo_publishers(data["publishers"])
+
+
+def _echo_publishers(beside: Mapping[str, Any]) -> None:
+    """How the template compares with each publisher's own: how far it is the same, why not, and the first place."""
+    click.echo("same as the publisher's")
+    if "compared" not in beside:
+        click.echo(f"  {beside['status']}: {beside['reason']}")
+        return
+    for row in beside["compared"]:
+        names = _some([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]])
+        counts = ", ".join(f"{count} {status}" for status, count in row["counts"].items())
+        only = f"; only {'ours' if row['bos'] == 'ours' else 'the publisher’s'} writes the BOS" if "bos" in row else ""
+        click.echo(f"  {names}: {counts}{only}")
+        for cause, count in row["causes"].items():
+            click.echo(f"    {cause}: {_count(count, 'scenario')}")
+        for reason, scenarios in row.get("unsupported", {}).items():
+            click.echo(f"    refused here: {_count(len(scenarios), 'scenario')}: {reason}")
+        if row["first"]:
+            first = row["examples"][row["first"]]
+            click.echo(f"    {first['scenario']}: {first['before']}")
+            click.echo(f"      publisher's  {first['publisher']}")
+            click.echo(f"      ours         {first['ours']}")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

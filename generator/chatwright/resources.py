@@ -51,3 +51,9 @@ def parsers_path() -> Path:
     """What vLLM and SGLang call their parsers, recorded by ``make record``."""
     root = checkout_root()
     return root / "tests" / "vectors" / "parsers" if root else _INSTALLED / "parsers"
+
+
+def publishers_path() -> Path:
+    """What publishers' chat templates write, recorded by ``make record``."""
+    root = checkout_root()
+    return root / "tests" / "vectors" / "publishers" if root else _INSTALLED / "publishers"

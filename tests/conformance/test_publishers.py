@@ -19,7 +19,8 @@ from chatwright.evidence.publishers import (
     find,
     needs,
     publishers_by_template,
-    read_publishers,
+    read_record,
+    read_turns,
 )
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.conversation import Message
@@ -29,9 +30,9 @@ from tests.support import VECTORS, catalogue
 
 @cache
 def recorded() -> tuple[list[Publisher], dict[str, dict[Turns, str]]]:
-    publishers, verdicts = read_publishers((VECTORS / "publishers" / "turns.json").read_text(encoding="utf-8"))
+    publishers = list(read_record(VECTORS / "publishers").publishers)
     assert publishers, "no publisher's template is recorded; run `make record`"
-    return publishers, dict(verdicts)  # type: ignore[arg-type]
+    return publishers, dict(read_turns(VECTORS / "publishers"))  # type: ignore[arg-type]
 
 
 def meant(template: Template, publisher: Publisher, messages: Sequence[Message]) -> str | None:

@@ -12,8 +12,8 @@ from chatwright.errors import Location, Unsupported
 from chatwright.evidence.draft.reading import DEFINITION, built
 from chatwright.evidence.engines.jinja import transformers_renderer
 from chatwright.meaning.render import render, to_text
-from chatwright.targets.ollama import modelfile
 from chatwright.targets.chat_template import chat_template
+from chatwright.targets.ollama import modelfile
 from tests.meaning.test_chains import SLOTS, TOOLS
 
 DEFINED = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from chatwright.catalogue.comparisons import Compared, Comparison, Comparisons, Example, Source
 from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from chatwright.pipeline import render, select
-from chatwright.pipeline.fidelity import fidelity, fidelity_text
+from chatwright.pipeline.fidelity import beside_publishers, fidelity, fidelity_text
 from chatwright.targets.protocol import Deployment
 from tests.support import catalogue
 
@@ -95,3 +96,55 @@ def test_the_hash_is_that_of_the_generated_file() -> None:
         said = {"qwen3": TemplateEvidence(artefact, {"plain": Result("exact")})}
         known = {"engine": EngineEvidence("engine", "1.0", "engine", "vllm", said)}
         assert render(part, known).fidelity["qwen3"]["engine"]["status"] == status
+
+
+# -- beside publishers' templates ------------------------------------------------------------------------------------
+
+SAME = Comparison(("a",), {"one": Result("exact"), "two": Result("no upstream truth", "it raises")})
+OTHER = Comparison(
+    ("b",),
+    {"one": Result("exact"), "two": Result("differs", "turn-layout, generation-prompt")},
+    {cause: Example("two", "x", "y", "z") for cause in ("turn-layout", "generation-prompt")},
+)
+RAISING = Comparison(("c",), dict.fromkeys(("one", "two"), Result("no upstream truth", "it raises")))
+
+
+def beside(*found: Comparison, artefact: str | None = "read", file: Deployment | None = None) -> dict[str, object]:
+    sources = {name: Source(f"acme/{name}", "0" * 64, "here@1", True) for name in "abc"}
+    known = Comparisons(sources, {"demo": Compared(artefact, found)}, ("one",))
+    deployments = {"vllm": {"demo": file or Deployment("demo.jinja", "read")}}
+    told = beside_publishers(known, ["demo", "other"], deployments)
+    assert told["sources"].keys() == {
+        each for one in found for each in one.publishers if "compared" in told["templates"]["demo"]
+    }
+    assert told["templates"]["other"] == {"status": "no upstream truth", "reason": "no publisher's template is known"}
+    verdict: dict[str, object] = told["templates"]["demo"]
+    return verdict
+
+
+def test_a_template_is_the_same_as_its_publishers_or_differs() -> None:
+    assert beside(SAME)["status"] == "exact"
+    assert beside(SAME, OTHER)["status"] == "differs"
+    assert beside(RAISING)["status"] == "no upstream truth"
+    assert beside(SAME, RAISING)["status"] == "exact"
+    assert beside(OTHER)["compared"] == [
+        {
+            "same": False,
+            "base": True,
+            "counts": {"exact": 1, "differs": 1},
+            "causes": {"turn-layout": 1, "generation-prompt": 1},
+            "first": "turn-layout",
+            "publishers": ["b"],
+            "differs": {"turn-layout, generation-prompt": ["two"]},
+            "examples": {
+                cause: {"scenario": "two", "before": "x", "publisher": "y", "ours": "z"}
+                for cause in ("turn-layout", "generation-prompt")
+            },
+        }
+    ]
+
+
+def test_a_file_that_has_changed_since_is_not_said_to_be_the_same() -> None:
+    assert beside(SAME, artefact="other")["status"] == "unverified"
+    refused = beside(artefact=None, file=Deployment(None, reason="cannot say it"))
+    assert refused == {"status": "unsupported", "reason": "cannot say it"}

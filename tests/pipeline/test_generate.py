@@ -15,6 +15,7 @@ import black
 import pytest
 
 from chatwright import __version__
+from chatwright.catalogue.comparisons import load_comparisons
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
@@ -30,11 +31,12 @@ WITHOUT_COMMENTS = (".json", ".manifest")
 
 @cache
 def rendering() -> Rendering:
-    return render(catalogue(), load_evidence(evidence_path()))
+    return render(catalogue(), load_evidence(evidence_path()), comparisons=load_comparisons(evidence_path()))
 
 
 def test_what_is_committed_is_what_the_specs_say() -> None:
-    differences = check(catalogue(), ROOT / "generated", load_evidence(evidence_path()))
+    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+    differences = check(catalogue(), ROOT / "generated", evidence, comparisons=comparisons)
     assert [f"{item.path}: {item.kind}" for item in differences] == [], "run: make generate"
 
 

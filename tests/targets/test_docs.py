@@ -13,11 +13,15 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from chatwright.catalogue.build import HUBS
+from chatwright.catalogue.comparisons import CAUSES, load_comparisons
 from chatwright.catalogue.model import Catalogue, Checkpoint
 from chatwright.pipeline import select
+from chatwright.pipeline.fidelity import beside_publishers
 from chatwright.pipeline.index import catalog_index
+from chatwright.resources import evidence_path
 from chatwright.targets import docs
 from chatwright.targets.protocol import Context, Deployment, added_templates
+from chatwright.targets.publishers import LABELS
 from tests.support import FRAMEWORKS, catalogue, vectors
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
@@ -271,3 +275,65 @@ def test_nothing_is_marked_that_a_framework_has() -> None:
         if name and (framework in added_templates(template, deployments)) == (name in compared[framework])
     ]
     assert wrong == []
+
+
+# -- beside publishers' templates ------------------------------------------------------------------------------------
+
+
+@cache
+def beside() -> dict[str, str]:
+    """The pages where everything that is recorded is about the very files; the figures are the evidence's."""
+    comparisons = load_comparisons(evidence_path())
+    files = {
+        name: Deployment("x.jinja", each.artefact) for name, each in comparisons.templates.items() if each.artefact
+    }
+    known = beside_publishers(comparisons, catalogue().templates, {"vllm": files})
+    return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {}, known)).files}
+
+
+def test_every_comparison_has_its_row() -> None:
+    comparisons = load_comparisons(evidence_path())
+    due = [
+        (name, sorted(comparisons.sources[each].sha256[:8] for each in found.publishers), found.counts.get("exact", 0))
+        for name, compared in comparisons.templates.items()
+        for found in compared.comparisons
+    ]
+    for page in ("docs/publishers.md", "docs/publishers.zh.md"):
+        _, rows, *_ = tables(beside()[page])
+        hashes = [re.findall(r"\b[0-9a-f]{8}\b", re.sub(r"\S*/\S*", "", plain(row[1]))) for row in rows[1:]]
+        exact = [int(plain(row[2]).partition("/")[0] or 0) for row in rows[1:]]
+        assert [
+            (plain(row[0]), sorted(each), count) for row, each, count in zip(rows[1:], hashes, exact, strict=True)
+        ] == due
+        assert len(beside()[page].encode()) < 512 * 1024
+    assert len(due) > 100
+
+
+def test_the_page_counts_what_is_recorded() -> None:
+    comparisons = load_comparisons(evidence_path()).templates.values()
+    known = f"{len(comparisons)} of {len(catalogue().templates)} templates have a publisher's template that is known."
+    whole = [
+        [each.same for each in found.comparisons if each.same or {"differs", "unsupported"} & each.counts.keys()]
+        for found in comparisons
+    ]
+    every, some = (sum(bool(each) and how(each) for each in whole) for how in (all, any))
+    page = beside()["docs/publishers.md"]
+    assert known in page
+    assert f"{every} of these write the same as each of theirs on every scenario it carries, {some} the same as" in page
+
+
+def test_causes_are_told_in_both_languages() -> None:
+    assert all(labels.keys() >= set(CAUSES) for labels in LABELS.values())
+    assert LABELS[""].keys() == LABELS[".zh"].keys()
+    english, chinese = (tables(beside()[f"docs/publishers{language}.md"])[0] for language in ("", ".zh"))
+    assert [[plain(row[0]), *map(plain, row[2:])] for row in english[1:]] == [
+        [plain(row[0]), *map(plain, row[2:])] for row in chinese[1:]
+    ]
+
+
+def test_the_table_of_templates_leads_to_the_comparison() -> None:
+    rows = {plain(row[0]): row[7] for row in tables(beside()["docs/templates.md"])[0][1:]}
+    assert (plain(rows["megrez"]), links(rows["megrez"])) == ("exact (19/19)", ["publishers.md"])
+    assert plain(rows["phi3"]).startswith("differs (12/19, ")
+    assert plain(rows["alpaca"]) == ""
+    assert not any("publishers" in name for name in pages()), "no page where nothing is known"

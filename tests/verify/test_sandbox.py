@@ -17,11 +17,15 @@ def test_requests_are_rendered_or_refused_one_by_one(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     source = (
         "{{ strftime_now('%d %b %Y') }} {{ x|tojson }}{% if x == 2 %}{{ raise_exception('no') }}{% endif %}{{ x + 1 }}"
+        "{% if x == 3 %}{{ ''.__class__.__mro__ }}{% endif %}"
     )
-    texts = render_foreign(source, [{"x": 1}, {"x": 2}, {"x": "é"}], TODAY)
+    texts = render_foreign(source, [{"x": 1}, {"x": 2}, {"x": "é"}, {"x": 3}, {"x": 4}], TODAY, forgive=True)
     assert texts[:2] == ["04 Mar 2025 12", Refused("no")]
     assert isinstance(texts[2], Refused)
     assert "TypeError" in texts[2].reason
+    assert isinstance(texts[3], Refused)
+    assert "forbids: access to attribute '__class__'" in texts[3].reason
+    assert texts[4] == "04 Mar 2025 45"
 
 
 @pytest.mark.parametrize(

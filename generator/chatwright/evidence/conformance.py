@@ -14,11 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..catalogue.built_ins import dump_built_ins
+from ..catalogue.comparisons import FILE as COMPARED
+from ..catalogue.comparisons import dump_comparisons
 from ..catalogue.evidence import dump_evidence
 from ..catalogue.parsers import dump_parsers
 from ..errors import ChatwrightError
 from ..pipeline import generate, load_public_catalogue, render
-from ..resources import checkout_root
+from ..resources import checkout_root, publishers_path
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
@@ -40,7 +42,7 @@ from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
 from .known import FILE, Known, judge, load_known, outdated, shrink
-from .publishers import dump_publishers
+from .publishers import dump_record
 from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
@@ -124,6 +126,7 @@ def run(
             older=older,
             servers=servers,
             official=root.parent / OFFICIAL,
+            recorded_publishers=publishers_path(),
             record=record,
         )
         reports = []
@@ -175,7 +178,7 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     for server, found in bench.parsers.items():
         due[vector_path(folder, "parsers", server)] = dump_parsers(found)
     if bench.publishers:
-        due[vector_path(folder, "publishers", "turns")] = dump_publishers(*bench.publishers)
+        due |= {folder / "publishers" / name: text for name, text in dump_record(*bench.publishers).items()}
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
     if record:
         for path in there - due.keys():
@@ -199,3 +202,7 @@ def _write_evidence(reports: list[Report], bench: Workbench, folder: Path) -> No
             added = bench.evidence(told.engine, told.version, told.grade, told.target, bench.added.get(told.engine, {}))
             told = replace(told, templates=dict(sorted({**told.templates, **added.templates}.items())))
             (folder / f"{told.engine}.json").write_text(dump_evidence(told), encoding="utf-8")
+    if bench.comparisons:
+        file = folder / "publishers" / COMPARED
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(dump_comparisons(bench.comparisons, list(scenarios())), encoding="utf-8")

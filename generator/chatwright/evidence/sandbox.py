@@ -38,10 +38,13 @@ class TemplateFailed(Exception):
     """A template does not compile, or does what it may not: takes too long or too much, leaves the sandbox."""
 
 
-def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: date) -> list[str | Refused]:
+def render_foreign(
+    source: str, requests: Sequence[Mapping[str, Any]], today: date, *, forgive: bool = False
+) -> list[str | Refused]:
     """The texts that a chat template makes of the variables of each request, as transformers would have it.
 
-    ``today`` is the day that the template's ``strftime_now`` tells.
+    ``today`` is the day that the template's ``strftime_now`` tells. Where the template does what the sandbox forbids,
+    all of it fails, or with ``forgive`` that request alone is refused.
 
     Raises:
         TemplateFailed: the template cannot be run within the limits; the message says why.
@@ -204,6 +207,12 @@ class Workshop:
             self.took += self._sandbox.took - before
             if self._sandbox.spent or self._count >= self._MOST:
                 self.close()
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the process."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from ..catalogue.comparisons import Comparison, Comparisons, comparison_entry
 from ..catalogue.evidence import STATUSES, EngineEvidence, by_reason
 from ..catalogue.json_writer import json_text
 from ..targets.protocol import Deployment, Deployments
@@ -26,8 +28,54 @@ def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -
     }
 
 
-def fidelity_text(evidence: Mapping[str, EngineEvidence], known: Mapping[str, Any]) -> str:
+def beside_publishers(comparisons: Comparisons, templates: Iterable[str], deployments: Deployments) -> dict[str, Any]:
+    """How each template compares with its publishers' own: their sources, and by template a status.
+
+    ``exact`` where every scenario that any of them carries is, ``differs`` where one is not; then what was compared,
+    a list of publishers' templates that compare alike each.
+    """
+    served = deployments.get("vllm", {})
+    found = {name: _beside(comparisons, name, served.get(name)) for name in templates}
+    used = {each for verdict in found.values() for row in verdict.get("compared", ()) for each in row["publishers"]}
+    sources = {name: asdict(source) for name, source in comparisons.sources.items() if name in used}
+    return {"base": list(comparisons.base), "sources": sources, "templates": found}
+
+
+def _beside(comparisons: Comparisons, name: str, deployment: Deployment | None) -> dict[str, Any]:
+    compared = comparisons.templates.get(name)
+    if compared is None:
+        return {"status": "no upstream truth", "reason": "no publisher's template is known"}
+    if deployment is None or deployment.path is None:
+        return {"status": "unsupported", "reason": deployment.reason if deployment else "there is no file"}
+    if compared.artefact != deployment.sha256:
+        return {"status": "unverified", "reason": "the file has changed since it was compared"}
+    statuses = {status for found in compared.comparisons for status in found.counts}
+    status = "differs" if statuses & {"differs", "unsupported"} else "exact" if "exact" in statuses else None
+    rows = [_compared(found, comparisons.base) for found in compared.comparisons]
+    return {"status": status or "no upstream truth", "compared": rows}
+
+
+def _compared(found: Comparison, base: Iterable[str]) -> dict[str, Any]:
+    causes = found.causes
+    first = min(
+        found.examples, key=lambda cause: list(found.results).index(found.examples[cause].scenario), default=None
+    )
+    return {
+        "same": found.same,
+        "base": all(found.results[name].status == "exact" for name in base),
+        "counts": found.counts,
+        "causes": {cause: len(names) for cause, names in causes.items()},
+        "first": first,
+        **comparison_entry(found),
+    }
+
+
+def fidelity_text(
+    evidence: Mapping[str, EngineEvidence], known: Mapping[str, Any], publishers: Mapping[str, Any] | None = None
+) -> str:
     """``fidelity.json``: the engines with their version, grade and target, then what :func:`fidelity` found.
+
+    Behind it stands what :func:`beside_publishers` found, where it was asked.
 
     What an engine's head says is not repeated in its verdicts, each of which has its line.
     """
@@ -42,7 +90,8 @@ def fidelity_text(evidence: Mapping[str, EngineEvidence], known: Mapping[str, An
         }
         for name, verdicts in known.items()
     }
-    return json_text({"engines": engines, "templates": templates}, depth=3)
+    beside = {"publishers": publishers} if publishers else {}
+    return json_text({"engines": engines, "templates": templates, **beside}, depth=3)
 
 
 def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[str, Any]:

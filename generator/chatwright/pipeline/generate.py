@@ -9,13 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from ..catalogue.comparisons import Comparisons
 from ..catalogue.evidence import EngineEvidence
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..targets import TARGETS
 from ..targets.protocol import Context, Deployment, Deployments, Output
-from .fidelity import fidelity, fidelity_text
+from .fidelity import beside_publishers, fidelity, fidelity_text
 from .formatting import formatted_body, header
 from .index import catalog_index
 from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
@@ -31,6 +32,7 @@ class Rendering:
     files: Mapping[str, str]
     deployments: Deployments
     fidelity: Mapping[str, Any]
+    publishers: Mapping[str, Any]  # how templates compare with their publishers' own
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,16 @@ class Difference:
     diff: str
 
 
-def render(catalogue: Catalogue, evidence: Evidence | None = None, progress: Progress | None = None) -> Rendering:
+def render(
+    catalogue: Catalogue,
+    evidence: Evidence | None = None,
+    progress: Progress | None = None,
+    comparisons: Comparisons | None = None,
+) -> Rendering:
     """Run every target in memory.
 
-    ``evidence`` is what the engines said, by engine; without it every file is unverified.
+    ``evidence`` is what the engines said, by engine; without it every file is unverified. ``comparisons`` tells how
+    templates compare with their publishers' own; without it nothing is said of that.
 
     Raises:
         ChatwrightError: two specs lead to files of the same name.
@@ -56,7 +64,9 @@ def render(catalogue: Catalogue, evidence: Evidence | None = None, progress: Pro
     for name, target in TARGETS.items():
         if progress:
             progress(f"generating {name}")
-        output = target.generate(Context(catalogue, dict(deployments), fidelity(evidence or {}, deployments)))
+        beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
+        known = fidelity(evidence or {}, deployments)
+        output = target.generate(Context(catalogue, dict(deployments), known, beside))
         hashes: dict[str, str] = {}
         for file in output.files:
             body = formatted_body(file)
@@ -64,28 +74,37 @@ def render(catalogue: Catalogue, evidence: Evidence | None = None, progress: Pro
             _add(files, made_from, file.path, header(file) + body, ", ".join(file.sources))
         deployments[name] = _with_hashes(output, hashes)
     known = fidelity(evidence or {}, deployments)
+    beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
     _add(files, made_from, "catalog.json", json_text(catalog_index(catalogue, deployments), depth=2), "")
-    _add(files, made_from, "fidelity.json", fidelity_text(evidence or {}, known), "")
+    _add(files, made_from, "fidelity.json", fidelity_text(evidence or {}, known, beside), "")
     _add(files, made_from, MANIFEST, manifest_text(files), "")
-    return Rendering(dict(sorted(files.items())), deployments, known)
+    return Rendering(dict(sorted(files.items())), deployments, known, beside)
 
 
 def generate(
-    catalogue: Catalogue, out: Path, evidence: Evidence | None = None, progress: Progress | None = None
+    catalogue: Catalogue,
+    out: Path,
+    evidence: Evidence | None = None,
+    progress: Progress | None = None,
+    comparisons: Comparisons | None = None,
 ) -> Changes:
     """Bring the output folder up to date: write what changed, remove what nothing generates any more.
 
     Raises:
         ChatwrightError: the tree cannot be written; it is then as it was before.
     """
-    return write_tree(out, render(catalogue, evidence, progress).files)
+    return write_tree(out, render(catalogue, evidence, progress, comparisons).files)
 
 
 def check(
-    catalogue: Catalogue, out: Path, evidence: Evidence | None = None, progress: Progress | None = None
+    catalogue: Catalogue,
+    out: Path,
+    evidence: Evidence | None = None,
+    progress: Progress | None = None,
+    comparisons: Comparisons | None = None,
 ) -> tuple[Difference, ...]:
     """What :func:`generate` would change, sorted by path; nothing is written."""
-    files = render(catalogue, evidence, progress).files
+    files = render(catalogue, evidence, progress, comparisons).files
     found = []
     for path in sorted({*files, *owned_paths(out)}):
         old, new = read_text(out / path), files.get(path)

@@ -1,7 +1,8 @@
 """The tables of models and of templates, in English and Chinese, as GitHub shows Markdown (CommonMark with tables).
 
-Both languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models and
-templates have pages of their own, since GitHub shows no file of more than 512 KB.
+Both languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models,
+templates and what publishers' own templates write have pages of their own, since GitHub shows no file of more than
+512 KB; the last is left out where no publisher's template is known.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from ..catalogue.model import Checkpoint, ModelGroup, Template
-from ..meaning.visible import visible
+from .markdown import cell, link
 from .parsers import serving_entry
 from .protocol import (
     Context,
@@ -24,6 +24,7 @@ from .protocol import (
     listed_in,
     registered_names,
 )
+from .publishers import LABELS, publishers_rows, same_cell
 from .rendering import environment
 
 FOLDER = "docs"
@@ -37,7 +38,7 @@ _FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training"
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
 _TARGETS = {**_FRAMEWORKS, **_FILES}
 _ADDED = "†"
-_PAGES = ("supported-models", "templates")
+_PAGES = ("supported-models", "templates", "publishers")
 _LABELS = {
     "": {
         "supported-models": "Supported models",
@@ -105,12 +106,10 @@ _LABELS = {
     },
 }
 _LANGUAGES = {"": "English", ".zh": "中文"}
-_BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
-_AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
 
 
 def generate(context: Context) -> Output:
-    """Two pages per language."""
+    """Up to three pages per language."""
     families = list(_families(context))
     counts = {
         "families": len(context.catalogue.specs),
@@ -120,15 +119,18 @@ def generate(context: Context) -> Output:
     added = count_added(context.catalogue, context.deployments)
     refusals = list(_refusals(context))
     files = []
-    for language, labels in _LABELS.items():
+    compared = any("compared" in verdict for verdict in context.publishers.get("templates", {}).values())
+    pages = _PAGES if compared else tuple(page for page in _PAGES if page != "publishers")
+    for language, own_labels in _LABELS.items():
+        labels = {**own_labels, **LABELS[language]}
         told = [
             labels["added_counts"].format(framework=_FRAMEWORKS[key], **found)
             for key, found in added.items()
             if any(found.values())
         ]
-        for page in _PAGES:
+        for page in pages:
             linked = [(_LANGUAGES[other], f"{page}{other}.md") for other in _LANGUAGES if other != language]
-            linked += [(labels[other], f"{other}{language}.md") for other in _PAGES if other != page]
+            linked += [(labels[other], f"{other}{language}.md") for other in pages if other != page]
             body = (
                 environment("docs")
                 .get_template(f"{page}.md.j2")
@@ -142,29 +144,13 @@ def generate(context: Context) -> Output:
                     ),
                     frameworks=_FRAMEWORKS,
                     families=families,
-                    templates=list(_templates(context, labels)),
+                    templates=list(_templates(context, labels, f"publishers{language}.md")),
+                    compared=publishers_rows(context.publishers, labels) if compared else None,
                     refusals=refusals,
                 )
             )
             files.append(GeneratedFile(f"{FOLDER}/{page}{language}.md", body, "html", ()))
     return Output(tuple(files))
-
-
-def cell(value: str) -> str:
-    """The text as it may stand in a table's cell, or anywhere else in a line of Markdown.
-
-    What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
-    written as character references or behind a backslash, so that a reader sees exactly them.
-    """
-    shown = "".join(character if character.isprintable() else visible(character) for character in value)
-    escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
-    return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
-
-
-def link(title: str, address: str) -> str:
-    """A link; ``address`` is percent-encoded but for its first ``https://``."""
-    scheme, mark, rest = address.partition("://") if address.startswith("https://") else ("", "", address)
-    return f"[{cell(title)}]({scheme}{mark}{quote(rest, safe='/.-_~')})"
 
 
 def _families(context: Context) -> Iterator[dict[str, Any]]:
@@ -232,7 +218,7 @@ def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tu
     return everyone, "" if everyone else cell(", ".join(found))
 
 
-def _templates(context: Context, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _templates(context: Context, labels: Mapping[str, str], page: str) -> Iterator[dict[str, Any]]:
     for name, template in context.catalogue.templates.items():
         registered = registered_names(template, context.deployments)
         added = added_templates(template, context.deployments)
@@ -244,6 +230,7 @@ def _templates(context: Context, labels: Mapping[str, str]) -> Iterator[dict[str
             },
             "files": _files(template, context),
             "parsers": "; ".join(_parsers(template, context, labels)),
+            "same": same_cell(context.publishers.get("templates", {}).get(name, {}), labels, page),
             "proof": "; ".join(_proof(context.fidelity.get(name, {}), labels)) or labels["unverified"],
         }
 

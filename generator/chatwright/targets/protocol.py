@@ -99,11 +99,15 @@ def count_added(catalogue: Catalogue, deployments: Deployments) -> dict[str, dic
 
 @dataclass(frozen=True)
 class Context:
-    """What a target may read. ``deployments`` holds what the targets before it in the registry made, by target."""
+    """What a target may read. ``deployments`` holds what the targets before it in the registry made, by target.
+
+    ``publishers`` tells how templates compare with their publishers' own, as ``fidelity.json`` does.
+    """
 
     catalogue: Catalogue
     deployments: Deployments
     fidelity: Mapping[str, Any]
+    publishers: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Target(Protocol):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...catalogue.built_ins import BuiltIns
+from ...catalogue.comparisons import Comparisons
 from ...catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from ...catalogue.model import Catalogue
 from ...catalogue.parsers import Parsers
 from ...errors import Unsupported
 from ...targets.protocol import Deployment
-from ..publishers import Finding, Publisher
+from ..publishers import Finding, Record
 from ..scenarios import Scenario, scenarios
 from ..token_ids import first_difference
 from ..vectors import Truth
@@ -34,6 +35,7 @@ class Workbench:
     older: Path | None = None  # older versions of the frameworks, by framework
     servers: Path | None = None  # vLLM and SGLang, unpacked side by side
     official: Path | None = None  # publishers' chat templates, as JSON lines
+    recorded_publishers: Path | None = None  # what is recorded of them
     record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
@@ -41,7 +43,8 @@ class Workbench:
     written_turns: dict[str, list[str]] = field(default_factory=dict)  # by tool format, see check_swift_tools
     built_ins: dict[str, BuiltIns] = field(default_factory=dict)  # by framework
     parsers: dict[str, Parsers] = field(default_factory=dict)  # by server
-    publishers: tuple[list[Publisher], dict[str, Finding]] | None = None  # see check_publishers
+    publishers: tuple[Record, dict[str, Finding]] | None = None  # see check_publishers
+    comparisons: Comparisons | None = None  # with publishers' templates, see check_publishers
     added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, by name
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...catalogue.model import Template
 from ...meaning.conversation import MediaKind
-from .. import frozen
 from ..engines import llamafactory, swift
 from ..engines.llamafactory_media import media_texts
 from ..engines.vllm_models import Models
 from ..media import KINDS, Source, Users, agreement, architectures, due, notes, numbered, swift_text, users
-from ..publishers import load_publishers, models, publishers_by_template, variables
+from ..publishers import load_record, models, publishers_by_template, variables, write_sandboxed
+from ..sandbox import Refused, Workshop
 from ..vectors import TODAY
 from .bench import Report, Workbench
-from .publishers import publishers_text
 
 Said = dict[MediaKind, dict[Source, tuple[str, ...]]]
 
@@ -90,16 +90,15 @@ def _vllm(served: Models, names: frozenset[str], kind: MediaKind) -> tuple[str, 
 def _published(bench: Workbench) -> dict[str, dict[MediaKind, tuple[str, ...]]]:
     """What publishers' templates write for a typed part between two texts, by template and kind."""
     assert bench.official is not None
-    with frozen.day(TODAY):
-        heard = load_publishers(
-            bench.official, (model.id for model in models(bench.catalogue)), lambda source, given: None
-        )
-        with bench.official.open(encoding="utf-8") as lines:
-            templates = {data["id"]: data["chat_template"] for data in map(json.loads, lines)}
-        words: dict[str, dict[MediaKind, str | None]] = {}
+    with bench.official.open(encoding="utf-8") as lines:
+        templates = {data["id"]: data["chat_template"] for data in map(json.loads, lines)}
+    names = (model.id for model in models(bench.catalogue))
+    heard = load_record(bench.official, names, lambda source, given: [Refused("")] * len(given)).publishers
+    words: dict[str, dict[MediaKind, str | None]] = {}
+    with Workshop() as workshop:
         for each in heard:
-            given = variables([], each.bos, each.eos)
-            words[each.id] = {kind: _between(templates[each.id], given, kind) for kind in KINDS}
+            write = partial(write_sandboxed, workshop, templates[each.id])
+            words[each.id] = {kind: _between(write, variables([], each.bos, each.eos), kind) for kind in KINDS}
     found: dict[str, dict[MediaKind, tuple[str, ...]]] = {}
     for name, publishers in publishers_by_template(heard, bench.catalogue).items():
         for kind in KINDS:
@@ -108,14 +107,15 @@ def _published(bench: Workbench) -> dict[str, dict[MediaKind, tuple[str, ...]]]:
     return found
 
 
-def _between(source: str, given: Mapping[str, Any], kind: MediaKind) -> str | None:
+def _between(
+    write: Callable[[Sequence[Mapping[str, Any]]], Sequence[str | Refused]], given: Mapping[str, Any], kind: MediaKind
+) -> str | None:
     """The word that a publisher's template writes for a medium; None where it writes none in its place."""
-    for name in _TYPES[kind]:
-        part = {"type": name, name: "medium"}
-        texts = [{"type": "text", "text": text} for text in ("Here", "there", "behind")]
-        content = [texts[0], part, texts[1], part, texts[2]]
-        written = publishers_text(source, {**given, "messages": [{"role": "user", "content": content}]})
-        _, first, rest = (written or "").partition("Here")
+    texts = [{"type": "text", "text": text} for text in ("Here", "there", "behind")]
+    parts = [{"type": name, name: "medium"} for name in _TYPES[kind]]
+    contents = [[texts[0], part, texts[1], part, texts[2]] for part in parts]
+    for written in write([{**given, "messages": [{"role": "user", "content": content}]} for content in contents]):
+        _, first, rest = ("" if isinstance(written, Refused) else written).partition("Here")
         one, second, rest = rest.partition("there")
         two, third, _ = rest.partition("behind")
         if first and second and third and one.strip() and "'type'" not in one:

@@ -5,38 +5,54 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from ...catalogue.comparisons import Compared, Comparisons, Source
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
 from ...targets.chat_template import chat_template
 from .. import frozen
+from ..comparison import compare_all
 from ..engines import jinja
 from ..publishers import (
     WORDS,
     Finding,
     Publisher,
+    Record,
     conversations,
     find,
-    load_publishers,
+    load_record,
     models,
     needs,
+    own_publishers,
     publishers_by_template,
+    read_record,
     variables,
+    write_sandboxed,
 )
+from ..sandbox import Workshop
+from ..scenarios import scenarios
 from ..vectors import TODAY
 from .bench import Report, Workbench
 
 
 def check_publishers(bench: Workbench) -> Report:
-    """The generated Jinja against publishers' own templates: turns that do not alternate, written alike or refused."""
+    """The generated Jinja against publishers' own templates: the same text, and turns that do not alternate.
+
+    Without the publishers' templates, what is recorded of them is what is compared with.
+    """
     report = Report("publishers")
     if bench.official is None or not bench.official.is_file():
-        return Report(report.engine, skipped="the collection of publishers' chat templates is not there")
+        report.skipped = "the collection of publishers' chat templates is not there; what is recorded of it was used"
+        record = read_record(bench.recorded_publishers) if bench.recorded_publishers else Record((), {})
+    else:
+        with Workshop() as workshop:
+            names = (model.id for model in models(bench.catalogue))
+            record = load_record(bench.official, names, partial(write_sandboxed, workshop))
     with frozen.day(TODAY):
-        publishers = load_publishers(bench.official, (model.id for model in models(bench.catalogue)), publishers_text)
-        by_template = publishers_by_template(publishers, bench.catalogue)
+        by_template = publishers_by_template(record.publishers, bench.catalogue)
         written = {name for name in by_template if bench.body("vllm", name) is not None}
         findings = {
             name: find(bench.catalogue.templates[name], by_template[name], _our_text) for name in sorted(written)
@@ -46,14 +62,52 @@ def check_publishers(bench: Workbench) -> Report:
             report.wrong += [f"{name}: {line}" for line in finding.wrong]
             report.wrong += _unlike(template, finding.turns)
             report.wrong += _file_unlike(template, str(bench.body("vllm", name)), by_template[name])
+        bench.comparisons = _compare(bench, record)
     report.wrong += [
         f"{name}: no publisher's template tells that it carries {', '.join(sorted(template.turns))}"
         for name, template in bench.catalogue.templates.items()
         if name not in findings and template.turns
     ]
-    bench.publishers = (publishers, findings)
+    if not report.skipped:
+        bench.publishers = (record, findings)
     report.lines += _tally(findings, len(bench.catalogue.templates))
+    report.lines += _tally_same(bench.comparisons, record)
     return report
+
+
+def _compare(bench: Workbench, record: Record) -> Comparisons:
+    """How each template that a publisher's is known of compares with it."""
+    found: dict[str, Compared] = {}
+    sources: dict[str, Source] = {}
+    for name, publishers in own_publishers(record.publishers, bench.catalogue).items():
+        body = bench.body("vllm", name)
+        if body is None:
+            found[name] = Compared(None, ())
+            continue
+        template, write = bench.catalogue.templates[name], jinja.transformers_renderer(body)
+        compared = compare_all(template, publishers, record, write)
+        found[name] = Compared(bench.deployments["vllm"][name].sha256, compared)
+        for each in publishers:
+            sources[each.id] = Source(each.repo, each.sha256, each.source, each.verbatim)
+    return Comparisons(sources, found, tuple(name for name, scenario in scenarios().items() if scenario.base))
+
+
+def _tally_same(comparisons: Comparisons, record: Record) -> list[str]:
+    """How many templates write what their publishers' do, and why the others do not."""
+    pairs = [found for each in comparisons.templates.values() for found in each.comparisons]
+    templates = [each.comparisons for each in comparisons.templates.values() if each.comparisons]
+    whole = [[comparison.same for comparison in found] for found in templates]
+    counts = Counter(result.status for found in pairs for result in found.results.values())
+    causes = Counter(cause for found in templates for cause in {cause for one in found for cause in one.causes})
+    told = ", ".join(f"{cause} {count}" for cause, count in causes.most_common())
+    return [
+        f"{len(record.publishers)} publishers' templates of {len({each.repo for each in record.publishers})} "
+        f"repositories, {len(record.texts)} texts of scenarios",
+        f"{len(templates)} templates have a publisher's: {sum(map(all, whole))} write the same as each of theirs on "
+        f"every scenario that it carries, {sum(map(any, whole))} the same as one of them",
+        f"scenarios: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}",
+        f"templates that differ, by cause: {told}",
+    ]
 
 
 def _unlike(template: Template, turns: frozenset[Any]) -> list[str]:
@@ -103,12 +157,4 @@ def _text(source: str, given: Mapping[str, Any]) -> str | None:
     try:
         return jinja.transformers_renderer(source)(dict(given))
     except Unsupported:
-        return None
-
-
-def publishers_text(source: str, given: Mapping[str, Any]) -> str | None:
-    """What a publisher's template writes, None where it raises."""
-    try:
-        return _text(source, given)
-    except Exception:  # whatever Python says to what a publisher's template computes of a message it does not expect
         return None

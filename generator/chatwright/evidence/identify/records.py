@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ..verify.folder import ChatTemplates, chat_templates, optional_json
+from ...pipeline.model_files import read_json
+from ..verify.folder import ChatTemplates, chat_templates
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
@@ -110,9 +111,9 @@ def _record(data: Mapping[str, Any], name: str, ids: tuple[str, ...]) -> Record:
 
 
 def _of_folder(path: Path) -> Record:
-    tokenizer, config = optional_json(path / "tokenizer_config.json"), optional_json(path / "config.json")
+    tokenizer, config = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
     found = chat_templates(path, tokenizer)
-    special = {**optional_json(path / "special_tokens_map.json"), **tokenizer}
+    special = {**read_json(path / "special_tokens_map.json"), **tokenizer}
     said = [
         value for data in (config, tokenizer) for key in ("_name_or_path", "name_or_path") if (value := data.get(key))
     ]
@@ -135,7 +136,7 @@ def _of_file(path: Path) -> Record:
         raise ChatwrightError(f"{path}: not UTF-8 text") from error
     if path.suffix != ".json":
         return Record(str(path), templates=_checked(ChatTemplates(path.name, {"default": text}), path))
-    data = optional_json(path)
+    data = read_json(path)
     if data.get("chat_template") is None:
         raise ChatwrightError(f"{path}: it has no chat_template")
     try:

@@ -129,11 +129,16 @@ def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[Chat
         ("tokenizer_config.json", tokenizer_config),
     ):
         if (value := data.get("chat_template")) is not None:
-            found.append(ChatTemplates(name, _by_name(path / name, value)))
+            found.append(ChatTemplates(name, by_name(path / name, value)))
     return found
 
 
-def _by_name(file: Path, value: Any) -> dict[str, str]:
+def by_name(file: Path | str, value: Any) -> dict[str, str]:
+    """The chat templates of a ``chat_template`` entry by name.
+
+    Raises:
+        ChatwrightError: it is neither a text nor a list of named ones.
+    """
     if isinstance(value, str):
         return {"default": value}
     if isinstance(value, list):

@@ -16,7 +16,7 @@ from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
 from ..sandbox import DATE_MARKS
 from ..vectors import Run, normal
-from .prompts import Texts, conversations, pieces_of
+from .prompts import Texts, conversations
 from .texts import CORE
 
 # What a chat template is told by first: what any must write, and whether it knows thinking and tools.
@@ -63,7 +63,7 @@ class Writings:
         found: dict[str, str] = {}
         for scenario in conversations().values():
             try:
-                pieces = pieces_of(self.catalogue.templates[name], scenario, Kind.PROMPT, self.today)
+                pieces = scenario.pieces(self.catalogue.templates[name], Kind.PROMPT, self.today)
             except Unsupported:
                 continue
             found[scenario.name] = to_text(pieces, bos=NO_BOS, eos=NO_EOS)
@@ -166,7 +166,7 @@ def _grams(text: str) -> frozenset[str]:
 
 def _runs(template: Template, name: str, kind: Kind, today: date) -> tuple[Run, ...] | None:
     try:
-        pieces = pieces_of(template, conversations()[name], kind, today)
+        pieces = conversations()[name].pieces(template, kind, today)
     except Unsupported:
         return None
     own = {"bos": NO_BOS, "eos": NO_EOS}
