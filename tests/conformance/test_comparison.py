@@ -11,7 +11,6 @@ import pytest
 
 from chatwright.catalogue.comparisons import CAUSES, Comparison, load_comparisons
 from chatwright.errors import Unsupported
-from chatwright.evidence.checks.reference import reference_pieces
 from chatwright.evidence.comparison import NO_TOOLS, compare, compare_all
 from chatwright.evidence.publishers import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
 from chatwright.evidence.scenarios import Scenario, scenarios
@@ -30,7 +29,7 @@ def meant(template: str, scenario: str, bos: str | None, eos: str | None) -> str
 @cache
 def pieces(template: str, scenario: str) -> tuple[Piece, ...] | None:
     try:
-        return reference_pieces(catalogue().templates[template], scenarios()[scenario], Kind.PROMPT)
+        return scenarios()[scenario].pieces(catalogue().templates[template], Kind.PROMPT, TODAY)
     except Unsupported:
         return None
 

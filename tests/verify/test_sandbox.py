@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatwright.evidence.sandbox import Refused, TemplateFailed, render_foreign
+from chatwright.evidence.sandbox import Refused, Sandbox, TemplateFailed, render_foreign
 
 TODAY = date(2025, 3, 4)
 
@@ -19,7 +19,8 @@ def test_requests_are_rendered_or_refused_one_by_one(tmp_path: Path, monkeypatch
         "{{ strftime_now('%d %b %Y') }} {{ x|tojson }}{% if x == 2 %}{{ raise_exception('no') }}{% endif %}{{ x + 1 }}"
         "{% if x == 3 %}{{ ''.__class__.__mro__ }}{% endif %}"
     )
-    texts = render_foreign(source, [{"x": 1}, {"x": 2}, {"x": "é"}, {"x": 3}, {"x": 4}], TODAY, forgive=True)
+    with Sandbox(source, strict=False) as sandbox:
+        texts = sandbox.render([{"x": 1}, {"x": 2}, {"x": "é"}, {"x": 3}, {"x": 4}], TODAY)
     assert texts[:2] == ["04 Mar 2025 12", Refused("no")]
     assert isinstance(texts[2], Refused)
     assert "TypeError" in texts[2].reason

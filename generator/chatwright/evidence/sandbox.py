@@ -38,13 +38,10 @@ class TemplateFailed(Exception):
     """A template does not compile, or does what it may not: takes too long or too much, leaves the sandbox."""
 
 
-def render_foreign(
-    source: str, requests: Sequence[Mapping[str, Any]], today: date, *, forgive: bool = False
-) -> list[str | Refused]:
+def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: date) -> list[str | Refused]:
     """The texts that a chat template makes of the variables of each request, as transformers would have it.
 
-    ``today`` is the day that the template's ``strftime_now`` tells. Where the template does what the sandbox forbids,
-    all of it fails, or with ``forgive`` that request alone is refused.
+    ``today`` is the day that the template's ``strftime_now`` tells.
 
     Raises:
         TemplateFailed: the template cannot be run within the limits; the message says why.
