@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from datetime import datetime
@@ -118,6 +119,8 @@ def _bound(seconds: int, memory: int) -> None:
             hard = most + (name == "RLIMIT_CPU")  # so that the signal says that it was the time
             with contextlib.suppress(AttributeError, ValueError, OSError):
                 resource.setrlimit(getattr(resource, name), (most, hard))
+    with contextlib.suppress(AttributeError, OSError):
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # the limit above counts whole seconds, and is for good measure
 
 
 def main() -> None:
