@@ -56,6 +56,22 @@ def test_the_sample_of_sync_is_on_record() -> None:
     assert [line for line in sample.splitlines() if line not in recorded.splitlines()] == []
 
 
+def test_the_figures_of_drafts_are_on_record() -> None:
+    recorded = (ROOT / "tests" / "evidence" / "drafts.txt").read_text(encoding="utf-8")
+    found = dict(re.findall(r"^(core|thinking|tools): (\d+ of \d+) exact$", recorded, re.MULTILINE))
+    (everywhere,) = re.findall(r"^(\d+) of \d+ in every scenario", recorded, re.MULTILINE)
+    (folders,) = re.findall(
+        r"^folders of real tokenizers: (\d+ of \d+) exact in every scenario$", recorded, re.MULTILINE
+    )
+    core, thinking, tools = (found[kind].split(" of ") for kind in ("core", "thinking", "tools"))
+    assert f"Measured on {core[1]} chat templates" in README
+    assert f"{core[0]} are drafted exactly in plain" in README
+    assert f"{thinking[0]} of the {thinking[1]} that know thinking" in README
+    assert f"{tools[0]} of the {tools[1]} that describe tools" in README
+    assert f"{everywhere} in every scenario there is" in README
+    assert f"{folders} folders of real tokenizers" in README
+
+
 def run(command: str, folder: Path) -> str:
     arguments = [sys.executable, "-m", *shlex.split(command)]
     settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "PYTHONUTF8": "1"}

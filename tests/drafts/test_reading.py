@@ -174,6 +174,7 @@ def test_tools_written_as_no_known_format_does(monkeypatch: pytest.MonkeyPatch) 
     (definition,) = found.data["tool_formats"].values()
     assert "macro kind(schema)" in definition["tools"][0]["each"]
     assert "dictsort" in definition["calls"][0]["each"]
+    assert "# some of this is the chat template's own Jinja" in found.text
 
 
 def test_ids_of_calls_and_what_their_results_name(monkeypatch: pytest.MonkeyPatch) -> None:

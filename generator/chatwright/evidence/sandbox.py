@@ -155,7 +155,8 @@ class Sandbox:
             late.cancel()
         if not answer.endswith("\n"):
             self.spent = True
-            if not in_time or self._process.wait() == -getattr(signal, "SIGXCPU", 0):
+            over = {-getattr(signal, name) for name in ("SIGXCPU", "SIGPROF") if hasattr(signal, name)}
+            if not in_time or self._process.wait() in over:
                 raise TemplateFailed(f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}")
             raise TemplateFailed("it ends the process that it runs in")
         data: dict[str, Any] = json.loads(answer)

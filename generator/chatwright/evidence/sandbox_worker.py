@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from datetime import datetime
@@ -123,6 +124,8 @@ def _bound(seconds: int, memory: int) -> None:
                 which = getattr(resource, name)
                 # its hard limit stays: so the signal says that it was the time, and a later job may have more
                 resource.setrlimit(which, (most, resource.getrlimit(which)[1] if name == "RLIMIT_CPU" else most))
+    with contextlib.suppress(AttributeError, OSError):
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # the limit above counts whole seconds, and is for good measure
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from .comparing import AGREE, CORE, DAYS, Compared, Theirs, as_rows, compare, th
 from .lifting import lifted
 from .media import placeholders
 from .probing import Answer, Oracle
-from .reading import DEFINITION, built, read, simplified
+from .reading import DEFINITION, Reading, built, read, simplified
 from .source import Source, read_source
 from .thoughts import Thoughts
 from .tools import CALLS, TOOLS
@@ -115,7 +115,7 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
         compared = _on_days(compared, template, known, oracle, main, reading.thoughts)
     real = known.with_tokens(source.token("bos_token"), source.token("eos_token"))
     near = _nearest(catalogue, real, compared)
-    drafted = _written(source, catalogue, name, data, template, compared, near, reading.thoughts)
+    drafted = _written(source, catalogue, name, data, template, compared, near, reading)
     return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
 
 
@@ -154,8 +154,9 @@ def _written(
     template: Template,
     compared: Sequence[Compared],
     near: tuple[str, list[Compared]] | None,
-    found: Thoughts,
+    reading: Reading,
 ) -> Draft:
+    found = reading.thoughts
     same = near[0] if near and not near[1] else None
     name = facts.slug(name or source.name)
     own = name if same else facts.unused(name, catalogue.templates)
@@ -181,6 +182,9 @@ def _written(
         if DEFINITION in data:
             data["tool_format"] = facts.unused(own, tool_formats())
             sections["tool_formats"] = {data["tool_format"]: data.pop(DEFINITION)}
+            if reading.lifted:
+                told = "some of this is the chat template's own Jinja, which not every engine may understand"
+                notes.append((("tool_formats", data["tool_format"]), told))
         sections["templates"] = {own: simplified(data)}
         notes += [(("templates", own, *path), text) for path, text in _shortfalls(compared, data)]
     group, types = _models(source, catalogue, same or own, slots)

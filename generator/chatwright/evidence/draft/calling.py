@@ -266,7 +266,10 @@ def _calls(single: str, double: str | None, lifted: Sequence[Way]) -> Iterator[t
 def _joint(part: Mapping[str, str], head: str, double: str) -> str | None:
     """What stands behind two calls that one part writes at once; None where it does not."""
     definition = read_definition("way", {"tools": [{"text": "-"}], "calls": [part]})
-    before, found, rest = double.partition(format_calls(definition, CALLS))
+    try:
+        before, found, rest = double.partition(format_calls(definition, CALLS))
+    except Unsupported:
+        return None
     return rest if found and before == head else None
 
 

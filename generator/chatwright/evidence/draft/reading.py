@@ -28,10 +28,14 @@ _Score = Callable[[Mapping[str, Any]], float]
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read: the template as a spec says it, and what is known of its thinking."""
+    """What was read: the template as a spec says it, and what is known of its thinking.
+
+    ``lifted`` says that its tool format holds Jinja of the template's own.
+    """
 
     data: dict[str, Any]
     thoughts: Thoughts
+    lifted: bool
 
 
 def read(oracle: Oracle, facts: Mapping[str, Any], lift: Callable[[], Lifted]) -> Reading:
@@ -64,10 +68,19 @@ def read(oracle: Oracle, facts: Mapping[str, Any], lift: Callable[[], Lifted]) -
             other, points = settings.climb(way, thoughts.options(thinking, way["thinking"]), score)
             if points > most:
                 best, most = other, points
-    best = _with_tools(oracle, best, thinking.switch, everything, lift)
+    taken: list[Lifted] = []
+
+    def taking() -> Lifted:
+        taken.append(lift())
+        return taken[-1]
+
+    best = _with_tools(oracle, best, thinking.switch, everything, taking)
     if tools.leaks(best):
         raise Unsupported("its text repeats the contents of messages where no slot can say so")
-    return Reading(_with_turns(oracle, best), thinking)
+    own = {text for parts in taken for part in (*parts.tools, *parts.calls) for text in part.values()}
+    definition = best.get(DEFINITION, {})
+    written = {text for key in ("tools", "calls") for part in definition.get(key, ()) for text in part.values()}
+    return Reading(_with_turns(oracle, best), thinking, not own.isdisjoint(written))
 
 
 def _cut(oracle: Oracle) -> list[Layout]:

@@ -27,7 +27,7 @@ from .probing import BOS, EOS, Message, chat, reply, system, to_slot, user
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
 SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
-_LEAK = re.compile(rf"{SENTINEL.pattern}|callq000|[A-Z]q\d+q[A-Z]")
+_LEAK = re.compile(rf"{SENTINEL.pattern}|callq000|[A-Z]q\d+q[A-Z]|[{''.join(DATE_MARKS)}{BOS}{EOS}]")
 ID = "callq000"  # nine characters with the number, as some templates demand
 CONTENT = (Part("field", "content"),)
 UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
@@ -93,7 +93,7 @@ ARGUMENTS_WAYS = (
 
 def leaks(*said: Any) -> bool:
     """Whether something that was read off a text holds a part of the conversation it was asked with."""
-    return bool(_LEAK.search(json.dumps(said)))
+    return bool(_LEAK.search(json.dumps(said, ensure_ascii=False)))
 
 
 def call(index: int) -> dict[str, Any]:
