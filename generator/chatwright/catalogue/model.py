@@ -340,3 +340,18 @@ class Catalogue:
         """Model type name -> model type, sorted by name."""
         found = {model_type.name: model_type for spec in self.specs for model_type in spec.model_types}
         return dict(sorted(found.items()))
+
+    @cached_property
+    def architectures(self) -> dict[str, frozenset[str]]:
+        """Template name -> the architectures of the models that use it, in any framework."""
+        found: dict[str, set[str]] = {name: set() for name in self.templates}
+        for spec in self.specs:
+            for group in spec.models:
+                types = {group.model_type, *(own.get("model_type") for own in group.targets.values())}
+                known = {
+                    name for kind in types if kind in self.model_types for name in self.model_types[kind].architectures
+                }
+                for framework in ("llamafactory", "swift"):
+                    for checkpoint in group.checkpoints:
+                        found.setdefault(group.template_for(framework, checkpoint) or "", set()).update(known)
+        return {name: frozenset(found[name]) for name in self.templates}

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
-from ..catalogue.model import Catalogue, Template
+from ..catalogue.model import Template
 from ..catalogue.slots import MEDIUM_NUMBER
 from ..meaning.conversation import MediaKind
 
@@ -96,19 +96,6 @@ def users(model_types: Mapping[str, Any]) -> dict[str, Users]:
                 kinds = known.kinds | {_TAGS[tag] for tag in tags if tag in _TAGS}
                 found[name] = Users(known.architectures | {*meta["architectures"]}, kinds)
     return found
-
-
-def architectures(catalogue: Catalogue) -> dict[str, frozenset[str]]:
-    """The architectures of the models that use each template of the catalogue, in any framework."""
-    found: dict[str, set[str]] = {name: set() for name in catalogue.templates}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            types = {group.model_type, *(own.get("model_type") for own in group.targets.values())} - {None}
-            names = {group.template_for(framework) for framework in ("llamafactory", "swift")} - {None}
-            for kind in types & catalogue.model_types.keys():
-                for name in names & found.keys():
-                    found[cast(str, name)].update(catalogue.model_types[cast(str, kind)].architectures)
-    return {name: frozenset(known) for name, known in found.items()}
 
 
 def swift_text(

@@ -37,6 +37,11 @@ _REGISTRIES = {  # server -> kind -> the file and the name of the dictionary tha
         "reasoning_parser": ("sglang/srt/parser/reasoning_parser.py", "DetectorMap"),
     },
 }
+_OWN_PROMPTS = {  # file -> the function and the variable by which a server knows models whose prompts it writes itself
+    "vllm/config/model.py": ("__post_init__", "arch"),
+    "vllm/renderers/online_renderer.py": ("__init__", "model_type"),
+    "sglang/srt/entrypoints/openai/chat_encoding.py": ("resolve_chat_encoding_spec", "arch"),
+}
 _QUESTION: Message = {"role": "user", "content": "How is the weather?"}
 _THOUGHT = "The tool knows."
 _ANSWER = "Let me look."
@@ -229,6 +234,30 @@ def _keys(file: Path, name: str) -> frozenset[str]:
         if isinstance(target, ast.Name) and target.id == name and isinstance(value := node.value, ast.Dict):
             return frozenset(str(ast.literal_eval(key)) for key in value.keys if key is not None)
     raise ServersError(f"{file.name} has no dictionary {name}")
+
+
+def own_prompts(servers: Path) -> dict[str, frozenset[str]]:
+    """What the unpacked servers compare with to find the models whose prompts they write themselves, by file.
+
+    Raises:
+        ServersError: a server has no such file.
+    """
+    found = {}
+    for file, (function, variable) in _OWN_PROMPTS.items():
+        try:
+            tree = ast.parse((servers / file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ServersError(f"{file} is not there") from error
+        inside = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function)
+        compares = (node for body in inside for node in ast.walk(body) if isinstance(node, ast.Compare))
+        found[file] = frozenset(
+            constant.value
+            for node in compares
+            if any(ast.unparse(side).split(".")[-1] == variable for side in (node.left, *node.comparators))
+            for constant in ast.walk(node)
+            if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+        )
+    return found
 
 
 def ask(requests: Sequence[Mapping[str, Any]], servers: Path) -> list[dict[str, Any]]:

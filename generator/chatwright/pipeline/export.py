@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue.model import Catalogue, Template
+from ..catalogue.parsers import SERVERS
 from ..errors import ChatwrightError, Unsupported
 from ..targets.literal import stop_texts
+from ..targets.own_prompts import refusal, tokenizer_flags
 from ..targets.parsers import parser_flags, parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
@@ -96,6 +98,8 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
         return _lmdeploy_folder(catalogue, template, str(deployment.reason), model, into)
     if deployment.path is None:
         raise Unsupported(deployment.reason)
+    if reason := refusal(template, catalogue, engine) if engine in SERVERS else None:
+        raise Unsupported(reason)
     text = rendering.files[deployment.path]
     suffix = {"ollama": "Modelfile", "lmdeploy": "json"}.get(engine, "jinja")
     name = MODEL_FILE if engine == "transformers" else f"{template.name}.{suffix}"
@@ -120,6 +124,7 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
         return Export(tuple(files), shlex.join(command), tuple(notes))
     serve = ["vllm", "serve"] if engine == "vllm" else ["python3", "-m", "sglang.launch_server", "--model-path"]
     command = [*serve, model or _MODEL, "--chat-template", path, *parser_flags(template, engine)]
+    command += tokenizer_flags(template, catalogue) if engine == "vllm" else []
     notes += parser_notes(template, engine)
     stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     flags, further, told = _stops(template.name, stops, engine, model, into)

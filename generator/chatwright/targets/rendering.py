@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,11 +14,16 @@ from .protocol import Comment, Deployment, GeneratedFile, Output
 
 
 def file_per_template(
-    catalogue: Catalogue, path: str, comment: Comment, write: Callable[[Spec, Template], str]
+    catalogue: Catalogue,
+    path: str,
+    comment: Comment,
+    write: Callable[[Spec, Template], str],
+    notes: Callable[[Template], Iterable[str]] = lambda template: (),
 ) -> Output:
     """The output of a target that serves every template with a file of its own.
 
-    ``path`` holds ``{}`` for the template's name; ``write`` gives the file's body, or raises :class:`Unsupported`.
+    ``path`` holds ``{}`` for the template's name; ``write`` gives the file's body, or raises :class:`Unsupported`;
+    ``notes`` what a user must know of it.
     """
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
@@ -32,7 +37,9 @@ def file_per_template(
                 deployments[template.name] = Deployment(None, reason=str(reason))
             else:
                 files.append(GeneratedFile(path.format(template.name), body, comment, (spec.source,)))
-                deployments[template.name] = Deployment(path.format(template.name), notes=_notes(template))
+                deployments[template.name] = Deployment(
+                    path.format(template.name), notes=(*_notes(template), *notes(template))
+                )
     return Output(tuple(files), deployments)
 
 

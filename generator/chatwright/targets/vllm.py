@@ -8,6 +8,7 @@ content parts to templates that loop over ``message.content``; the variables a t
 from __future__ import annotations
 
 from .chat_template import chat_template
+from .own_prompts import prompt_notes
 from .protocol import Context, Output
 from .rendering import file_per_template
 
@@ -17,5 +18,9 @@ FOLDER = "deploy/vllm"
 def generate(context: Context) -> Output:
     """One ``.jinja`` file per template."""
     return file_per_template(
-        context.catalogue, FOLDER + "/{}.jinja", "jinja", lambda spec, template: chat_template(template)
+        context.catalogue,
+        FOLDER + "/{}.jinja",
+        "jinja",
+        lambda spec, template: chat_template(template),
+        lambda template: prompt_notes(template, context.catalogue),
     )

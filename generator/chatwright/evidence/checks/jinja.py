@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, get_args
 
+from ...catalogue.evidence import Result
 from ...catalogue.model import Template
+from ...catalogue.parsers import SERVERS
 from ...meaning.conversation import MediaKind, Message
 from ...meaning.render import render, to_text
 from ...meaning.tool_formats import calls_jinja, format_of, needs_objects, needs_python, tools_jinja
+from ...targets.own_prompts import refusal
 from .. import frozen
 from ..engines import huggingface_jinja, jinja, vllm
 from ..scenarios import Scenario, scenarios
@@ -104,12 +107,18 @@ def _check_jinja(
             continue
         with frozen.day(TODAY):
             found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
+        if reason := refusal(bench.catalogue.templates[name], bench.catalogue, engine) if engine in SERVERS else None:
+            found[name] = {scenario: _unused(result, reason) for scenario, result in found[name].items()}
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
     for framework in {truth.framework: None for truth in bench.recorded}:
         report.lines.append(_whole_templates(bench, framework, found))
     report.results[engine] = found
     report.evidence = bench.evidence(engine, version, grade, "vllm", found)
     return report
+
+
+def _unused(result: Result, reason: str) -> Result:
+    return result if result.status == "no upstream truth" else Result("unsupported", reason)
 
 
 def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Results]) -> str:

@@ -13,7 +13,7 @@ from ...meaning.conversation import MediaKind
 from ..engines import llamafactory, swift
 from ..engines.llamafactory_media import media_texts
 from ..engines.vllm_models import Models
-from ..media import KINDS, Source, Users, agreement, architectures, due, notes, numbered, swift_text, users
+from ..media import KINDS, Source, Users, agreement, due, notes, numbered, swift_text, users
 from ..publishers import load_record, models, publishers_by_template, variables, write_sandboxed
 from ..sandbox import Refused, Workshop
 from ..vectors import TODAY
@@ -53,7 +53,7 @@ def sources(bench: Workbench) -> dict[str, Said]:
         registries = running.registries
         used = users(registries["model_types"])
         written = running.media([name for name in registries["templates"] if name in used])
-    served, classes = Models(bench.servers), architectures(bench.catalogue)
+    served, classes = Models(bench.servers), bench.catalogue.architectures
     published = _published(bench)
     found: dict[str, Said] = {}
     for name, template in bench.catalogue.templates.items():

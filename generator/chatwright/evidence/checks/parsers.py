@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...catalogue.model import Template
 from ...catalogue.parsers import SERVERS, Proof
 from ...errors import Unsupported
-from ..server_parsers import Reply, ServersError, ask, registered, replies, request, wrong
+from ...targets.own_prompts import SGLANG, SGLANG_WITHOUT_TEMPLATE, VLLM_MODES
+from ..server_parsers import Reply, ServersError, ask, own_prompts, registered, replies, request, wrong
 from .bench import Report, Workbench
 
 
@@ -25,11 +27,20 @@ def check_parsers(bench: Workbench) -> Report:
         tried = {name: template for name, template in bench.catalogue.templates.items() if _named(template)}
         for server in SERVERS:
             found[server] = replace(found[server], proven=_prove(bench, server, tried, report))
+        report.wrong += _own_prompts(bench.servers)
     except ServersError as error:
         report.skipped = str(error)
         return report
     bench.parsers.update(found)
     return report
+
+
+def _own_prompts(servers: Path) -> Iterator[str]:
+    """Where a server knows other models whose prompts it writes itself than is written down here."""
+    harmony, modes, encodings = {"gpt_oss"}, VLLM_MODES, {*SGLANG, *SGLANG_WITHOUT_TEMPLATE}
+    for (file, found), due in zip(own_prompts(servers).items(), (modes, harmony, encodings), strict=True):
+        if found != due:
+            yield f"{file} compares with {sorted(found)}, and {sorted(due)} is what is known here"
 
 
 def _named(template: Template) -> bool:
