@@ -35,6 +35,7 @@ FRAMEWORKS = ("llamafactory", "swift")
 ENGINES = (*_TARGETS, *FRAMEWORKS)
 MODEL_FILE = "chat_template.jinja"  # where transformers, and so LMDeploy, look in a model's folder
 _MODEL = "MODEL"  # stands in a command for the model that was not named
+_PAIR = '[{"role": "user", "content": "query"}, {"role": "assistant", "content": "document"}]'
 _HELLO = '[{"role": "user", "content": "Hello"}]'
 
 
@@ -107,11 +108,18 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     path = str((into or Path()) / name)
     notes = list(deployment.notes)
     if engine == "transformers":
-        folder = str(into) if into else model or _MODEL
+        folder = _model_folder(model, into)
+        named = "" if folder else f", chat_template=open({json.dumps(path)}, encoding='utf-8').read()"
         program = (
-            f"from transformers import AutoTokenizer; tokenizer = AutoTokenizer.from_pretrained({json.dumps(folder)}); "
-            f"print(tokenizer.apply_chat_template({_HELLO}, tokenize=False, add_generation_prompt=True))"
+            "from transformers import AutoTokenizer; "
+            f"tokenizer = AutoTokenizer.from_pretrained({json.dumps(folder or model or _MODEL)}); "
+            f"print(tokenizer.apply_chat_template({_PAIR if template.pair else _HELLO}{named}, tokenize=False, "
+            "add_generation_prompt=True))"
         )
+        if folder and "chat_template" in read_json(Path(folder) / "tokenizer_config.json"):
+            notes.append(
+                "tokenizer_config.json holds a chat template too, which transformers before 4.43 reads: remove it there"
+            )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
     if engine == "ollama":
         if model is None:
@@ -151,9 +159,17 @@ def _lmdeploy_folder(
 ) -> Export:
     """The Jinja file in the model's folder, where LMDeploy looks for it if the command names no file."""
     made = _served(catalogue, template, "transformers", model, into)
-    folder = str(into) if into else model or _MODEL
-    notes = (f"LMDeploy's JSON cannot hold it: {reason}; the file belongs into the model's folder", *made.notes)
-    return Export(made.files, shlex.join(["lmdeploy", "serve", "api_server", folder]), notes)
+    folder = _model_folder(model, into) or (str(into) if into else _MODEL)
+    told = f"LMDeploy's JSON cannot hold it: {reason}; the file belongs into the folder with the model's files"
+    return Export(made.files, shlex.join(["lmdeploy", "serve", "api_server", folder]), (told, *made.notes))
+
+
+def _model_folder(model: str | None, into: Path | None) -> str | None:
+    """The folder that a chat_template.jinja goes into, where that is one with a tokenizer."""
+    for folder in [into] if into else [Path(model)] if model else []:
+        if any((folder / file).is_file() for file in ("tokenizer_config.json", "tokenizer.json")):
+            return str(folder)
+    return None
 
 
 def _from_model(modelfile: str, model: str | None) -> str:
@@ -180,7 +196,7 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
         told = f"replies end at {shown}: eos_token_id of the model's generation_config.json must have their ids"
         return [], [], [f"{told} (--model FOLDER looks whether it has)"]
     tokenizer_config = read_json(folder / "tokenizer_config.json")
-    ids = vocabulary(read_json(folder / "tokenizer.json"), tokenizer_config)
+    ids = vocabulary(folder)
     generation = read_json(folder / "generation_config.json")
     known = eos_ids(generation)
     if engine == "sglang":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,50 @@ def read_json(file: Path) -> Mapping[str, Any]:
     return data
 
 
-def vocabulary(tokenizer: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> dict[str, int]:
-    """Token -> id, as ``tokenizer.json`` and the ``added_tokens_decoder`` of ``tokenizer_config.json`` list them."""
-    listed = (tokenizer.get("model") or {}).get("vocab") or {}
-    found = dict(listed) if isinstance(listed, Mapping) else {entry[0]: index for index, entry in enumerate(listed)}
-    found |= {token["content"]: token["id"] for token in tokenizer.get("added_tokens") or ()}
-    added = tokenizer_config.get("added_tokens_decoder") or {}
-    return found | {token["content"]: int(index) for index, token in added.items()}
+def vocabulary(folder: Path) -> dict[str, int]:
+    """Token -> id, as the files of the tokenizer list them; empty where there is no ``tokenizer.json``.
+
+    Raises:
+        ChatwrightError: a file lists them in another way.
+    """
+    file = folder / "tokenizer.json"
+    model = read_json(file).get("model") or {}
+    with _shape(file):
+        listed = model.get("vocab") or {}
+        known = dict(listed) if isinstance(listed, Mapping) else {entry[0]: index for index, entry in enumerate(listed)}
+    return known | {text: index for index, text in added_tokens(folder).items()}
+
+
+def added_tokens(folder: Path) -> dict[int, str]:
+    """Id -> token, of those that the files list beside the plain vocabulary.
+
+    Raises:
+        ChatwrightError: a file lists them in another way.
+    """
+    found: dict[int, str] = {}
+    with _shape(folder / "tokenizer.json") as file:
+        found |= {int(token["id"]): str(token["content"]) for token in read_json(file).get("added_tokens") or ()}
+    with _shape(folder / "added_tokens.json") as file:
+        found |= {int(index): text for text, index in read_json(file).items()}
+    with _shape(folder / "tokenizer_config.json") as file:
+        added = read_json(file).get("added_tokens_decoder") or {}
+        found |= {int(index): str(token["content"]) for index, token in added.items()}
+    return found
+
+
+@contextmanager
+def _shape(file: Path) -> Iterator[Path]:
+    try:
+        yield file
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ChatwrightError(f"{file}: its tokens are not listed as tokenizers lists them ({told})") from error
+
+
+def architectures(config: Mapping[str, Any]) -> list[str]:
+    """The ``architectures`` of a ``config.json``, as far as they are names."""
+    found = config.get("architectures")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def eos_ids(config: Mapping[str, Any]) -> list[int]:

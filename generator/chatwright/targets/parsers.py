@@ -25,7 +25,7 @@ def parser_notes(template: Template, server: str) -> Iterator[str]:
     named = template.serving[server]
     if template.tool_format and "tool_call_parser" not in named:
         yield f"no parser of {server}'s is known to read this template's tool calls: they stay in the text of replies"
-    if template.thinking and "reasoning_parser" not in named:
+    if template.thinking and "reasoning_parser" not in named and not template.pair:
         yield f"no parser of {server}'s is known to read this template's thoughts: they stay in the text of replies"
     if named and server in parsers():
         proof = parsers()[server].proven.get(template.name)

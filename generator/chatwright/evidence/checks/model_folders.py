@@ -141,10 +141,9 @@ def _endless(folder: Folder) -> None:
 
 
 def _second_template(folder: Folder) -> None:
-    def change(config: dict[str, Any]) -> None:
-        config["chat_template"] = "{% for message in messages %}{{ message.content }}{% endfor %}"
-
-    folder.edit(CONFIG, change)
+    text = (folder.path / JINJA).read_text(encoding="utf-8")
+    folder.edit(CONFIG, lambda config: config.update(chat_template=text))  # the right one, but read second
+    (folder.path / JINJA).write_text(text.replace("<|im_end|>\\n", "<|im_end|>"), encoding="utf-8")
 
 
 def _also_stop_at(word: str) -> Callable[[Folder], None]:
@@ -239,7 +238,14 @@ FAULTS = (
     Fault("a stop that opens a call", "qwen3", "qwen3", "stop-must-be-written", _also_stop_at("<tool_call>")),
     Fault("no chat template", "gptoss", "gpt_oss", "chat-template-missing", _no_chat_template),
     Fault("a chat template that never ends", "yi", "yi", "chat-template-fails", _endless),
-    Fault("two chat templates", "yi", "yi", "chat-templates-disagree", _second_template),
+    Fault(
+        "two chat templates",
+        "yi",
+        "yi",
+        "chat-templates-disagree",
+        _second_template,
+        along=frozenset({"white-space"}),
+    ),
     Fault("two files with two EOS", "qwen3", "qwen3", "eos-disagrees", _other_eos("<|endoftext|>")),
     Fault(
         "a base model's vocabulary without the chat's tokens",

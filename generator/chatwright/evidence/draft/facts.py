@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ...catalogue.model import Catalogue, MMPlugin, ModelType, Template
+from ...pipeline import model_files
 from .source import Source
 
 _VISION = ("vision_config", "audio_config", "image_token_id", "image_token_index", "video_token_id", "thinker_config")
@@ -42,7 +43,7 @@ def stop_words(template: Template, source: Source) -> list[str]:
 
 def model_type(source: Source, catalogue: Catalogue) -> ModelType | None:
     """The model type of the catalogue that has the model's architecture; of several the one of its name."""
-    architectures = set(source.config.get("architectures") or ())
+    architectures = set(model_files.architectures(source.config))
     fitting = [known for known in catalogue.model_types.values() if architectures & set(known.architectures)]
     said = source.config.get("model_type")
     return min(fitting, key=lambda known: (known.name != said, known.name), default=None)
@@ -64,7 +65,7 @@ def plugin(source: Source, catalogue: Catalogue, slots: Mapping[str, Any]) -> tu
     """
     known = model_type(source, catalogue)
     if known is None:
-        named = ", ".join(source.config.get("architectures") or ()) or "no architecture"
+        named = ", ".join(model_files.architectures(source.config)) or "no architecture"
         return None, f"the catalogue has no model of the same architecture ({named})"
     found: dict[str, MMPlugin] = {}
     for spec in catalogue.specs:
@@ -129,4 +130,4 @@ def is_listed(source: Source, catalogue: Catalogue) -> bool:
 
 def architectures(source: Source) -> Sequence[str]:
     """The architectures that config.json names."""
-    return list(source.config.get("architectures") or ())
+    return model_files.architectures(source.config)

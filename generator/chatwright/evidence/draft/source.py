@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import read_json
+from ...pipeline.model_files import added_tokens, read_json
 from ..verify.folder import ChatTemplates, chat_templates
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -100,7 +100,7 @@ def _of_folder(path: Path, *, hub_id: str | None = None, revision: str | None = 
     name = (hub_id or path.resolve().name).rsplit("/", 1)[-1]
     special = {**read_json(path / "special_tokens_map.json"), **tokenizer}
     generation = read_json(path / "generation_config.json")
-    tokens = dict(_tokens(path, tokenizer))
+    tokens = added_tokens(path)
     where = None if hub_id else str(path)
     return Source(name, found[0], config, special, generation, processor, tokens, hub_id, revision, where)
 
@@ -113,17 +113,6 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
             if isinstance(value, str) and _HUB_ID.fullmatch(value) and not Path(value).exists():
                 return value
     return None
-
-
-def _tokens(path: Path, tokenizer: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """The tokens that files list beside the plain vocabulary, by id."""
-    for token in read_json(path / "tokenizer.json").get("added_tokens") or ():
-        yield token["id"], token["content"]
-    for text, index in read_json(path / "added_tokens.json").items():
-        if isinstance(index, int):
-            yield index, text
-    for index, token in (tokenizer.get("added_tokens_decoder") or {}).items():
-        yield int(index), token["content"]
 
 
 def _fetched(model: str) -> Path:

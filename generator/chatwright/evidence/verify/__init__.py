@@ -23,6 +23,7 @@ from .prompts import Texts, deployed, served, trained
 
 __all__ = ["ADVICE", "Compared", "Divergence", "Finding", "Verification", "verify"]
 
+DISAGREE = "chat-templates-disagree"
 DEPLOYED = "deploy"  # the place of findings about the file that we generate
 
 
@@ -75,6 +76,9 @@ def _against(
         known = like.template.name if like and like.known else None
         found += texts.findings(differing, folder.chat_templates[0].file, known)
         agreeing = len(prompts) - len(differing)
+        if not differing:  # what is read first is right
+            notes += [f"{each.place}: {each.text}" for each in found if each.kind == DISAGREE]
+            found = [each for each in found if each.kind != DISAGREE]
         if texts.TYPED in prompts and texts.parts_unread(own[texts.TYPED]):
             agreeing -= 1
             notes.append("its chat template does not read content that comes in parts; servers then join the parts")
@@ -112,9 +116,7 @@ def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[
         return [Finding("chat-template-missing", "tokenizer_config.json", text)], None
     first, *rest = folder.chat_templates
     found = [
-        Finding(
-            "chat-templates-disagree", other.file, f"its chat template is not that of {first.file}, which is read first"
-        )
+        Finding(DISAGREE, other.file, f"its chat template is not that of {first.file}, which is read first")
         for other in rest
         if any(other.source(tools) != first.source(tools) for tools in (False, True))
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ...catalogue.model import Catalogue, Template
+from ...pipeline.model_files import architectures
 from .folder import ModelFolder
 from .prompts import Texts
 from .texts import CORE
@@ -44,7 +45,7 @@ def identify(catalogue: Catalogue, folder: ModelFolder, texts: Texts, today: dat
         if nearest is None:
             return None
         return Identity(catalogue.templates[nearest], writings.same_meaning(nearest), (), False)
-    users = _users(catalogue, set(folder.config.get("architectures") or ()))
+    users = _users(catalogue, set(architectures(folder.config)))
 
     def rank(name: str) -> tuple[bool, bool, int, str]:
         architecture, checkpoints = users.get(name, (False, 0))

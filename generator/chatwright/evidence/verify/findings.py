@@ -35,6 +35,7 @@ ADVICE = {
     "stop-word-missing": "add the stop word's id to eos_token_id of generation_config.json",
     "stop-word-split": "give it to the server as a stop text; eos_token_id holds whole tokens only",
     "eos-disagrees": "let eos_token_id of generation_config.json contain the id of the tokenizer's eos_token",
+    "eos-not-an-id": "write the number of the token, or a list of numbers",
     "stop-must-be-written": "take it out of eos_token_id; stop at the end of turn",
     "not-described": "compare with the framework itself; the catalogue has no text for this template",
 }

@@ -83,19 +83,19 @@ def read_folder(path: Path) -> ModelFolder:
     file = path / "tokenizer.json"
     if not file.is_file():
         raise ChatwrightError(
-            f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained)"
+            f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained), or take"
+            " the base model's where this folder is an adapter's"
         )
-    raw = read_json(file)
-    tokenizer_config, config = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
-    tokenizer = _tokenizer(path)
+    tokenizer_config, listed = read_json(path / "tokenizer_config.json"), vocabulary(path)
+    templates = tuple(chat_templates(path, tokenizer_config))  # before the tokenizer, whose library reads them as well
     return ModelFolder(
         path,
-        tokenizer,
+        _tokenizer(path),
         tokenizer_config,
-        config,
+        read_json(path / "config.json"),
         read_json(path / "generation_config.json"),
-        tuple(chat_templates(path, tokenizer_config)),
-        vocabulary(raw, tokenizer_config),
+        templates,
+        listed,
     )
 
 

@@ -6,6 +6,7 @@ as vLLM and SGLang do, at the tokenizer's own EOS.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -18,6 +19,8 @@ from ..token_ids import piece_ids
 from .findings import Finding
 from .folder import ModelFolder
 from .prompts import conversations
+
+_GENERATION = "generation_config.json"
 
 
 def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list[Finding], list[str]]:
@@ -34,9 +37,10 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
     elif ends and not any(_id(folder, end) in stops for end in ends if _is_token(folder, end)):
         text = f"the end of turn {_list(ends)} is not among the stops {_names(folder, stops)}: replies do not end"
         found.append(Finding("eos-not-end-of-turn", place, text))
+    said = bool(found)
     for word in template.stop_words:
-        if word in ends and (len(ends) == 1 or found):
-            continue  # said above
+        if word in ends and (len(ends) == 1 or said):
+            continue
         if _is_token(folder, word):
             if _id(folder, word) not in stops:
                 text = f"the stop word {word} is not among the stops {_names(folder, stops)}"
@@ -49,7 +53,9 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
     if configured and own is not None and own not in configured:
         text = f"eos_token_id of {place} is {_names(folder, set(configured))}, the tokenizer's EOS is {folder.eos}"
         found.append(Finding("eos-disagrees", place, text))
-    if not configured:
+    strange = _strange(folder)
+    found += strange
+    if not configured and not strange:
         notes.append("neither generation_config.json nor config.json has an eos_token_id; the tokenizer's EOS counts")
     found += _written(template, folder, stops, place, today)
     return found, notes
@@ -57,13 +63,25 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
 
 def _configured(folder: ModelFolder) -> tuple[str, list[int]]:
     """The file that says where to stop, and the ids."""
-    sources: list[tuple[str, Mapping[str, Any]]] = [("config.json", folder.config)]
-    if folder.generation:
-        sources = [("generation_config.json", folder.generation)]
-    for place, data in sources:
-        if found := eos_ids(data):
-            return place, found
-    return "generation_config.json", []
+    place, data = _source(folder)
+    found = eos_ids(data)
+    return place if found else _GENERATION, found
+
+
+def _source(folder: ModelFolder) -> tuple[str, Mapping[str, Any]]:
+    return (_GENERATION, folder.generation) if folder.generation else ("config.json", folder.config)
+
+
+def _strange(folder: ModelFolder) -> list[Finding]:
+    """What stands in eos_token_id and is no id of a token."""
+    place, data = _source(folder)
+    given = data.get("eos_token_id")
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    ids, known = eos_ids(data), set(folder.vocabulary.values())
+    wrong = [json.dumps(entry) for entry in listed if entry not in ids or entry not in known]
+    return [
+        Finding("eos-not-an-id", place, f"its eos_token_id has {', '.join(wrong)}, no id of the vocabulary")
+    ] * bool(wrong)
 
 
 def _ends(template: Template, folder: ModelFolder) -> list[str]:
