@@ -52,7 +52,7 @@ def test_the_commands_survive_a_shell(tmp_path: Path) -> None:
     ]
     assert commands["ollama"] == ["ollama", "create", "qwen3", "-f", str(folder / "qwen3.Modelfile")]
     compile(commands["transformers"][2], "command", "exec")
-    assert json.dumps(str(folder)) in commands["transformers"][2]
+    assert json.dumps(str(folder / "chat_template.jinja")) in commands["transformers"][2]
 
 
 def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:
