@@ -16,6 +16,8 @@ def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -
     """Template -> engine -> grade, version, counts by status, and by status and reason the scenarios not exact.
 
     A file that has changed since the engine read it is ``unverified``; a template without a file is ``unsupported``.
+    One that was read ``differs`` where it does in any scenario, else it is ``exact`` where it is in any: the counts tell
+    how many are unsupported.
     """
     names = sorted({name for target in deployments.values() for name in target})
     return {
@@ -98,8 +100,10 @@ def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[
     if deployment.path is None:
         return {"status": "unsupported", "reason": deployment.reason}
     template = recorded.templates.get(name)
-    if template is None or template.artefact != deployment.sha256:
-        return {"status": "unverified", "reason": "the file has changed since the engine read it, or it never did"}
+    if template is None:
+        return {"status": "unverified", "reason": "the engine has not read this file"}
+    if template.artefact != deployment.sha256:
+        return {"status": "unverified", "reason": "the file has changed since the engine read it"}
     counts = {
         status: count
         for status in STATUSES
