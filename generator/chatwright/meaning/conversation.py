@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ..catalogue.model import Turns
@@ -83,6 +83,21 @@ class Conversation:
     system: Content | None
     turns: tuple[Turn, ...]
     tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters
+
+    def last(self, count: int) -> Conversation:
+        """The same with only its last turns, in whose texts media are counted as if there had been no others."""
+        skipped = Counter(part.kind for turn in self.turns[:-count] for part in turn.content if isinstance(part, Media))
+        turns = (
+            replace(
+                turn,
+                content=tuple(
+                    replace(part, number=part.number - skipped[part.kind]) if isinstance(part, Media) else part
+                    for part in turn.content
+                ),
+            )
+            for turn in self.turns[-count:]
+        )
+        return replace(self, turns=tuple(turns))
 
 
 def read_conversation(

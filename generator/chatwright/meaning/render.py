@@ -207,8 +207,7 @@ class _Renderer:
         if template.single_turn:
             if any(turn.role == "observation" for turn in conversation.turns):
                 raise Unsupported("the format has a single turn, and no place for tool results")
-            rounds = conversation.turns[-1:] if kind is Kind.PROMPT else conversation.turns[-2:]
-            conversation = replace(conversation, turns=rounds)
+            conversation = conversation.last(1 if kind is Kind.PROMPT else 2)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
         self.definition = format_of(template)
         self.preserve_thinking = preserve_thinking

@@ -16,8 +16,8 @@ def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -
     """Template -> engine -> grade, version, counts by status, and by status and reason the scenarios not exact.
 
     A file that has changed since the engine read it is ``unverified``; a template without a file is ``unsupported``.
-    One that was read ``differs`` where it does in any scenario, else it is ``exact`` where it is in any: the counts tell
-    how many are unsupported.
+    One that was read ``differs`` where it does in any scenario, else it is ``exact`` where it is in any: the counts
+    tell how many are unsupported.
     """
     names = sorted({name for target in deployments.values() for name in target})
     return {

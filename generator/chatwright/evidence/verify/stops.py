@@ -77,7 +77,7 @@ def _strange(folder: ModelFolder) -> list[Finding]:
     place, data = _source(folder)
     given = data.get("eos_token_id")
     listed = given if isinstance(given, list) else [] if given is None else [given]
-    ids, known = eos_ids(data), set(folder.vocabulary.values())
+    ids, known = eos_ids(data), {*folder.vocabulary.values(), *folder.tokenizer.get_vocab().values()}
     wrong = [json.dumps(entry) for entry in listed if entry not in ids or entry not in known]
     return [
         Finding("eos-not-an-id", place, f"its eos_token_id has {', '.join(wrong)}, no id of the vocabulary")
