@@ -356,6 +356,16 @@ def test_export_prints_the_file_and_tells_the_rest(run: Runner, tmp_path: Path) 
     assert set(ENGINES) == set(exports.ENGINES)
 
 
+EXPORTS = """
+import json, sys
+from click.testing import CliRunner
+from chatwright.cli import cli
+answers = [CliRunner().invoke(cli, ["export", "marco_o1", "--for", engine]) for engine in sys.argv[1:]]
+assert [answer.exit_code for answer in answers] == [0] * len(answers), [answer.output for answer in answers]
+print(json.dumps([answer.stdout for answer in answers]))
+"""
+
+
 def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     built = python("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=ROOT)
     assert built.returncode == 0, built.stderr.decode()
@@ -370,10 +380,11 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     assert len(json.loads(listed.stdout)["families"]) == len(catalogue().specs)
     assert python("-m", "chatwright", "show", "qwen3", cwd=elsewhere, **site).returncode == 0
     jinja = (ROOT / "generated" / "deploy" / "vllm" / "marco_o1.jinja").read_bytes()
-    for engine in ENGINES:
-        exported = python("-m", "chatwright", "export", "marco_o1", "--for", engine, cwd=elsewhere, **site)
-        assert exported.returncode == 0, exported.stderr.decode()
-        assert (exported.stdout == jinja) is (engine in ("vllm", "sglang", "transformers"))
+    exported = python("-c", EXPORTS, *ENGINES, cwd=elsewhere, **site)
+    assert exported.returncode == 0, exported.stderr.decode()
+    texts = dict(zip(ENGINES, json.loads(exported.stdout), strict=True))
+    assert {engine for engine in ENGINES if texts[engine] == jinja.decode()} == {"vllm", "sglang", "transformers"}
+    assert all(texts.values())
     parsers = "--enable-auto-tool-choice --tool-call-parser hermes"
     served = python("-m", "chatwright", "export", "marco_o1", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)
     assert f"vllm serve MODEL --chat-template a/marco_o1.jinja {parsers}" in served.stderr.decode()

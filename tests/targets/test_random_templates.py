@@ -227,7 +227,7 @@ def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
     return build_spec(data, path="x", source="x/x.yaml", locate=lambda keys: Location("x"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     templates(),
     conversations(),
@@ -247,7 +247,7 @@ def test_jinja_writes_what_the_renderer_means(
     compare(data, conversation, kind, thinking, level, preserve)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(carrying_templates(), carrying_templates(), templates()),
     irregular_conversations(),
@@ -319,7 +319,7 @@ def compare(
     assert written == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(
         st.tuples(templates(), conversations()),

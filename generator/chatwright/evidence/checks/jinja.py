@@ -100,18 +100,20 @@ def _check_jinja(
     compile_source: Callable[[str], jinja.Render],
     messages: Callable[[Sequence[Message]], Sequence[Message]] = list,
 ) -> Report:
+    written: dict[str, Results] = {}  # what the file writes, whether or not the server uses it
     found: dict[str, Results] = {}
     for name, truth in bench.truths.items():
         source = bench.body("vllm", name)
         if source is None:
             continue
         with frozen.day(TODAY):
-            found[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
+            written[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
+        found[name] = written[name]
         if reason := refusal(bench.catalogue.templates[name], bench.catalogue, engine) if engine in SERVERS else None:
             found[name] = {scenario: _unused(result, reason) for scenario, result in found[name].items()}
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
     for framework in {truth.framework: None for truth in bench.recorded}:
-        report.lines.append(_whole_templates(bench, framework, found))
+        report.lines.append(_whole_templates(bench, framework, written))
     report.results[engine] = found
     report.evidence = bench.evidence(engine, version, grade, "vllm", found)
     return report

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 from ...catalogue.model import Catalogue, Template
@@ -20,7 +22,7 @@ from . import facts
 from .comparing import AGREE, CORE, DAYS, Compared, Theirs, as_rows, compare, theirs
 from .lifting import lifted
 from .media import placeholders
-from .probing import Answer, Oracle
+from .probing import BOS, EOS, Answer, Oracle, Render
 from .reading import DEFINITION, Reading, built, read, simplified
 from .source import Source, read_source
 from .thoughts import Thoughts
@@ -86,23 +88,22 @@ def draft(source: Source, catalogue: Catalogue, name: str | None = None) -> Draf
 def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitStack) -> Draft:
     boxes = {
         text: stack.enter_context(Sandbox(text, strict=False, seconds=_SECONDS))
-        for text in set(source.templates.by_name.values())
+        for text in {source.templates.source(tools) or source.text for tools in (False, True)} | {source.text}
     }
-    main = boxes[source.text]
 
     def box(request: Mapping[str, Any]) -> Sandbox:
         return boxes[source.templates.source(bool(request["tools"])) or source.text]
 
-    def render(requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    def render(requests: Sequence[Mapping[str, Any]], day: date | None = None) -> list[Answer]:
         answers: dict[int, Answer] = {}
         for each in boxes.values():
             own = [index for index, request in enumerate(requests) if box(request) is each]
             if own:
-                answers.update(zip(own, each.render([requests[index] for index in own], None), strict=True))
+                answers.update(zip(own, each.render([requests[index] for index in own], day), strict=True))
         return [answers[index] for index in range(len(requests))]
 
     oracle = Oracle(render)
-    told = main.facts()
+    told = boxes[source.text].facts()
     with_tools = source.templates.source(True) or source.text
     reading = read(oracle, told, lambda: lifted(with_tools, TOOLS, CALLS))
     data = simplified(reading.data)
@@ -111,24 +112,37 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
     known = theirs(oracle, told["variables"], reading.thoughts.switch)
     template = built(data)
     compared = compare(template, known)
-    if "strftime_now" in source.text:
-        compared = _on_days(compared, template, known, oracle, main, reading.thoughts)
-    real = known.with_tokens(source.token("bos_token"), source.token("eos_token"))
+    asked_again = partial(_again, oracle, tuple(known.variables), reading.thoughts)
+    if any("strftime_now" in text for text in boxes):
+        for day in DAYS:
+            on_day = asked_again(partial(render, day=day))
+            compared = _agreeing(compared, compare(template, on_day, today=day))
+    real = asked_again(render, source.token("bos_token"), source.token("eos_token"))
+    compared = _agreeing(compared, compare(template, real))
     near = _nearest(catalogue, real, compared)
     drafted = _written(source, catalogue, name, data, template, compared, near, reading)
     return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
 
 
-def _on_days(
-    compared: Sequence[Compared], template: Template, known: Theirs, oracle: Oracle, box: Sandbox, found: Thoughts
-) -> list[Compared]:
-    """The comparison once more on two days: what is exact must be so on both."""
-    for day in DAYS:
-        dated = Oracle(lambda requests, day=day: box.render(requests, day))  # type: ignore[misc]
-        dated.in_parts, dated.thought_key = oracle.in_parts, oracle.thought_key
-        again = compare(template, theirs(dated, tuple(known.variables), found.switch), today=day)
-        compared = [now if first.agrees else first for first, now in zip(compared, again, strict=True)]
-    return list(compared)
+def _again(
+    oracle: Oracle,
+    variables: Sequence[str],
+    found: Thoughts,
+    render: Render,
+    bos: str | None = None,
+    eos: str | None = None,
+) -> Theirs:
+    """Ask for all scenarios once more, with the tokenizer's own tokens where they are named."""
+    other = Oracle(render)
+    other.in_parts, other.thought_key = oracle.in_parts, oracle.thought_key
+    named = {"bos_token": bos, "eos_token": eos}
+    other.variables = {**oracle.variables, **{key: token for key, token in named.items() if token is not None}}
+    return theirs(other, variables, found.switch, (BOS if bos is None else bos, EOS if eos is None else eos))
+
+
+def _agreeing(compared: Sequence[Compared], again: Sequence[Compared]) -> list[Compared]:
+    """What is said to agree must do so again."""
+    return [now if first.agrees else first for first, now in zip(compared, again, strict=True)]
 
 
 def _nearest(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> tuple[str, list[Compared]] | None:
@@ -183,7 +197,7 @@ def _written(
             data["tool_format"] = facts.unused(own, tool_formats())
             sections["tool_formats"] = {data["tool_format"]: data.pop(DEFINITION)}
             if reading.lifted:
-                told = "some of this is the chat template's own Jinja, which not every engine may understand"
+                told = "some of this is the chat template's own Jinja: read it, since it runs wherever this is served"
                 notes.append((("tool_formats", data["tool_format"]), told))
         sections["templates"] = {own: simplified(data)}
         notes += [(("templates", own, *path), text) for path, text in _shortfalls(compared, data)]

@@ -45,26 +45,16 @@ class Theirs:
     answers: Mapping[str, Answer]
     headless: Mapping[str, Answer]
     partless: Mapping[str, Answer]  # of those with media, what it writes without
+    toolless: Mapping[str, Answer]  # of those with tools, what it writes without tools, calls and results
     variables: frozenset[str]
     has_tools: bool
     tokens: tuple[str, str] = (BOS, EOS)  # as they stand in the answers
 
-    def with_tokens(self, bos: str | None, eos: str | None) -> Theirs:
-        """The same with the tokenizer's own tokens in place of the sentinels, as far as they are known."""
-        tokens = bos or BOS, eos or EOS
 
-        def real(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-            return {
-                name: text.replace(BOS, tokens[0]).replace(EOS, tokens[1]) if isinstance(text, str) else text
-                for name, text in answers.items()
-            }
-
-        answers, headless, partless = map(real, (self.answers, self.headless, self.partless))
-        return replace(self, answers=answers, headless=headless, partless=partless, tokens=tokens)
-
-
-def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Theirs:
-    """Ask the publisher's template for all scenarios."""
+def theirs(
+    oracle: Oracle, variables: Sequence[str], switch: str | None, tokens: tuple[str, str] = (BOS, EOS)
+) -> Theirs:
+    """Ask the publisher's template for all scenarios; ``tokens`` are the BOS and EOS that the oracle is asked with."""
     listed = conversations()
     cases = {name: case_of(scenario) for name, scenario in listed.items()}
     headless = {
@@ -73,13 +63,15 @@ def theirs(oracle: Oracle, variables: Sequence[str], switch: str | None) -> Thei
         if case.messages[0]["role"] == "system"
     }
     partless = {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA}
-    groups = [
-        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True)) for some in (cases, headless, partless)
-    ]
-    answers = groups[0]
-    offered = [name for name, case in cases.items() if case.tools and not any("tool_calls" in m for m in case.messages)]
-    has_tools = any(_tells_tools(cases[name], answers[name]) for name in offered)
-    return Theirs(listed, answers, groups[1], groups[2], frozenset(variables), has_tools)
+    toolless = {name: replace(case, tools=None, messages=_no_calls(case)) for name, case in cases.items() if case.tools}
+    answers, without_head, without_parts, without_tools = (
+        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True))
+        for some in (cases, headless, partless, toolless)
+    )
+    offered = [name for name in toolless if not any("tool_calls" in message for message in cases[name].messages)]
+    has_tools = any(isinstance(answers[name], str) and answers[name] != without_tools[name] for name in offered)
+    known = frozenset(variables)
+    return Theirs(listed, answers, without_head, without_parts, without_tools, known, has_tools, tokens)
 
 
 def _only_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,9 +81,12 @@ def _only_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**message, "content": [part for part in content if part["type"] == "text"]}
 
 
-def _tells_tools(case: Case, answer: Answer) -> bool:
-    names = [str(tool["function"]["name"]) for tool in case.tools or ()]
-    return isinstance(answer, str) and all(name in answer for name in names)
+def _no_calls(case: Case) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {key: value for key, value in message.items() if key != "tool_calls"}
+        for message in case.messages
+        if message["role"] != "tool"
+    )
 
 
 def case_of(scenario: Scenario) -> Case:
@@ -134,12 +129,14 @@ def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Com
         return Compared(name, "not read", "its template reads content as a text only; servers join the parts")
     if scenario.variables and not known.variables & scenario.variables.keys() and isinstance(ours, Refused):
         return Compared(name, "not read", "its template has no such variable")
-    if scenario.tools and not known.has_tools and template.tool_format is None:
-        return Compared(name, "no tools", "its template does not describe tools")
+    if scenario.tools and template.tool_format is None and answer == known.toolless[name]:
+        return Compared(name, "no tools", "its template passes over tools, calls and results")
     if template.system_placement == "none" and isinstance(ours, Refused) and answer == known.headless.get(name):
         return Compared(name, "no system turn", "its template drops a system message")
     if name in MEDIA and isinstance(ours, Refused) and (parts_unread(answer) or answer == known.partless[name]):
         return Compared(name, "not read", "its template passes over such parts")
+    if scenario.tools and template.tool_format is None and isinstance(ours, Refused):
+        return Compared(name, "refused", "its template writes something of tools, calls or results; the draft does not")
     if isinstance(ours, Refused):
         return Compared(name, "refused", ours.reason)
     if isinstance(answer, Refused):

@@ -6,12 +6,14 @@ its settings for proxies and certificates. Nothing is kept on the disk.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ...errors import ChatwrightError, UsageError
 
 ENDPOINT = "https://huggingface.co"
-_SECONDS = 30
+_SECONDS = 30  # without an answer
+_WHOLE_SECONDS = 120  # for one file
 _MOST = 64 * 1024**2  # bytes of one file
 
 Fetch = Callable[[str, str], "bytes | None"]
@@ -51,12 +53,14 @@ def hub_fetch(endpoint: str = ENDPOINT, revision: str = "main") -> Fetch:
                     return None
                 if answer.status_code != 200:
                     raise Unread(_refusal(answer.status_code, told, revision))
-                content = b""
+                content, late = bytearray(), time.monotonic() + _WHOLE_SECONDS
                 for chunk in answer.iter_bytes():
                     content += chunk
                     if len(content) > _MOST:
                         raise Unread(f"{file} is longer than {_MOST // 1024**2} MB")
-                return content
+                    if time.monotonic() > late:
+                        raise Unread(f"{file} takes longer than {_WHOLE_SECONDS} seconds")
+                return bytes(content)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[0] or type(error).__name__
             raise Unread(f"{endpoint}: {reason}") from error
