@@ -227,7 +227,7 @@ def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
     return build_spec(data, path="x", source="x/x.yaml", locate=lambda keys: Location("x"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     templates(),
     conversations(),
@@ -247,7 +247,7 @@ def test_jinja_writes_what_the_renderer_means(
     compare(data, conversation, kind, thinking, level, preserve)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.one_of(carrying_templates(), carrying_templates(), templates()),
     irregular_conversations(),
@@ -319,7 +319,7 @@ def compare(
     assert written == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.one_of(
         st.tuples(templates(), conversations()),
@@ -404,7 +404,7 @@ def texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*messages, {"role": "user", "content": draw(WORDS)}]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(templates(), texts(), st.sampled_from([None, True, False]))
 @example(BOS_IN_THE_SYSTEM_TEXT, [{"role": "user", "content": "q"}], None)
 def test_ollama_writes_what_the_renderer_means(
