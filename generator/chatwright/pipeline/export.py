@@ -109,11 +109,8 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
             f"print(tokenizer.apply_chat_template({_HELLO}, tokenize=False, add_generation_prompt=True))"
         )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
-    if engine == "ollama":
-        if model is None:
-            notes.append(
-                "FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name"
-            )
+    if engine == "ollama" and model is None:
+        notes.append("FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name")
     words = command(template, engine, model or _MODEL, path)
     if engine in ("ollama", "lmdeploy"):
         return Export(tuple(files), shlex.join(words), tuple(notes))

@@ -8,7 +8,7 @@ templates of one family share most lines of their files, and most turns of their
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
@@ -49,16 +49,16 @@ class Texts:
 def blocks(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
     """The three blocks by name."""
     return {
-        "index": _index(catalogue, rendering),
-        "prompts": _prompts(catalogue, scenarios()),
-        "files": _files(rendering),
+        "index": index(catalogue, rendering),
+        "prompts": prompts(catalogue, scenarios()),
+        "files": files(rendering),
     }
 
 
 # -- what is searched --------------------------------------------------------------------------------------------------
 
 
-def _index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
+def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
     """``catalog.json`` with what only the page needs, and ``fidelity.json`` with each reason once."""
     catalog = json.loads(rendering.files["catalog.json"])
     entries = zip(catalog["models"], _checkpoints(catalogue), strict=True)
@@ -94,9 +94,7 @@ def _checkpoints(catalogue: Catalogue) -> Iterator[tuple[ModelGroup, Checkpoint]
                 yield group, checkpoint
 
 
-def _model(
-    entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint
-) -> dict[str, Any]:
+def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> dict[str, Any]:
     """What ``catalog.json`` does not say of a model."""
     model_type = catalogue.model_types.get(group.model_type or "")
     requires = group.requires if group.requires is not None else model_type.requires if model_type else ()
@@ -136,13 +134,16 @@ def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _template(template: Template, entry: Mapping[str, Any]) -> dict[str, Any]:
     """What ``catalog.json`` does not say of a template; in a command, null stands for the model."""
     served = [engine for engine, target in FILE_OF.items() if entry["files"][target]]
-    lines = {engine: command(template, engine, "", PurePosixPath(entry["files"][FILE_OF[engine]]).name) for engine in served}
+    lines = {
+        engine: command(template, engine, "", PurePosixPath(entry["files"][FILE_OF[engine]]).name) for engine in served
+    }
     return {
         "commands": {engine: [word or None for word in line] for engine, line in lines.items()},
         "parser_notes": {engine: list(parser_notes(template, engine)) for engine in served if engine in SERVERS},
         "switch": template.thinking.switch if template.thinking else None,
         "media": [kind for kind in KINDS if getattr(template.slots, kind)],
         "pair": template.pair is not None,
+        "dated": any(part.kind == "date" for slot in _slots(template) for part in slot),
     }
 
 
@@ -161,7 +162,7 @@ def _verdict(verdict: Mapping[str, Any], names: Sequence[str], reasons: Texts) -
 # -- prompts -----------------------------------------------------------------------------------------------------------
 
 
-def _prompts(catalogue: Catalogue, conversations: Mapping[str, Scenario]) -> dict[str, Any]:
+def prompts(catalogue: Catalogue, conversations: Mapping[str, Scenario]) -> dict[str, Any]:
     """Every template's texts of every scenario, as the reference renderer writes them on a fixed day.
 
     ``templates`` holds by name, for each scenario in turn, the three kinds of text: the number of one in ``drawn``, or
@@ -217,22 +218,24 @@ def _runs(template: Template, pieces: Sequence[Piece]) -> Iterator[tuple[int, st
 
 def _literals(template: Template) -> Iterator[str]:
     """What the template writes of its own around what is said: the texts of its slots and of its thinking."""
-    slots: Iterable[Slot | str | None] = vars(template.slots).values()
-    for slot in slots:
-        if isinstance(slot, tuple):
-            yield from (part.value for part in slot if part.kind in ("text", "token") and part.value)
+    for slot in _slots(template):
+        yield from (part.value for part in slot if part.kind in ("text", "token") and part.value)
     if thinking := template.thinking:
         yield from filter(None, (thinking.when_on, thinking.when_off, thinking.empty, *thinking.words))
+
+
+def _slots(template: Template) -> Iterator[Slot]:
+    return (slot for slot in vars(template.slots).values() if isinstance(slot, tuple))
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _files(rendering: Rendering) -> dict[str, Any]:
+def files(rendering: Rendering) -> dict[str, Any]:
     """The files by path, each as the numbers of its lines in ``lines``."""
     lines = Texts()
     paths = sorted(
         found.path for target in FILES for found in rendering.deployments.get(target, {}).values() if found.path
     )
-    files = {path: [lines.number(line) for line in rendering.files[path].split("\n")] for path in paths}
-    return {"lines": lines.all(), "files": files}
+    numbers = {path: [lines.number(line) for line in rendering.files[path].split("\n")] for path in paths}
+    return {"lines": lines.all(), "files": numbers}

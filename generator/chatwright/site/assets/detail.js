@@ -6,11 +6,13 @@ function modelPage(model, asked) {
   const family = INDEX.families[model.family];
   const chosen = names.includes(asked.get("template")) ? asked.get("template") : names[0];
   const place = make("div", { class: "sections" });
+  const facts = make("dl", { class: "facts" });
   const show = (template, parameters) => {
     const changed = (choice) => keepDetailHash(modelLink(model), { ...(names.length > 1 ? { template } : {}), ...choice });
     place.replaceChildren(
       ...(template ? templateSections(template, model, parameters, changed) : [make("p", {}, say("no_template"))]),
     );
+    facts.replaceChildren(...modelFacts(model), ...(template ? templateFacts(template, true) : []));
   };
   show(chosen, asked);
   const follow = (template) => {
@@ -24,7 +26,7 @@ function modelPage(model, asked) {
       "div",
       { class: "columns" },
       make("div", { class: "sections" }, names.length > 1 ? templateChoice(model, names, chosen, follow) : null, place),
-      modelFacts(model),
+      facts,
     ),
   ];
 }
@@ -41,7 +43,7 @@ function templatePage(name, asked) {
       "div",
       { class: "columns" },
       make("div", { class: "sections" }, templateSections(name, null, asked, changed), modelsSection(models)),
-      make("dl", { class: "facts" }, templateFacts(name)),
+      make("dl", { class: "facts" }, ...templateFacts(name)),
     ),
   ];
 }
@@ -102,22 +104,19 @@ function templateChoice(model, names, chosen, follow) {
 function modelFacts(model) {
   const takes = [say("text_word"), ...model.modalities.map((kind) => say(`can_${kind}`))];
   if (model.multimodal && !model.modalities.length) takes.push(say("can_multimodal"));
-  return make(
-    "dl",
-    { class: "facts" },
+  return shown([
     model.path && fact(say("local_path"), make("code", {}, model.path)),
     model.model_type && fact(say("model_type"), make("code", {}, model.model_type)),
     model.architectures.length > 0 && fact(say("architecture"), codes(model.architectures)),
     fact(say("takes"), takes.join(", ")),
     model.task && fact(say("task"), model.task),
     model.requires.length > 0 && fact(say("requires"), codes(model.requires)),
-    templatesOf(model).map((name) => templateFacts(name, true)),
-  );
+  ]);
 }
 
 function templateFacts(name, linked = false) {
   const entry = TEMPLATES.get(name);
-  return [
+  return shown([
     linked && fact(say("template"), make("a", { href: templateLink(name) }, make("code", {}, name))),
     Object.entries(FRAMEWORKS).map(([framework, title]) => {
       const known = entry.registered[framework];
@@ -129,7 +128,12 @@ function templateFacts(name, linked = false) {
     entry.levels && fact(say("level_names"), make("code", {}, entry.levels.variable), ": ", entry.levels.names.join(", ")),
     entry.stop_words.length > 0 && fact(say("stops"), codes(entry.stop_words)),
     entry.default_system && fact(say("default_system"), make("span", { class: "quoted" }, entry.default_system)),
-  ];
+  ]);
+}
+
+/** The facts that there are. */
+function shown(facts) {
+  return facts.flat().filter(Boolean);
 }
 
 function fact(title, ...values) {

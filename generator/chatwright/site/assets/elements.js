@@ -24,9 +24,10 @@ function announce(text) {
   setTimeout(() => (place.textContent = text), 50);
 }
 
-/** A button that copies what `text()` gives. */
+/** A button that copies what `text()` gives; `what` tells a screen reader which of the page's texts that is. */
 function copyButton(what, text, label = "copy") {
-  const button = make("button", { type: "button", class: "small", "aria-label": say("copy_of", { what }) }, say(label));
+  const name = what && say("copy_of", { what });
+  const button = make("button", { type: "button", class: "small", "aria-label": name }, say(label));
   button.addEventListener("click", async () => {
     const done = await copy(text());
     const told = say(done ? "copied" : "copy_failed");

@@ -1,6 +1,6 @@
 // The list: what is searched for, the filters with their counts, and the models found.
 
-const PAGE = 50; // models drawn at once; the rest when the visitor comes near
+const PAGE = 20; // models drawn at once, more than a screen holds; further ones when the visitor comes near
 const $ = (id) => document.getElementById(id);
 const state = { query: "", chosen: [], found: [], shown: 0 };
 

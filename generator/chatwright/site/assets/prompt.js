@@ -33,7 +33,7 @@ function promptSection(template, asked, changed) {
     const drawn = drawnText(template, drawing.scenario, drawing.kind);
     turns.classList.toggle("plain-space", !drawing.white);
     turns.replaceChildren(...(drawn.runs ? drawTurns(drawn.runs) : [cannot(drawn.reason)]));
-    legend.replaceChildren(...legendOf(drawn.runs ?? [], day));
+    legend.replaceChildren(...legendOf(drawn.runs ?? [], TEMPLATES.get(template).dated && day));
   };
   const follow = () => {
     Object.assign(drawing, { scenario: choice.value, kind: kindChoice.value, white: white.checked });
@@ -52,7 +52,7 @@ function promptSection(template, asked, changed) {
       make("label", {}, make("span", {}, say("conversation")), choice),
       make("label", {}, make("span", {}, say("kind")), kindChoice),
       make("label", { class: "check" }, white, make("span", {}, say("white_space"))),
-      copyButton(say("prompt"), () => runs().map((run) => run.text).join(""), "copy_prompt"),
+      copyButton(null, () => runs().map((run) => run.text).join(""), "copy_prompt"),
     ),
     turns,
     legend,
@@ -138,6 +138,6 @@ function legendOf(runs, day) {
   const told = [];
   if (runs.some((run) => run.own)) told.push(make("span", { class: "own" }, say("legend_own")));
   if (runs.some((run) => run.learned)) told.push(make("strong", {}, say("legend_learned")));
-  if (runs.length) told.push(make("span", {}, say("legend_day", { day })));
+  if (day && runs.length) told.push(make("span", {}, say("legend_day", { day })));
   return told;
 }
