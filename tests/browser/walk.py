@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from chatwright.errors import Unsupported
 from chatwright.evidence.scenarios import scenarios
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, to_text
@@ -243,17 +244,21 @@ def test_prompts_are_drawn_as_they_are_rendered(visit: Visit, site: Site, name: 
             page.select_option("#kind", kind.value)
             try:
                 pieces = scenarios()[scenario].pieces(template, kind, today=TODAY)
-            except Exception as reason:
+            except Unsupported as reason:
                 expect(page.locator(".turns .cannot")).to_contain_text(str(reason))
                 continue
             drawn = page.locator(".turns .text").evaluate_all("all => all.map((turn) => turn.textContent).join('')")
             learned = page.locator(".turns strong").evaluate_all("all => all.map((run) => run.textContent).join('')")
             assert drawn == _as_drawn(to_text(pieces, bos="<bos>", eos="<eos>"))
             assert learned == _as_drawn(to_text([p for p in pieces if p.trained], bos="<bos>", eos="<eos>"))
-            page.evaluate("navigator.clipboard.writeText('')")
-            page.get_by_role("button", name="Copy Prompt").click()
-            expect(page.locator("#told")).to_have_text("Copied")
-            assert page.evaluate("navigator.clipboard.readText()") == to_text(pieces, bos="<bos>", eos="<eos>")
+
+
+def test_a_prompt_is_copied_as_it_is_rendered(visit: Visit, site: Site) -> None:
+    page = visit.open("#/template/glm4?scenario=unicode&kind=training")
+    pieces = scenarios()["unicode"].pieces(site.catalogue.templates["glm4"], Kind.TRAINING, today=TODAY)
+    page.get_by_role("button", name="Copy prompt").click()
+    expect(page.locator("#told")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == to_text(pieces, bos="<bos>", eos="<eos>")
 
 
 def _as_drawn(text: str) -> str:
@@ -289,6 +294,7 @@ def test_files_are_copied_and_downloaded_as_they_are(visit: Visit, site: Site, n
         assert page.evaluate("navigator.clipboard.readText()") == due
         card = page.locator(".card", has=button)
         card.locator("summary").click()
+        expect(card.locator("pre")).not_to_be_empty()
         expect(card.locator("pre")).to_be_visible()
         assert card.locator("pre").text_content() == due
 
