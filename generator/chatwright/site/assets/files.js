@@ -30,7 +30,13 @@ function fileCard(template, entry, target, model) {
   return make(
     "div",
     { class: "card" },
-    make("div", { class: "head" }, title, make("code", { class: "file-name" }, name), copyButton(name, text), downloadButton(name, text)),
+    make(
+      "div",
+      { class: "head" },
+      title,
+      make("code", { class: "file-name" }, name),
+      make("span", { class: "buttons" }, copyButton(name, text), downloadButton(name, text)),
+    ),
     use(`use_${target}`),
     (entry.notes[target] ?? []).map((note) => english(note, "p")),
     engines.map((engine) => [

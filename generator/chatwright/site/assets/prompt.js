@@ -45,14 +45,18 @@ function promptSection(template, asked, changed) {
   return make(
     "section",
     { "aria-labelledby": "prompt", class: "prompt" },
-    make("h2", { id: "prompt", tabindex: "-1" }, say("prompt")),
+    make(
+      "div",
+      { class: "head" },
+      make("h2", { id: "prompt", tabindex: "-1" }, say("prompt")),
+      copyButton(null, () => runs().map((run) => run.text).join(""), "copy_prompt"),
+    ),
     make(
       "div",
       { class: "controls" },
       make("label", {}, make("span", {}, say("conversation")), choice),
       make("label", {}, make("span", {}, say("kind")), kindChoice),
       make("label", { class: "check" }, white, make("span", {}, say("white_space"))),
-      copyButton(null, () => runs().map((run) => run.text).join(""), "copy_prompt"),
     ),
     turns,
     legend,
