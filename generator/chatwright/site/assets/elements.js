@@ -8,8 +8,20 @@ function make(tag, properties = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const there = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...there.map((child) => (child instanceof Node ? child : seen(String(child)))));
   return element;
+}
+
+/** The text with an escape for what cannot be seen, so that no name turns the direction of a line or hides in it. */
+function seen(text) {
+  return text.replace(/[\p{C}\p{Z}]/gu, (character) => (" \n\t".includes(character) ? character : escaped(character)));
+}
+
+function escaped(character) {
+  const code = character.codePointAt(0);
+  if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
+  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
 /** English text that engines and specs say, whatever language the page speaks. */
@@ -77,7 +89,8 @@ function shellLine(words) {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`)).join(" ");
 }
 
-/** A line to copy. */
+/** A line to copy; on a narrow screen it is broken between words, never inside an option. */
 function commandLine(text) {
-  return make("div", { class: "command" }, make("code", {}, text), copyButton(text, () => text));
+  const words = text.split(/(?<= )/).map((word) => make("span", {}, word));
+  return make("div", { class: "command" }, make("code", {}, words), copyButton(text, () => text));
 }

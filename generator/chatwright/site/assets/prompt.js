@@ -127,12 +127,6 @@ function visible(text) {
     });
 }
 
-function escaped(character) {
-  const code = character.codePointAt(0);
-  if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
-  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
-}
-
 function cannot(reason) {
   const [before, behind] = say("cannot").split("{reason}");
   return make("li", { class: "cannot" }, before, english(reason), behind);
