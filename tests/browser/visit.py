@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
@@ -96,6 +96,8 @@ def visit(site: Site, browser: Browser, request: pytest.FixtureRequest) -> Itera
     options = {"locale": "en-US", **(mark.kwargs if mark else {})}
     address = getattr(site, options.pop("address", "served"))
     context = browser.new_context(**options)
+    context.set_default_timeout(120_000)  # on a busy machine everything takes longer, and nothing else changes
+    expect.set_options(timeout=30_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit = Visit(context.new_page(), context, address)
     visit.page.on("console", lambda message: visit.errors.append(f"{message.type}: {message.text}"))
