@@ -1,5 +1,6 @@
 # `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js with npm and
-# Python 3.11. Each makes its own environment from pinned requirements, again whenever those change.
+# Python 3.11, `make site-test` npm and a Chromium. Each makes its own environment from pinned requirements, again
+# whenever those change.
 
 first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, $(1)))' 2>/dev/null && echo $$python && break; done)
@@ -10,6 +11,7 @@ GENERATE := .venv-generate
 TEST := .venv-test
 CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
+BROWSER := .venv-site
 TOKENIZERS := $(CONFORMANCE)/tokenizers
 NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
@@ -21,12 +23,14 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate check test conformance record bench format lint clean
+.PHONY: help generate check test site site-test conformance record bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
 	@echo "check        show how generated/ differs from what specs/ say"
 	@echo "test         run the tests"
+	@echo "site         write site/index.html, one page with every model"
+	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
 	@echo "bench        time the generator"
@@ -42,6 +46,12 @@ check: $(GENERATE)/made
 
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
+
+site: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright site --into site
+
+site-test: $(BROWSER)/made
+	@$(BROWSER)/bin/python -m pytest -p no:cacheprovider -p tests.browser.visit $(ARGS) tests/browser/walk.py
 
 conformance: $(CONFORMANCE)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE)
@@ -62,7 +72,7 @@ lint: $(TEST)/made
 	@$(TEST)/bin/mypy
 
 clean:
-	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH)
+	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER)
 
 define environment # python, folder
 	@test -n "$(1)" || { echo "no suitable Python found; run: make $(MAKECMDGOALS) PYTHON=<path>" >&2; exit 2; }
@@ -83,6 +93,12 @@ $(TEST)/made: requirements/test.txt requirements/base.txt
 $(BENCH)/made: requirements/bench.txt requirements/base.txt
 	$(call environment,$(PYTHON),$(BENCH))
 	@$(BENCH)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/base.txt
+	$(call environment,$(PYTHON),$(BROWSER))
+	@$(BROWSER)/bin/python -m pip install --quiet -r $<
+	@npm install --silent --ignore-scripts --no-package-lock --prefix $(BROWSER)/npm $$(cat requirements/npm-site.txt) >/dev/null
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \

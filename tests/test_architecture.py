@@ -18,6 +18,7 @@ FLOORS = (
     {"targets"},
     {"pipeline"},
     {"evidence"},
+    {"site"},
     {"cli", "__main__"},
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -130,6 +131,17 @@ def test_own_specs_on_top_of_the_public_ones(run: Runner, own: Path, tmp_path: P
     assert len(everything["models"]) > len(mine["models"])
     assert {model["family"] for model in mine["models"]} == {"acme", "llama3"}
     assert set(everything["templates"]) == set(catalogue().templates)
+
+
+def test_the_site_of_own_specs(run: Runner, own: Path, tmp_path: Path) -> None:
+    code, out, err = run("site", "--specs", own, "--only-mine", "--into", tmp_path / "site")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(rf"{tmp_path}/site/index.html: written, \d+ models, \d+ kB, \d+ kB compressed\n", out)
+    assert [file.name for file in (tmp_path / "site").iterdir()] == ["index.html"]
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "acme/Acme-8B-Instruct" in page
+    assert "Qwen/Qwen3-8B" not in page
+    assert run("site", "--only-mine", "--into", tmp_path / "site").code == 2
 
 
 def test_generate_refuses_to_mix_private_and_public(run: Runner, own: Path) -> None:
@@ -376,6 +388,11 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     assert zipfile.is_zipfile(wheel)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
+    assets = Path("chatwright", "site", "assets")
+    there, here = (
+        {file.name for file in (root / assets).iterdir()} for root in (tmp_path / "site", ROOT / "generator")
+    )
+    assert there == here
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     site = {"PYTHONPATH": str(tmp_path / "site")}

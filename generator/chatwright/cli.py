@@ -77,14 +77,10 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     from .catalogue.load import spec_sources
     from .resources import checkout_root, evidence_path
 
-    if only_mine and not folders:
-        raise UsageError("--only-mine needs --specs DIR")
     if folders and out is None:
         raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
-    catalogue = _load(folders)
+    catalogue = _chosen(folders, only_mine)
     mine = {source for folder in folders for source in spec_sources(folder)}
-    if only_mine:
-        catalogue = pipeline.select(catalogue, mine)
     root = checkout_root()
     again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
     out = out or (root or Path.cwd()) / "generated"
@@ -205,6 +201,33 @@ def export(
         click.echo(note, err=True)
     if made.command:
         click.echo(made.command, err=True)
+
+
+@cli.command()
+@click.option(
+    "--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where it goes."
+)
+@_specs
+@click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")
+def site(into: Path, folders: tuple[Path, ...], only_mine: bool) -> None:
+    """Write the site: one page, index.html, with every model, its prompt and its files.
+
+    It needs no network and nothing beside it: open it from the folder, or let any server publish it.
+    """
+    from . import pipeline, site
+    from .catalogue.evidence import load_evidence
+    from .resources import evidence_path
+
+    catalogue = _chosen(folders, only_mine)
+    with _Progress() as progress:
+        rendering = pipeline.render(catalogue, load_evidence(evidence_path()), progress)
+        progress("drawing prompts")
+        page = site.page(catalogue, rendering)
+        changes = pipeline.write_tree(into, {"index.html": page})
+    models = _count(sum(len(group.checkpoints) for spec in catalogue.specs for group in spec.models), "model")
+    done = "written" if changes.written else "up to date"
+    size = f"{len(page.encode()) // 1000} kB, {site.compressed(page) // 1000} kB compressed"
+    click.echo(f"{_shown(into / 'index.html')}: {done}, {models}, {size}")
 
 
 @cli.command()
@@ -590,6 +613,19 @@ def _load(folders: Iterable[Path]) -> Catalogue:
     from .pipeline import load_public_catalogue
 
     return load_public_catalogue(*folders)
+
+
+def _chosen(folders: Sequence[Path], only_mine: bool) -> Catalogue:
+    """The catalogue, or what the specs of these folders hold and use."""
+    from .catalogue.load import spec_sources
+    from .pipeline import select
+
+    if only_mine and not folders:
+        raise UsageError("--only-mine needs --specs DIR")
+    catalogue = _load(folders)
+    if not only_mine:
+        return catalogue
+    return select(catalogue, {source for folder in folders for source in spec_sources(folder)})
 
 
 def _load_whole() -> Catalogue:

@@ -121,22 +121,26 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
                 "tokenizer_config.json holds a chat template too, which transformers before 4.43 reads: remove it there"
             )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
-    if engine == "ollama":
-        if model is None:
-            notes.append(
-                "FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name"
-            )
-        return Export(tuple(files), shlex.join(["ollama", "create", template.name, "-f", path]), tuple(notes))
-    if engine == "lmdeploy":
-        command = ["lmdeploy", "serve", "api_server", model or _MODEL, "--chat-template", path]
-        return Export(tuple(files), shlex.join(command), tuple(notes))
-    serve = ["vllm", "serve"] if engine == "vllm" else ["python3", "-m", "sglang.launch_server", "--model-path"]
-    command = [*serve, model or _MODEL, "--chat-template", path, *parser_flags(template, engine)]
-    command += tokenizer_flags(template, catalogue) if engine == "vllm" else []
+    if engine == "ollama" and model is None:
+        notes.append("FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name")
+    words = command(template, catalogue, engine, model or _MODEL, path)
+    if engine in ("ollama", "lmdeploy"):
+        return Export(tuple(files), shlex.join(words), tuple(notes))
     notes += parser_notes(template, engine)
     stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     flags, further, told = _stops(template.name, stops, engine, model, into)
-    return Export((*files, *further), shlex.join([*command, *flags]), (*notes, *told))
+    return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *told))
+
+
+def command(template: Template, catalogue: Catalogue, engine: str, model: str, path: str) -> list[str]:
+    """The words of the command by which an engine serves a model with the template's file."""
+    if engine == "ollama":
+        return ["ollama", "create", template.name, "-f", path]
+    if engine == "lmdeploy":
+        return ["lmdeploy", "serve", "api_server", model, "--chat-template", path]
+    serve = ["vllm", "serve"] if engine == "vllm" else ["python3", "-m", "sglang.launch_server", "--model-path"]
+    further = tokenizer_flags(template, catalogue) if engine == "vllm" else []
+    return [*serve, model, "--chat-template", path, *parser_flags(template, engine), *further]
 
 
 def _instead(catalogue: Catalogue, template: Template, engine: str) -> str:

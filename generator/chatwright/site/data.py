@@ -1,0 +1,247 @@
+"""What the page knows, as JSON values.
+
+Three blocks, so that a visitor's browser takes apart only what he looks at: ``index`` is what is searched, ``prompts``
+and ``files`` are read when a model is opened. Equal texts stand in them once, and are told by their place in a list:
+templates of one family share most lines of their files, and most turns of their prompts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, get_args
+
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Template
+from ..catalogue.parsers import SERVERS
+from ..errors import Unsupported
+from ..evidence.scenarios import Scenario, scenarios
+from ..evidence.vectors import TODAY
+from ..meaning.conversation import MediaKind
+from ..meaning.render import Kind, Piece, Role
+from ..pipeline import Rendering
+from ..pipeline.export import command
+from ..targets.own_prompts import refusal
+from ..targets.parsers import parser_notes
+from ..targets.protocol import listed_in
+
+FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files a visitor can take with him
+FILE_OF = {"vllm": "vllm", "sglang": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}  # what a command names
+KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
+ROLES: tuple[Role, ...] = get_args(Role)
+FROM_SLOT, TRAINED = 1, 2  # added to four times a piece's role, by its place in ROLES
+_TAGS: Mapping[str, MediaKind] = {"vision": "image", "video": "video", "audio": "audio"}  # ms-swift's, of model types
+_HUBS = ("huggingface", "modelscope", "openmind")
+
+
+class Texts:
+    """Texts by number: each stands once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    def all(self) -> list[str]:
+        return list(self._numbers)
+
+
+def blocks(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
+    """The three blocks by name."""
+    return {
+        "index": index(catalogue, rendering),
+        "prompts": prompts(catalogue, scenarios()),
+        "files": files(rendering),
+    }
+
+
+# -- what is searched --------------------------------------------------------------------------------------------------
+
+
+def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
+    """``catalog.json`` with what only the page needs, and ``fidelity.json`` with each reason once."""
+    catalog = json.loads(rendering.files["catalog.json"])
+    entries = zip(catalog["models"], _checkpoints(catalogue), strict=True)
+    models = [{**entry, **_model(entry, catalogue, group, checkpoint)} for entry, (group, checkpoint) in entries]
+    for model, key in zip(models, _keys(models), strict=True):
+        model["key"] = key
+    templates = {
+        name: {**entry, **_template(catalogue.templates[name], entry)} for name, entry in catalog["templates"].items()
+    }
+    reasons = Texts()
+    fidelity = json.loads(rendering.files["fidelity.json"])
+    names = list(scenarios())
+    verdicts = {
+        name: {engine: _verdict(verdict, names, reasons) for engine, verdict in by_engine.items()}
+        for name, by_engine in fidelity["templates"].items()
+    }
+    return {
+        "families": {spec.name: {"title": spec.title, "publisher": spec.publisher} for spec in catalogue.specs},
+        "templates": templates,
+        "models": models,
+        "engines": fidelity["engines"],
+        "fidelity": verdicts,
+        "reasons": reasons.all(),
+        "scenarios": names,
+    }
+
+
+def _checkpoints(catalogue: Catalogue) -> Iterator[tuple[ModelGroup, Checkpoint]]:
+    """The models in the order of ``catalog.json``."""
+    for spec in catalogue.specs:
+        for group in spec.models:
+            for checkpoint in group.checkpoints:
+                yield group, checkpoint
+
+
+def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What ``catalog.json`` does not say of a model."""
+    model_type = catalogue.model_types.get(group.model_type or "")
+    requires = group.requires if group.requires is not None else model_type.requires if model_type else ()
+    listed = listed_in(checkpoint, group)
+    return {
+        "listed": listed,
+        "templates": {
+            framework: name if framework in listed or not group.multimodal else None  # as the tables have it
+            for framework, name in entry["templates"].items()
+        },
+        "requires": list(requires),
+        "task": model_type.task_type if model_type else None,
+        "modalities": _modalities(catalogue, group, checkpoint) if group.multimodal else [],
+    }
+
+
+def _modalities(catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> list[str]:
+    """What a multimodal model takes besides text: as ms-swift's tags say, and as its templates have words for it."""
+    model_type = catalogue.model_types.get(group.model_type or "")
+    found = {_TAGS[tag] for tag in (*(model_type.tags if model_type else ()), *group.tags) if tag in _TAGS}
+    for name in {group.template_for(framework, checkpoint) for framework in ("llamafactory", "swift")} - {None}:
+        found |= {kind for kind in KINDS if getattr(catalogue.templates[str(name)].slots, kind)}
+    return [kind for kind in KINDS if kind in found]
+
+
+def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What a model's permanent link ends with: its id on the first hub that has it, else its path or its name."""
+    seen: dict[str, int] = {}
+    for model in models:
+        named = ((hub, model[hub]) for hub in (*_HUBS, "path", "name"))
+        kind, value = next((kind, value) for kind, value in named if value)
+        key = value if kind == "huggingface" else f"{kind}:{value}"
+        seen[key] = seen.get(key, 0) + 1
+        yield key if seen[key] == 1 else f"{key}~{seen[key]}"
+
+
+def _template(catalogue: Catalogue, template: Template, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``catalog.json`` does not say of a template; in a command, null stands for the model."""
+    served = [
+        engine
+        for engine, target in FILE_OF.items()
+        if entry["files"][target] and not (engine in SERVERS and refusal(template, catalogue, engine))
+    ]
+    lines = {
+        engine: command(template, catalogue, engine, "", PurePosixPath(entry["files"][FILE_OF[engine]]).name)
+        for engine in served
+    }
+    return {
+        "commands": {engine: [word or None for word in line] for engine, line in lines.items()},
+        "parser_notes": {engine: list(parser_notes(template, engine)) for engine in served if engine in SERVERS},
+        "switch": template.thinking.switch if template.thinking else None,
+        "media": [kind for kind in KINDS if getattr(template.slots, kind)],
+        "pair": template.pair is not None,
+        "dated": any(part.kind == "date" for slot in _slots(template) for part in slot),
+    }
+
+
+def _verdict(verdict: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
+    """One engine's verdict: status, counts, and ``why`` as status, reason and scenarios by their numbers."""
+    why = [
+        [status, reasons.number(reason), [names.index(name) for name in found if name in names]]
+        for status, by_reason in verdict.get("not exact", {}).items()
+        for reason, found in by_reason.items()
+    ]
+    if "reason" in verdict:
+        why.append([verdict["status"], reasons.number(verdict["reason"]), []])
+    return {"status": verdict["status"], "counts": verdict.get("counts", {}), "why": why}
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------------
+
+
+def prompts(catalogue: Catalogue, conversations: Mapping[str, Scenario]) -> dict[str, Any]:
+    """Every template's texts of every scenario, as the reference renderer writes them on a fixed day.
+
+    ``templates`` holds by name, for each scenario in turn, the three kinds of text: the number of one in ``drawn``, or
+    below zero that of the reason why there is none, less one. One that is drawn is a list of pairs: what a piece is
+    (its role's place in ``roles``, times four, with :data:`FROM_SLOT` and :data:`TRAINED`), and its text's number.
+    """
+    texts, reasons, drawn = Texts(), Texts(), Texts()
+    templates = {
+        name: [
+            _drawn(template, scenario, kind, texts, reasons, drawn)
+            for scenario in conversations.values()
+            for kind in Kind
+        ]
+        for name, template in catalogue.templates.items()
+    }
+    return {
+        "roles": ROLES,
+        "kinds": [kind.value for kind in Kind],
+        "day": TODAY.isoformat(),
+        "texts": texts.all(),
+        "reasons": reasons.all(),
+        "drawn": [json.loads(pairs) for pairs in drawn.all()],
+        "templates": templates,
+    }
+
+
+def _drawn(template: Template, scenario: Scenario, kind: Kind, texts: Texts, reasons: Texts, drawn: Texts) -> int:
+    try:
+        pieces = scenario.pieces(template, kind, today=TODAY)
+    except Unsupported as reason:
+        return -1 - reasons.number(str(reason))
+    pairs = [number for what, text in _runs(template, pieces) for number in (what, texts.number(text))]
+    return drawn.number(json.dumps(pairs))
+
+
+def _runs(template: Template, pieces: Sequence[Piece]) -> Iterator[tuple[int, str]]:
+    """The pieces as runs of one role, of the template's own words or not, learned or not."""
+    own = frozenset(_literals(template))
+    what, text = -1, ""
+    for piece in pieces:
+        written = piece.text if piece.kind in ("text", "token") else f"<{piece.kind}>"
+        if not written:
+            continue
+        of_slot = piece.kind != "text" or any(word.startswith(written) or word.endswith(written) for word in own)
+        now = 4 * ROLES.index(piece.role) + of_slot * FROM_SLOT + piece.trained * TRAINED
+        if now != what and text:
+            yield what, text
+            text = ""
+        what, text = now, text + written
+    if text:
+        yield what, text
+
+
+def _literals(template: Template) -> Iterator[str]:
+    """What the template writes of its own around what is said: the texts of its slots and of its thinking."""
+    for slot in _slots(template):
+        yield from (part.value for part in slot if part.kind in ("text", "token") and part.value)
+    if thinking := template.thinking:
+        yield from filter(None, (thinking.when_on, thinking.when_off, thinking.empty, *thinking.words))
+
+
+def _slots(template: Template) -> Iterator[Slot]:
+    return (slot for slot in vars(template.slots).values() if isinstance(slot, tuple))
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def files(rendering: Rendering) -> dict[str, Any]:
+    """The files by path, each as the numbers of its lines in ``lines``."""
+    lines = Texts()
+    paths = sorted(
+        found.path for target in FILES for found in rendering.deployments.get(target, {}).values() if found.path
+    )
+    numbers = {path: [lines.number(line) for line in rendering.files[path].split("\n")] for path in paths}
+    return {"lines": lines.all(), "files": numbers}

@@ -1,0 +1,65 @@
+"""One HTML file that needs nothing beside it: the data, the style and the program stand in it.
+
+So it works from a folder as from a server, and a policy can forbid it everything else: no address is fetched, and
+nothing runs but the one script whose hash the policy names. The data is JSON in blocks that no browser runs, in which
+nothing can end the block; the program writes it into the page as text, never as HTML.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..catalogue.model import Catalogue
+from ..pipeline import Rendering
+from ..pipeline.formatting import MARK
+from .data import blocks
+
+LANGUAGES = ("en", "zh")
+SCRIPTS = ("words", "data", "elements", "search", "list", "prompt", "files", "fidelity", "detail", "app")
+
+
+def page(catalogue: Catalogue, rendering: Rendering) -> str:
+    """The page of everything in the catalogue; the same bytes on every machine."""
+    known = {"words": json.loads(_asset("words.json")), **blocks(catalogue, rendering)}
+    script = "\n".join(['"use strict";', *(_asset(f"{name}.js") for name in SCRIPTS)])
+    style = _asset("style.css")
+    environment = Environment(
+        loader=PackageLoader(__package__, "assets"), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
+        mark=MARK,
+        script=Markup(script),
+        script_hash=_hash(script),
+        style=Markup(style),
+        style_hash=_hash(style),
+        first={name: json_block(known[name]) for name in ("words", "index")},
+        later={name: json_block(known[name]) for name in ("prompts", "files")},
+    )
+
+
+def compressed(text: str) -> int:
+    """How many bytes a server sends of a page."""
+    return len(gzip.compress(text.encode(), 9, mtime=0))
+
+
+def json_block(value: Any) -> Markup:
+    """JSON as it may stand in a ``script`` element: without the one character that could end it or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath("assets").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """A policy's name for a script or a style."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
