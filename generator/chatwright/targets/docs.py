@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from ..catalogue.model import Checkpoint, ModelGroup, Template
-from ..meaning.visible import visible
+from .markdown import cell, link
 from .parsers import serving_entry
 from .protocol import (
     Context,
@@ -105,8 +104,6 @@ _LABELS = {
     },
 }
 _LANGUAGES = {"": "English", ".zh": "中文"}
-_BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
-_AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
 
 
 def generate(context: Context) -> Output:
@@ -148,23 +145,6 @@ def generate(context: Context) -> Output:
             )
             files.append(GeneratedFile(f"{FOLDER}/{page}{language}.md", body, "html", ()))
     return Output(tuple(files))
-
-
-def cell(value: str) -> str:
-    """The text as it may stand in a table's cell, or anywhere else in a line of Markdown.
-
-    What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
-    written as character references or behind a backslash, so that a reader sees exactly them.
-    """
-    shown = "".join(character if character.isprintable() else visible(character) for character in value)
-    escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
-    return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
-
-
-def link(title: str, address: str) -> str:
-    """A link; ``address`` is percent-encoded but for its first ``https://``."""
-    scheme, mark, rest = address.partition("://") if address.startswith("https://") else ("", "", address)
-    return f"[{cell(title)}]({scheme}{mark}{quote(rest, safe='/.-_~')})"
 
 
 def _families(context: Context) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,28 @@
+"""Text in Markdown as GitHub shows it: whatever a value holds, a reader sees exactly that."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from ..meaning.visible import visible
+
+_BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
+_AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
+
+
+def cell(value: str) -> str:
+    """The text as it may stand in a table's cell, or anywhere else in a line of Markdown.
+
+    What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
+    written as character references or behind a backslash, so that a reader sees exactly them.
+    """
+    shown = "".join(character if character.isprintable() else visible(character) for character in value)
+    escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
+    return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
+
+
+def link(title: str, address: str) -> str:
+    """A link; ``address`` is percent-encoded but for its first ``https://``."""
+    scheme, mark, rest = address.partition("://") if address.startswith("https://") else ("", "", address)
+    return f"[{cell(title)}]({scheme}{mark}{quote(rest, safe='/.-_~')})"
