@@ -107,6 +107,40 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         click.echo(f"{_shown(out)}: up to date")
 
 
+@cli.command("diff")
+@click.argument("before", default="HEAD", metavar="[REV]")
+@click.argument("after", required=False, metavar="[REV]")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything changed, as git does.")
+@_specs
+@_json
+def diff_(
+    before: str, after: str | None, as_markdown: bool, exit_code: bool, folders: tuple[Path, ...], as_json: bool
+) -> None:
+    """Say what changed in meaning since a revision (HEAD), or between two: models, prompts, files, fidelity.
+
+    The specs of both are read by this generator. With --specs, those of your own repository are compared.
+    """
+    from .catalogue.evidence import load_evidence
+    from .pipeline import tell
+    from .pipeline.diff import diff
+    from .resources import evidence_path
+
+    if as_markdown and as_json:
+        raise UsageError("--markdown and --json are two ways to print the same")
+    with _Progress() as progress:
+        compared = diff(before, after, folders, load_evidence(evidence_path()), progress)
+    if as_json:
+        click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
+    elif as_markdown:
+        click.echo(tell.markdown(compared), nl=False)
+    else:
+        for line in tell.text_lines(compared):
+            _echo_diff_line(line)
+    if exit_code and not compared.same:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command("list")
 @click.argument("search", default="")
 @_specs
@@ -689,6 +723,11 @@ def _echo_diff(diff: str) -> None:
     for line in diff.splitlines(keepends=True):
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
         click.echo(click.style(line, fg=colour) if colour else line, nl=False)
+
+
+def _echo_diff_line(line: str) -> None:
+    colour = {"+": "green", "-": "red"}.get(line[6:7]) if line.startswith("      ") else None
+    click.echo(click.style(line, fg=colour) if colour else line)
 
 
 def _visible(text: str) -> str:

@@ -17,10 +17,11 @@ from itertools import takewhile
 from typing import Any
 
 from ..catalogue.model import Spec, Template, Thinking
+from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
 from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios
-from ..meaning.visible import Row, rows, slot_text, visible
+from ..meaning.visible import Row, rows, visible
 from .markdown import cell, link
 from .parsers import parser_flags
 from .protocol import Context, GeneratedFile, Output, registered_names
@@ -67,12 +68,12 @@ def _page(template: Template, spec: Spec, models: Mapping[str, list[str]], conte
             name=cell(template.name),
             family=cell(spec.title),
             registered=[(_FRAMEWORKS[key], f"`{name}`" if name else "-") for key, name in registered.items()],
-            scenarios=[(name, _fenced(list(_lines(template, scenarios()[name])))) for name in telling(template)],
-            slots=_fenced([f"{name:<24} {text}" for name, text in _slots(template)]),
-            settings=_fenced([f"{name:<26} {text}" for name, text in _settings(template)]),
+            scenarios=[(name, fenced(list(scenario_lines(template, scenarios()[name])))) for name in telling(template)],
+            slots=fenced([f"{name:<24} {text}" for name, text in slots(template)]),
+            settings=fenced([f"{name:<26} {text}" for name, text in settings(template)]),
             fidelity=list(_fidelity(context.fidelity.get(template.name, {}))),
             statuses=_STATUSES,
-            commands=_fenced(list(_commands(template, registered, context)), "sh"),
+            commands=fenced(list(_commands(template, registered, context)), "sh"),
             models=models.get(template.name, []),
         )
     )
@@ -98,8 +99,8 @@ def _carries(template: Template, scenario: Scenario) -> bool:
     return True
 
 
-def _lines(template: Template, scenario: Scenario) -> Iterator[str]:
-    """A scenario's prompt and training text, as one where the text continues the prompt."""
+def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
+    """A scenario's prompt and training text for the eye, as one where the text continues the prompt."""
     written = {}
     for kind in (Kind.PROMPT, Kind.TRAINING):
         try:
@@ -109,16 +110,16 @@ def _lines(template: Template, scenario: Scenario) -> Iterator[str]:
     prompt, training = written.get(Kind.PROMPT), written.get(Kind.TRAINING)
     if prompt and training and (rest := _behind(training, prompt)) is not None:
         known = sum(len(_shown(piece)) for piece in prompt)
-        yield from map(_line, rows(list(_first(training, known))))
+        yield from map(shown_line, rows(list(_first(training, known))))
         yield _PROMPT_ENDS
-        yield from map(_line, rows(rest))
+        yield from map(shown_line, rows(rest))
         return
-    head = [_line(row) for row in rows(prompt or ())]
+    head = [shown_line(row) for row in rows(prompt or ())]
     if prompt is not None:
         yield from head
         yield _PROMPT_ENDS
     if training is not None:
-        body = [_line(row) for row in rows(training)]
+        body = [shown_line(row) for row in rows(training)]
         same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(head, body, strict=False)))
         yield f"  ----------- trained on: {f'the first {same} lines of the prompt, then' if same else 'this'}"
         yield from body[same:]
@@ -151,11 +152,12 @@ def _shown(piece: Piece) -> str:
     return {"bos": "\ue000", "eos": "\ue001"}.get(piece.kind, piece.text)
 
 
-def _line(row: Row) -> str:
+def shown_line(row: Row) -> str:
+    """A line of a shown prompt: whether it is learned, whose it is, and its text."""
     return f"{'*' if row.trained else ' '} {row.role:<11} {row.text}"
 
 
-def _fenced(lines: Sequence[str], language: str = "text") -> str:
+def fenced(lines: Sequence[str], language: str = "text") -> str:
     """The lines as a code block, whose fence is longer than any inside it; empty where there are none."""
     if not lines:
         return ""
@@ -164,14 +166,14 @@ def _fenced(lines: Sequence[str], language: str = "text") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _slots(template: Template) -> Iterator[tuple[str, str]]:
+def slots(template: Template) -> Iterator[tuple[str, str]]:
     for field in fields(template.slots):
         slot = getattr(template.slots, field.name)
         if slot is None or slot == ():
             continue
         if field.name in _SAME_AS and slot == getattr(template.slots, _SAME_AS[field.name]):
             continue
-        text = slot if isinstance(slot, str) else slot_text(slot)
+        text = slot if isinstance(slot, str) else write_slot(slot)
         yield field.name, " | ".join(map(visible, [text] if isinstance(text, str) else text))
 
 
@@ -184,13 +186,13 @@ _SAME_AS = {
 }
 
 
-def _settings(template: Template) -> Iterator[tuple[str, str]]:
+def settings(template: Template) -> Iterator[tuple[str, str]]:
     """Whatever else a template says, but for what it says by default."""
     for field in fields(template):
         value = getattr(template, field.name)
         if field.name not in _PLAIN and value not in (None, (), frozenset(), False, "", *_USUAL) and value != {}:
             if field.name == "default_system":
-                value = slot_text(value)
+                value = write_text(value)
             yield field.name, _written(value)
     if template.thinking:
         yield from _thinking(template.thinking)
