@@ -236,6 +236,30 @@ def export(
 
 
 @cli.command()
+@click.argument("family")
+@click.option("--for", "framework", required=True, type=click.Choice(["llamafactory", "swift"]), help="Whose table.")
+@click.option("--head", is_flag=True, help="Also print the head of the table.")
+@_specs
+def rows(family: str, framework: str, head: bool, folders: tuple[Path, ...]) -> None:
+    """Print a family's rows for a framework's own table of supported models, for a pull request there.
+
+    What there is to know goes to stderr.
+    """
+    from .pipeline.rows import upstream_rows
+
+    catalogue = _load(folders)
+    families = {spec.name: spec for spec in catalogue.specs}
+    if family not in families:
+        raise UsageError(f"there is no family {family!r}{_suggestion(family, families)}; run: chatwright list")
+    found = upstream_rows(catalogue, families[family], framework)
+    for line in ([found.head] if head else []) + list(found.lines):
+        click.echo(line)
+    click.echo(f"for {found.place}", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
+
+
+@cli.command()
 @click.option("--kind", metavar="KIND", help="Only the overrides of this kind, such as 'group swift.template'.")
 @click.option(
     "--lower", is_flag=True, help="In a checkout: let the recorded ceilings fall to what stands in the specs."
