@@ -91,9 +91,13 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         else:
             rendering = pipeline.render(catalogue, evidence, progress)
             changes = pipeline.write_tree(out, rendering.files)
+    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+    stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not (check or diff):
         _echo_refusals(catalogue, rendering, mine)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
+        if stale:
+            click.echo("README.md: its figures written")
         return
     if diff:
         for difference in differences:
@@ -101,8 +105,10 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if check:
         for difference in differences:
             click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
-        if differences:
-            click.echo(f"{_count(len(differences), 'file')} out of date; run: {again}", err=True)
+        if stale:
+            click.echo("README.md: its figures are not the catalogue's", err=True)
+        if differences or stale:
+            click.echo(f"{_count(len(differences) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
         click.echo(f"{_shown(out)}: up to date")
 
@@ -602,6 +608,18 @@ def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
         )
         for kind, pieces in _texts(template, scenario)
     }
+
+
+def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
+    """Bring the figures of the README up to date; returns whether they were not, or are not."""
+    from .pipeline.readme import with_counts
+    from .pipeline.writer import replace_files
+
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    new = with_counts(text, catalogue)
+    if write and new != text:
+        replace_files(readme.parent, {readme.name: new.encode()}, ())
+    return new != text
 
 
 def _lower_ceilings(catalogue: Catalogue) -> None:
