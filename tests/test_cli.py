@@ -95,6 +95,18 @@ def test_all_problems_with_their_place_and_what_to_run_next(run: Runner, own: Pa
     assert lines[-1].endswith(f"after the change run: chatwright validate {own}")
 
 
+def test_problems_as_annotations_of_their_lines(run: Runner, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.parent)
+    hostile = SPEC.replace("llama3", '"100%,::error::\\n"')
+    (own / "acme" / "acme.yaml").write_text(hostile, encoding="utf-8")
+    code, out, err = run("validate", "mine", "--format", "github")
+    assert code == 1
+    [line] = out.splitlines()
+    assert line.startswith("::error file=mine/acme/acme.yaml,line=5,col=15,title=chatwright::models[0].template: ")
+    assert "100%25,::error::" in line and line.count("%0A") + line.count("\\n") >= 1
+    assert err.startswith("mine/acme/acme.yaml:5:15: models[0].template: ")
+
+
 # -- generate --------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
+from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from .catalogue.model import Catalogue, Override, Template
@@ -48,10 +49,48 @@ def cli() -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--publisher", default="own", show_default=True, help="Who publishes the family.")
+@click.option("--title", help="Its name as people write it; NAME where left out.")
+@click.option(
+    "--specs",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of specs to write to; `specs` in a checkout where left out.",
+)
+def new(name: str, publisher: str, title: str | None, folder: Path | None) -> None:
+    """Write a commented spec for the family NAME, to start from."""
+    from .pipeline.starter import write_starter
+    from .resources import checkout_root, specs_path
+
+    if folder is None and checkout_root() is None:
+        raise UsageError("--specs DIR says which folder of yours the spec goes to, for example: --specs my-specs")
+    mine = folder or specs_path()
+    known = _load([mine] if folder and any(folder.glob("*/*.yaml")) else ())
+    place = write_starter(known, name, title, publisher, mine)
+    own = f" {shlex.quote(_shown(mine))}" if folder else ""
+    click.echo(f"{_shown(place)}: written")
+    click.echo(f"change what is not so, then run: chatwright validate{own}", err=True)
+
+
+@cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-def validate(paths: tuple[Path, ...]) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    help="github: also print each problem as an annotation of its line in a pull request.",
+)
+def validate(paths: tuple[Path, ...], form: str) -> None:
     """Check the public catalogue, and PATHS on top of it: folders of specs, or single specs."""
-    catalogue = _load(paths)
+    try:
+        catalogue = _load(paths)
+    except CatalogueError as error:
+        for problem in error.problems if form == "github" else ():
+            click.echo(_annotation(problem))
+        raise
     click.echo(f"{_count(len(catalogue.specs), 'spec')}: no problems")
 
 
@@ -767,6 +806,20 @@ def _echo_diff(diff: str) -> None:
         click.echo(click.style(line, fg=colour) if colour else line, nl=False)
 
 
+def _annotation(problem: Problem) -> str:
+    """A problem as a command of GitHub's workflows, which shows it on its line; what would end a value is escaped."""
+
+    def escaped(text: str, further: str = "") -> str:
+        return "".join(f"%{ord(each):02X}" if each in f"%\r\n{further}" else each for each in text)
+
+    place = problem.location
+    where = {"line": str(place.line), "col": str(place.column)} if place.line else {}
+    told = {"file": place.path, **where, "title": "chatwright"}
+    values = ",".join(f"{key}={escaped(value, ':,')}" for key, value in told.items())
+    crumb = f"{problem.breadcrumb}: " if problem.breadcrumb else ""
+    return f"::error {values}::{escaped(crumb + problem.message)}"
+
+
 def _echo_diff_line(line: str) -> None:
     colour = {"+": "green", "-": "red"}.get(line[6:7]) if line.startswith("      ") else None
     click.echo(click.style(line, fg=colour) if colour else line)
@@ -791,8 +844,6 @@ def _shown(path: Path) -> str:
 
 
 def _command(leave_out: Iterable[str] = ()) -> str:
-    import shlex
-
     return "chatwright " + shlex.join(argument for argument in sys.argv[1:] if argument not in leave_out)
 
 
