@@ -21,10 +21,12 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate check test conformance record bench format lint clean
+.PHONY: help generate validate diff check test conformance record bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
+	@echo "validate     check specs/"
+	@echo "diff         say what changed in meaning since the last commit (ARGS=REV: since that one)"
 	@echo "check        show how generated/ differs from what specs/ say"
 	@echo "test         run the tests"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
@@ -36,6 +38,12 @@ help:
 
 generate: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate
+
+validate: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright validate $(ARGS)
+
+diff: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright diff $(ARGS)
 
 check: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate --check --diff

@@ -22,6 +22,7 @@ from ..resources import checkout_root
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
+from .checks.editor import check_editor
 from .checks.export import check_export
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
@@ -75,6 +76,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "verify": check_verify,
     "parsers": check_parsers,
     "export": check_export,
+    "editor": check_editor,
 }
 
 
