@@ -38,6 +38,7 @@ from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
+from .checks.workflows import check_workflows
 from .known import FILE, Known, judge, load_known, outdated, shrink
 from .publishers import dump_publishers
 from .scenarios import scenarios
@@ -77,6 +78,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "parsers": check_parsers,
     "export": check_export,
     "editor": check_editor,
+    "workflows": check_workflows,
 }
 
 
