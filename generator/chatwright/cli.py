@@ -20,7 +20,7 @@ from . import __version__
 from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
 
 if TYPE_CHECKING:
-    from .catalogue.model import Catalogue, Override, Template
+    from .catalogue.model import Catalogue, Override, Spec, Template
     from .evidence.scenarios import Scenario
     from .evidence.verify import Verification
     from .meaning.render import Kind, Piece
@@ -624,6 +624,29 @@ def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collecti
                 deployment = deployments.get(template.name)
                 if deployment and deployment.path is None:
                     click.echo(f"{template.name}: not for {target}: {deployment.reason}", err=True)
+        for line in _without_template(spec, catalogue, rendering) if spec.source in sources else ():
+            click.echo(line, err=True)
+
+
+def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:
+    """The models that a framework lists without the template that the spec names, in words."""
+    from .targets.protocol import listed_in, registered_names
+
+    for group in spec.models:
+        for checkpoint in group.checkpoints:
+            for framework in listed_in(checkpoint, group):
+                name = group.template_for(framework, checkpoint)
+                known = catalogue.templates.get(name or "")
+                if known is None or registered_names(known, rendering.deployments)[framework]:
+                    continue
+                family = [item for item in catalogue.templates.values() if item.family == known.family]
+                others = [item.name for item in family if registered_names(item, rendering.deployments)[framework]]
+                hint = (
+                    f"; `targets: {{{framework}: {{template: …}}}}` names another of {', '.join(others)}"
+                    if others
+                    else ""
+                )
+                yield f"{checkpoint.title}: no template in {framework}: {name} is not registered there{hint}"
 
 
 def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:

@@ -17,6 +17,7 @@ from ..errors import ChatwrightError
 from ..targets.docs import HUBS, requirements
 from ..targets.markdown import cell, link
 from ..targets.sizes import total_sizes
+from .index import names_of
 
 HEADS = {
     "llamafactory": "| Model | Model size | Template |\n| --- | --- | --- |",
@@ -98,6 +99,8 @@ def _swift_group(catalogue: Catalogue, group: ModelGroup) -> Iterator[str]:
     tags = ", ".join(dict.fromkeys((*model_type.tags, *group.tags)))
     for item in group.checkpoints:
         ids = {**item.ids, **{hub: value for hub, value in item.targets.get("swift", {}).items() if hub in HUBS}}
+        if not ids:  # a folder of somebody's
+            continue
         cells = (
             _hub(ids.get("modelscope"), "modelscope"),
             text(group.model_type),
@@ -119,7 +122,7 @@ def _hub(repository: str | None, hub: str) -> str:
 
 def _template(catalogue: Catalogue, group: ModelGroup, item: Checkpoint, framework: str) -> str:
     name = group.template_for(framework, item)
-    return (catalogue.templates[name].registered[framework] if name else None) or _NONE
+    return (names_of(catalogue.templates[name])[framework] if name else None) or _NONE
 
 
 def text(value: str) -> str:
