@@ -27,6 +27,7 @@ from .checks.export import check_export
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.media import check_media
+from .checks.overlay import check_overlay
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
 from .checks.publishers import check_publishers
@@ -79,6 +80,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "export": check_export,
     "editor": check_editor,
     "workflows": check_workflows,
+    "overlay": check_overlay,
 }
 
 
