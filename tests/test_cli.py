@@ -107,6 +107,33 @@ def test_problems_as_annotations_of_their_lines(run: Runner, own: Path, monkeypa
     assert err.startswith("mine/acme/acme.yaml:5:15: models[0].template: ")
 
 
+# -- diff, rows ------------------------------------------------------------------------------------------------------
+
+
+def test_diff_of_own_specs_in_their_own_repository(run: Runner, own: Path) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", *who, *command], cwd=own.parent, check=True, capture_output=True)
+    (own / "acme" / "acme.yaml").write_text(SPEC.replace("title: Acme", "title: New"), encoding="utf-8")
+    code, out, err = run("diff", "--specs", own, "--exit-code")
+    assert (code, err) == (1, "")
+    assert out.startswith("HEAD -> the work tree: family 1 changed; targets affected: llamafactory\n")
+    assert '    title: "Acme" -> "New"' in out.splitlines()
+
+
+def test_diff_says_what_cannot_be_compared(run: Runner, own: Path) -> None:
+    assert "there is no revision 'nowhere'" in run("diff", "nowhere").err
+    assert run("diff", "--specs", own).err.endswith("not in a git repository, so that it has no revisions\n")
+    assert run("diff", "--json", "--markdown").code == 2
+
+
+def test_rows_go_to_stdout_and_what_there_is_to_know_to_stderr(run: Runner) -> None:
+    code, out, err = run("rows", "qwen2_audio", "--for", "llamafactory", "--head")
+    assert (code, out.splitlines()[0]) == (0, "| Model | Model size | Template |")
+    assert out.splitlines()[2] == "| [Qwen2-Audio](https://huggingface.co/Qwen) | 7B | qwen2_audio |"
+    assert err.startswith("for README.md and README_zh.md\n")
+
+
 # -- generate --------------------------------------------------------------------------------------------------------
 
 
