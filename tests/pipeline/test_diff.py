@@ -131,6 +131,14 @@ def test_models_come_go_and_change() -> None:
     assert len([entry for entry in found if entry.what == "removed"]) == len(group.checkpoints) - 1
     [change] = next(entry for entry in found if entry.what == "changed").changes
     assert (change.name, change.after) == ("huggingface", "meta-llama/Other")
+    renamed = replace(kept, name="Renamed-8B")
+    [entry] = compare_specs(
+        before(),
+        with_spec(
+            replace(spec(), models=(replace(group, checkpoints=(renamed, *group.checkpoints[1:])), *spec().models[1:]))
+        ),
+    ).models
+    assert (entry.what, entry.name, entry.told) == ("renamed", "Renamed-8B", f"was {kept.title}")
     assert found[0].told.startswith(f"template {group.template}") and "huggingface acme/Acme-8B" in found[0].told
 
 

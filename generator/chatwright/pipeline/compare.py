@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
+from ..catalogue.build import HUBS
 from ..catalogue.model import Catalogue, ModelType, Slots, Spec, Template
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
@@ -24,6 +25,7 @@ from .generate import Rendering
 _NO_MEANING = ("location", "name", "family")
 _SERVED = ("vllm", "ollama", "lmdeploy", "training")  # targets with a file for each template
 _CODE = ("llamafactory", "swift")  # targets with a module for each family
+_Named = tuple[str, dict[str, Any]]  # a model's title, and what is said of it
 _CONTEXT = 2  # lines of a prompt shown before and behind what changed
 
 
@@ -174,18 +176,32 @@ def _extent(spec: Spec) -> str:
 
 def _models(before: Catalogue, after: Catalogue) -> Iterator[Entry]:
     old, new = _records(before), _records(after)
+    gone: list[_Named] = []
+    come: list[_Named] = []
+    changed: list[Entry] = []
     for key in sorted(old.keys() | new.keys()):
         was, now = list(old.get(key, ())), list(new.get(key, ()))
         for record in [record for record in was if record in now]:
             was.remove(record)
             now.remove(record)
         for one, other in zip(was, now, strict=False):
-            changes = tuple(_changes(one, other))
-            yield Entry("changed", key[0], str(other["family"]), changes=changes)
-        for record in was[len(now) :]:
-            yield Entry("removed", key[0], str(record["family"]), _model_words(record))
-        for record in now[len(was) :]:
-            yield Entry("added", key[0], str(record["family"]), _model_words(record))
+            changed.append(Entry("changed", key[0], str(other["family"]), changes=tuple(_changes(one, other))))
+        gone += [(key[0], record) for record in was[len(now) :]]
+        come += [(key[0], record) for record in now[len(was) :]]
+    for name, record in come:
+        former = next((other for other in gone if _same_model(other[1], record)), None)
+        if former is None:
+            yield Entry("added", name, str(record["family"]), _model_words(record))
+        else:
+            gone.remove(former)
+            changes = tuple(_changes(former[1], record))
+            yield Entry("renamed", name, str(record["family"]), f"was {former[0]}", changes)
+    yield from (Entry("removed", name, str(record["family"]), _model_words(record)) for name, record in gone)
+    yield from changed
+
+
+def _same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(one.get(hub) and one.get(hub) == other.get(hub) for hub in HUBS)
 
 
 def _records(catalogue: Catalogue) -> dict[tuple[str, str], list[dict[str, Any]]]:

@@ -45,7 +45,8 @@ _LABELS = {
     "": {
         "supported-models": "Supported models",
         "templates": "Templates",
-        "models_intro": "Which models are supported, under which template name, and which files serve them.",
+        "models_intro": "Which models are supported, under which template name, and what engines write of it. "
+        "A template's page has its prompts and its files.",
         "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
         "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified. "
         "Ollama lays out the JSON of tools and calls in its own way: what stands around it is compared as text, "
@@ -89,7 +90,7 @@ _LABELS = {
     ".zh": {
         "supported-models": "支持的模型",
         "templates": "模板",
-        "models_intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
+        "models_intro": "支持哪些模型、对应的模板名称，以及各引擎的验证结果；提示词和部署文件见各模板的页面。",
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
         "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。"
         "Ollama 以自己的排版输出工具和调用的 JSON：其前后的文本逐字比较，JSON 按值比较。",

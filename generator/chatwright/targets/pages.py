@@ -24,12 +24,12 @@ from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import Row, rows, visible
 from .markdown import cell, link
 from .parsers import parser_flags
-from .protocol import Context, GeneratedFile, Output, registered_names
+from .protocol import Context, GeneratedFile, Output, added_templates, registered_names
 from .rendering import environment
 
 FOLDER = "docs/templates"
 DAY = date(2024, 7, 26)  # what a page shows where a format writes today's date
-_ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "ollama": "Ollama", "lmdeploy": "LMDeploy"}
+_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _PROMPT_ENDS = "  ----------- the prompt ends here"
 _STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
@@ -73,6 +73,7 @@ def _page(template: Template, spec: Spec, models: Mapping[str, list[str]], conte
             settings=fenced([f"{name:<26} {text}" for name, text in settings(template)]),
             fidelity=list(_fidelity(context.fidelity.get(template.name, {}))),
             statuses=_STATUSES,
+            files=", ".join(_files(template, context)),
             commands=fenced(list(_commands(template, registered, context)), "sh"),
             models=models.get(template.name, []),
         )
@@ -238,6 +239,13 @@ def _fidelity(verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, A
         yield {"engine": cell(engine), "counts": counts, "why": cell("; ".join(reasons[:3]) + more)}
 
 
+def _files(template: Template, context: Context) -> Iterator[str]:
+    for target, title in _FILES.items():
+        found = context.deployments.get(target, {}).get(template.name)
+        if found and found.path:
+            yield link(title, f"../../{found.path}")
+
+
 def _commands(template: Template, registered: Mapping[str, str | None], context: Context) -> Iterator[str]:
     """How the files are used, from the folder that holds ``deploy/``."""
     made = {target: context.deployments.get(target, {}).get(template.name) for target in ("vllm", "ollama", "lmdeploy")}
@@ -251,7 +259,12 @@ def _commands(template: Template, registered: Mapping[str, str | None], context:
     if path := paths.get("lmdeploy"):
         yield shlex.join(["lmdeploy", "serve", "api_server", "MODEL", "--chat-template", path])
     if name := registered.get("llamafactory"):
-        yield shlex.join(["llamafactory-cli", "train", "CONFIG.yaml", f"template={name}"])
+        once = (
+            ", once llamafactory/ is registered"
+            if "llamafactory" in added_templates(template, context.deployments)
+            else ""
+        )
+        yield f"# LLaMA-Factory: template: {name}{once}"
     if name := registered.get("swift"):
         plugin = ["--external_plugins", "swift/register_all.py"]
         yield shlex.join(["swift", "sft", *plugin, "--model", "MODEL", "--template", name])
