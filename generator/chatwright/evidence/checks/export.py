@@ -190,10 +190,11 @@ def _check_rows(bench: Workbench, report: Report) -> None:
         count += 1
         complete += set(row[1].split("/")) <= sizes
     report.lines.append(
-        f"rows: {len(ours)} families in the layout of LLaMA-Factory's table; it has {count} rows, {complete} of them with "
-        f"no size that models' names do not tell; it names {', '.join(sorted(unused)) or 'no template'}, which none of its "
-        "models has"
+        f"rows: {len(ours)} families in the layout of LLaMA-Factory's table; names of models tell every size of {complete} "
+        f"of its {count} rows"
     )
+    if unused:
+        report.lines.append(f"its table names templates that none of its models has: {', '.join(sorted(unused))}")
 
 
 def _cells(line: str) -> list[str]:
