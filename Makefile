@@ -21,13 +21,14 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check test conformance record bench format lint clean
+.PHONY: help generate validate diff check tables test conformance record bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
 	@echo "validate     check specs/"
 	@echo "diff         say what changed in meaning since the last commit (ARGS=REV: since that one)"
 	@echo "check        show how generated/ differs from what specs/ say"
+	@echo "tables       write site/generated/docs/, the tables and pages as HTML"
 	@echo "test         run the tests"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
@@ -47,6 +48,9 @@ diff: $(GENERATE)/made
 
 check: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate --check --diff
+
+tables: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright tables generated/docs --into site/generated/docs
 
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)

@@ -492,6 +492,19 @@ def conformance(
 
 
 @cli.command(hidden=True)
+@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--into", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def tables(docs: Path, into: Path) -> None:
+    """Write the generated Markdown of a folder as HTML (make tables)."""
+    from .pipeline.html import html_pages
+    from .pipeline.writer import replace_files
+
+    pages = {path: text.encode() for path, text in html_pages(docs)}
+    replace_files(into, pages, ())
+    click.echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
+
+
+@cli.command(hidden=True)
 @click.option("--rounds", default=7, show_default=True, help="How often each command runs.")
 def bench(rounds: int) -> None:
     """Time the generator beside a plain schema validator (make bench)."""

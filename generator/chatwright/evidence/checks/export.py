@@ -190,8 +190,8 @@ def _check_rows(bench: Workbench, report: Report) -> None:
         count += 1
         complete += set(row[1].split("/")) <= sizes
     report.lines.append(
-        f"rows: {len(ours)} families in the layout of LLaMA-Factory's table; names of models tell every size of {complete} "
-        f"of its {count} rows"
+        f"rows: {len(ours)} families in the layout of LLaMA-Factory's table; of its {count} rows, names of models tell "
+        f"every size of {complete}"
     )
     if unused:
         report.lines.append(f"its table names templates that none of its models has: {', '.join(sorted(unused))}")
