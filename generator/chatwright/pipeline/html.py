@@ -21,7 +21,7 @@ _PAGE = """\
 <style>
 :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
 body {{ max-width: 90rem; margin: auto; padding: 1rem }}
-table {{ display: block; overflow-x: auto; border-collapse: collapse }}
+table {{ display: block; overflow-x: auto; border-collapse: collapse; margin-bottom: 1rem }}
 th, td {{ border: 1px solid #8888; padding: .2rem .5rem; text-align: left; vertical-align: top }}
 pre {{ overflow-x: auto; padding: .5rem; border: 1px solid #8888 }}
 </style>
