@@ -23,9 +23,12 @@ from chatwright.pipeline.compare import (
     changed_sources,
     compare_fidelity,
     compare_files,
+    compare_pages,
     compare_specs,
 )
 from chatwright.pipeline.revisions import copy_folder, load_readable, read_file, resolve
+from chatwright.targets import pages
+from chatwright.targets.protocol import Context
 from tests.support import catalogue
 
 HOSTILE = "a|b\n# <script>alert(1)</script> ``` [x](http://y) \u202e"
@@ -156,6 +159,18 @@ def test_targets_and_fidelity() -> None:
     assert (gained.engine, gained.lost) == ("old", False)
     told = text(Comparison("a", "b", fidelity=(lost, gained)))
     assert "lost     t: unverified on jinja until" in told and "gained   t: old: 1 exact -> 2 exact" in told
+
+
+def test_a_prompt_that_the_generator_writes_in_another_way_is_told() -> None:
+    page = next(
+        file.body for file in pages.generate(Context(before(), {}, {})).files if file.path.endswith("/llama3.md")
+    )
+    other = page.replace("You·are·terse.⏎", "You·were·terse.⏎", 1)
+    [entry] = compare_pages({"llama3": page, "gone": "x"}, {"llama3": other, "new": "x"})
+    assert entry.prompt is not None and (entry.prompt.scenario, entry.prompt.changed) == ("system_multi", 1)
+    assert "+  system      You·were·terse.⏎" in entry.prompt.lines
+    assert "prompts that no spec changed: 1" in text(Comparison("a", "b", pages=(entry,)))
+    assert list(compare_pages({"llama3": page}, {"llama3": page.replace("## Slots", "## Slots\n\nx")})) == []
 
 
 def test_hostile_text_is_text_in_markdown() -> None:

@@ -87,7 +87,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that changed; ``unread`` are specs of the earlier revision that this generator cannot read."""
+    """Everything that changed.
+
+    ``pages`` are templates whose page shows another prompt though no spec says so: the generator, or a tool format,
+    writes it in another way. ``unread`` are specs of the earlier revision that this generator cannot read.
+    """
 
     before: str
     after: str
@@ -97,14 +101,13 @@ class Comparison:
     templates: tuple[Entry, ...] = ()
     files: tuple[Files, ...] = ()
     fidelity: tuple[Verdict, ...] = ()
+    pages: tuple[Entry, ...] = ()
     unread: tuple[str, ...] = field(default=())
 
     @property
     def same(self) -> bool:
         """Whether nothing changed."""
-        return not any(
-            (self.families, self.models, self.model_types, self.templates, self.files, self.fidelity, self.unread)
-        )
+        return not any(getattr(self, item.name) for item in fields(self) if item.name not in ("before", "after"))
 
 
 def changed_sources(before: Catalogue, after: Catalogue) -> set[str]:
@@ -150,6 +153,25 @@ def compare_fidelity(before: Mapping[str, Any], after: Mapping[str, Any]) -> Ite
             exact, exact_now = (_exact(verdict) for verdict in (old, new))
             if exact != exact_now:
                 yield Verdict(name, engine, _verdict(old), _verdict(new), lost=exact_now < exact)
+
+
+def compare_pages(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Entry]:
+    """The templates whose pages, by name, show other prompts; of the first scenario that differs, the first place."""
+    for name in sorted(before.keys() & after.keys()):
+        old, new = _prompts(before[name]), _prompts(after[name])
+        if differing := [scenario for scenario, lines in new.items() if scenario in old and old[scenario] != lines]:
+            lines = tuple(_hunk(old[differing[0]], new[differing[0]]))
+            yield Entry("changed", name, name, prompt=PromptChange(differing[0], lines, len(differing), len(new)))
+
+
+def _prompts(page: str) -> dict[str, list[str]]:
+    """The lines of each scenario on a page."""
+    _, _, rest = page.partition("\n## Prompts\n")
+    found: dict[str, list[str]] = {}
+    for part in rest.partition("\n## Slots\n")[0].split("\n### ")[1:]:
+        name, *lines = part.split("\n")
+        found[name] = lines
+    return found
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------
@@ -296,6 +318,10 @@ def _first_lines(before: Template, after: Template, scenario: Scenario) -> list[
     old, new = (list(scenario_lines(template, scenario)) for template in (before, after))
     if old == new:  # other boundaries of tokens, or thoughts that are dropped
         old, new = (_all_lines(template, scenario) for template in (before, after))
+    return _hunk(old, new)
+
+
+def _hunk(old: Sequence[str], new: Sequence[str]) -> list[str]:
     found: list[str] = []
     for line in list(difflib.unified_diff(old, new, n=_CONTEXT, lineterm=""))[2:]:
         if line.startswith("@@"):

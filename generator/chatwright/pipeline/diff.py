@@ -15,13 +15,14 @@ from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..meaning.tool_formats import tool_formats
 from ..resources import checkout_root, specs_path
-from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_specs
+from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
 from .generate import Evidence, Progress, Rendering, render
 from .revisions import copy_folder, load_readable, read_file, resolve
 from .select import select
 
 WORK_TREE = "the work tree"
 _FIDELITY = "generated/fidelity.json"
+_PAGES = "generated/docs/templates"
 
 
 def diff(
@@ -34,7 +35,8 @@ def diff(
     """What changed between two revisions of the public specs, or of your own in ``folders``; ``after`` None: as now.
 
     The specs of both are read and rendered by this generator with today's evidence, but for what engines said before:
-    that is the ``fidelity.json`` that was committed. With ``folders`` the public catalogue is today's on both sides.
+    that is the ``fidelity.json`` that was committed. What the generator itself writes in another way is seen in the
+    committed pages of templates. With ``folders`` the public catalogue is today's on both sides.
 
     Raises:
         ChatwrightError: the specs lie in no git repository, or are wrong as they are now.
@@ -53,8 +55,12 @@ def diff(
         sources = changed_sources(old, new)
         renderings = [_rendered(catalogue, sources, evidence, progress) for catalogue in (old, new)]
         told: list[Mapping[str, Any]] = [{}, {}]
+        shown: list[Mapping[str, str]] = [{}, {}]
         if root is not None and not folders:
             told = [_fidelity(root, name) for name in names]
+            shown = [_pages(root / _PAGES, name, home / f"pages {at}") for at, name in enumerate(names)]
+            ours = {entry.name for entry in compared.templates}
+            shown[1] = {name: page for name, page in shown[1].items() if name not in ours}
         if after is None:  # what the specs say now, whether or not it has been generated
             told[1] = {**told[1], **renderings[1].fidelity}
     return replace(
@@ -63,6 +69,7 @@ def diff(
         after=after or WORK_TREE,
         files=tuple(compare_files(*renderings)),
         fidelity=tuple(compare_fidelity(*told)),
+        pages=tuple(compare_pages(*shown)),
         unread=(*unread, *unread_now),
     )
 
@@ -88,6 +95,15 @@ def _filled(copies: Sequence[Path]) -> list[Path]:
 
 def _rendered(catalogue: Catalogue, sources: set[str], evidence: Evidence, progress: Progress | None) -> Rendering:
     return render(select(catalogue, sources), evidence, progress)
+
+
+def _pages(folder: Path, revision: str | None, copy: Path) -> Mapping[str, str]:
+    """The pages of templates by name, as they are or were generated."""
+    if revision is not None:
+        if folder.is_dir():
+            copy_folder(folder, revision, copy)
+        folder = copy
+    return {file.stem: file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("*.md"))}
 
 
 def _fidelity(root: Path, revision: str | None) -> Mapping[str, Any]:

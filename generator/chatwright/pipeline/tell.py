@@ -38,9 +38,12 @@ def text_lines(compared: Comparison) -> Iterator[str]:
             yield f"  {entry.what:<8} {_titled(entry)}{f': {visible_words(entry.told)}' if entry.told else ''}"
             for change in entry.changes:
                 yield f"    {change.name}: {_short(change.before)} -> {_short(change.after)}"
-            if entry.prompt:
-                yield f"    {_prompt_words(entry)}"
-                yield from (f"      {line}" for line in entry.prompt.lines)
+            yield from _prompt_lines(entry)
+    if compared.pages:
+        yield f"prompts that no spec changed: {len(compared.pages)}"
+        for entry in compared.pages:
+            yield f"  changed  {visible_words(entry.name)}"
+            yield from _prompt_lines(entry)
     if compared.files:
         yield "files"
         for files in compared.files:
@@ -53,6 +56,12 @@ def text_lines(compared: Comparison) -> Iterator[str]:
         yield from (f"  {what:<8} {template}: {told}" for what, template, told in _verdicts(compared.fidelity))
     for path in compared.unread:
         yield f"not compared: {path}: this generator cannot read it as it was"
+
+
+def _prompt_lines(entry: Entry) -> Iterator[str]:
+    if entry.prompt:
+        yield f"    {_prompt_words(entry)}"
+        yield from (f"      {line}" for line in entry.prompt.lines)
 
 
 def markdown(compared: Comparison) -> str:
@@ -94,6 +103,8 @@ def summary(compared: Comparison) -> str:
         found.append(f"prompts of {prompts} template{'s' * (prompts != 1)} differ")
     if compared.files:
         found.append(f"targets affected: {', '.join(files.target for files in compared.files)}")
+    if compared.pages:
+        found.append(f"prompts that no spec changed: {len(compared.pages)}")
     if lost := sum(verdict.lost for verdict in compared.fidelity):
         found.append(f"fidelity lost: {lost} verdict{'s' * (lost != 1)}")
     return "; ".join(found) or "see below"
@@ -105,11 +116,12 @@ def visible_words(text: str) -> str:
 
 
 def _markdown_entries(compared: Comparison) -> Iterator[str]:
-    for key, _, several in _KINDS:
+    titles = {key: several.capitalize() for key, _, several in _KINDS} | {"pages": "Prompts that no spec changed"}
+    for key, title in titles.items():
         entries: Sequence[Entry] = getattr(compared, key)
         listed: list[str] = []
         if entries:
-            listed.append(f"#### {several.capitalize()}: {_count_by_kind(entries)}\n")
+            listed.append(f"#### {title}: {_count_by_kind(entries)}\n")
         for entry in entries:
             listed.append(f"- {entry.what} **{cell(entry.name)}** ({cell(entry.family)})" + _told(entry))
             for change in entry.changes:
