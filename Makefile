@@ -23,11 +23,14 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate check test site site-test conformance record bench format lint clean
+.PHONY: help generate validate diff check tables test site site-test conformance record bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
+	@echo "validate     check specs/"
+	@echo "diff         say what changed in meaning since the last commit (ARGS=REV: since that one)"
 	@echo "check        show how generated/ differs from what specs/ say"
+	@echo "tables       write site/generated/docs/, the tables and pages as HTML"
 	@echo "test         run the tests"
 	@echo "site         write site/index.html, one page with every model"
 	@echo "site-test    walk through the site in a real Chromium"
@@ -41,8 +44,17 @@ help:
 generate: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate
 
+validate: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright validate $(ARGS)
+
+diff: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright diff $(ARGS)
+
 check: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate --check --diff
+
+tables: $(GENERATE)/made
+	@$(GENERATE)/bin/python -m chatwright tables generated/docs --into site/generated/docs
 
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)

@@ -102,6 +102,45 @@ def test_all_problems_with_their_place_and_what_to_run_next(run: Runner, own: Pa
     assert lines[-1].endswith(f"after the change run: chatwright validate {own}")
 
 
+def test_problems_as_annotations_of_their_lines(run: Runner, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.parent)
+    hostile = SPEC.replace("llama3", '"100%,::error::\\n"')
+    (own / "acme" / "acme.yaml").write_text(hostile, encoding="utf-8")
+    code, out, err = run("validate", "mine", "--format", "github")
+    assert code == 1
+    [line] = out.splitlines()
+    assert line.startswith("::error file=mine/acme/acme.yaml,line=5,col=15,title=chatwright::models[0].template: ")
+    assert "100%25,::error::" in line and line.count("%0A") + line.count("\\n") >= 1
+    assert err.startswith("mine/acme/acme.yaml:5:15: models[0].template: ")
+
+
+# -- diff, rows ------------------------------------------------------------------------------------------------------
+
+
+def test_diff_of_own_specs_in_their_own_repository(run: Runner, own: Path) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", *who, *command], cwd=own.parent, check=True, capture_output=True)
+    (own / "acme" / "acme.yaml").write_text(SPEC.replace("title: Acme", "title: New"), encoding="utf-8")
+    code, out, err = run("diff", "--specs", own, "--exit-code")
+    assert (code, err) == (1, "")
+    assert out.startswith("HEAD -> the work tree: family 1 changed; targets affected: llamafactory\n")
+    assert '    title: "Acme" -> "New"' in out.splitlines()
+
+
+def test_diff_says_what_cannot_be_compared(run: Runner, own: Path) -> None:
+    assert "there is no revision 'nowhere'" in run("diff", "nowhere").err
+    assert run("diff", "--specs", own).err.endswith("not in a git repository, so that it has no revisions\n")
+    assert run("diff", "--json", "--markdown").code == 2
+
+
+def test_rows_go_to_stdout_and_what_there_is_to_know_to_stderr(run: Runner) -> None:
+    code, out, err = run("rows", "qwen2_audio", "--for", "llamafactory", "--head")
+    assert (code, out.splitlines()[0]) == (0, "| Model | Model size | Template |")
+    assert out.splitlines()[2] == "| [Qwen2-Audio](https://huggingface.co/Qwen) | 7B | qwen2_audio |"
+    assert err.startswith("for README.md and README_zh.md\n")
+
+
 # -- generate --------------------------------------------------------------------------------------------------------
 
 

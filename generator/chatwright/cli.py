@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .errors import CatalogueError, ChatwrightError, Unsupported, UsageError
+from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
 
 if TYPE_CHECKING:
-    from .catalogue.model import Catalogue, Override, Template
+    from .catalogue.model import Catalogue, Override, Spec, Template
     from .evidence.draft import Draft
     from .evidence.identify import Answer
     from .evidence.scenarios import Scenario
@@ -51,10 +52,48 @@ def cli() -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--publisher", default="own", show_default=True, help="Who publishes the family.")
+@click.option("--title", help="Its name as people write it; NAME where left out.")
+@click.option(
+    "--specs",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of specs to write to; `specs` in a checkout where left out.",
+)
+def new(name: str, publisher: str, title: str | None, folder: Path | None) -> None:
+    """Write a commented spec for the family NAME, to start from."""
+    from .pipeline.starter import write_starter
+    from .resources import checkout_root, specs_path
+
+    if folder is None and checkout_root() is None:
+        raise UsageError("--specs DIR says which folder of yours the spec goes to, for example: --specs my-specs")
+    mine = folder or specs_path()
+    known = _load([mine] if folder and any(folder.glob("*/*.yaml")) else ())
+    place = write_starter(known, name, title, publisher, mine)
+    own = f" {shlex.quote(_shown(mine))}" if folder else ""
+    click.echo(f"{_shown(place)}: written")
+    click.echo(f"change what is not so, then run: chatwright validate{own}", err=True)
+
+
+@cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-def validate(paths: tuple[Path, ...]) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    help="github: also print each problem as an annotation of its line in a pull request.",
+)
+def validate(paths: tuple[Path, ...], form: str) -> None:
     """Check the public catalogue, and PATHS on top of it: folders of specs, or single specs."""
-    catalogue = _load(paths)
+    try:
+        catalogue = _load(paths)
+    except CatalogueError as error:
+        for problem in error.problems if form == "github" else ():
+            click.echo(_annotation(problem))
+        raise
     click.echo(f"{_count(len(catalogue.specs), 'spec')}: no problems")
 
 
@@ -91,9 +130,13 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         else:
             rendering = pipeline.render(catalogue, evidence, progress, comparisons)
             changes = pipeline.write_tree(out, rendering.files)
+    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+    stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not (check or diff):
         _echo_refusals(catalogue, rendering, mine)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
+        if stale:
+            click.echo("README.md: its figures written")
         return
     if diff:
         for difference in differences:
@@ -101,10 +144,46 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if check:
         for difference in differences:
             click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
-        if differences:
-            click.echo(f"{_count(len(differences), 'file')} out of date; run: {again}", err=True)
+        if stale:
+            click.echo("README.md: its figures are not the catalogue's", err=True)
+        if differences or stale:
+            click.echo(f"{_count(len(differences) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
         click.echo(f"{_shown(out)}: up to date")
+
+
+@cli.command("diff")
+@click.argument("before", default="HEAD", metavar="[REV]")
+@click.argument("after", required=False, metavar="[REV]")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything changed, as git does.")
+@_specs
+@_json
+def diff_(
+    before: str, after: str | None, as_markdown: bool, exit_code: bool, folders: tuple[Path, ...], as_json: bool
+) -> None:
+    """Say what changed in meaning since a revision (HEAD), or between two: models, prompts, files, fidelity.
+
+    The specs of both are read by this generator. With --specs, those of your own repository are compared.
+    """
+    from .catalogue.evidence import load_evidence
+    from .pipeline import tell
+    from .pipeline.diff import diff
+    from .resources import evidence_path
+
+    if as_markdown and as_json:
+        raise UsageError("--markdown and --json are two ways to print the same")
+    with _Progress() as progress:
+        compared = diff(before, after, folders, load_evidence(evidence_path()), progress)
+    if as_json:
+        click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
+    elif as_markdown:
+        click.echo(tell.markdown(compared), nl=False)
+    else:
+        for line in tell.text_lines(compared):
+            _echo_diff_line(line)
+    if exit_code and not compared.same:
+        raise SystemExit(MISTAKE)
 
 
 @cli.command("list")
@@ -228,6 +307,30 @@ def site(into: Path, folders: tuple[Path, ...], only_mine: bool) -> None:
     done = "written" if changes.written else "up to date"
     size = f"{len(page.encode()) // 1000} kB, {site.compressed(page) // 1000} kB compressed"
     click.echo(f"{_shown(into / 'index.html')}: {done}, {models}, {size}")
+
+
+@cli.command()
+@click.argument("family")
+@click.option("--for", "framework", required=True, type=click.Choice(["llamafactory", "swift"]), help="Whose table.")
+@click.option("--head", is_flag=True, help="Also print the head of the table.")
+@_specs
+def rows(family: str, framework: str, head: bool, folders: tuple[Path, ...]) -> None:
+    """Print a family's rows for a framework's own table of supported models, for a pull request there.
+
+    What there is to know goes to stderr.
+    """
+    from .pipeline.rows import upstream_rows
+
+    catalogue = _load(folders)
+    families = {spec.name: spec for spec in catalogue.specs}
+    if family not in families:
+        raise UsageError(f"there is no family {family!r}{_suggestion(family, families)}; run: chatwright list")
+    found = upstream_rows(catalogue, families[family], framework)
+    for line in ([found.head] if head else []) + list(found.lines):
+        click.echo(line)
+    click.echo(f"for {found.place}", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
 
 
 @cli.command()
@@ -536,6 +639,19 @@ def conformance(
 
 
 @cli.command(hidden=True)
+@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--into", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def tables(docs: Path, into: Path) -> None:
+    """Write the generated Markdown of a folder as HTML (make tables)."""
+    from .pipeline.html import html_pages
+    from .pipeline.writer import replace_files
+
+    pages = {path: text.encode() for path, text in html_pages(docs)}
+    replace_files(into, pages, ())
+    click.echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
+
+
+@cli.command(hidden=True)
 @click.option("--rounds", default=7, show_default=True, help="How often each command runs.")
 def bench(rounds: int) -> None:
     """Time the generator beside a plain schema validator (make bench)."""
@@ -715,6 +831,29 @@ def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collecti
                 deployment = deployments.get(template.name)
                 if deployment and deployment.path is None:
                     click.echo(f"{template.name}: not for {target}: {deployment.reason}", err=True)
+        for line in _without_template(spec, catalogue, rendering) if spec.source in sources else ():
+            click.echo(line, err=True)
+
+
+def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:
+    """The models that a framework lists without the template that the spec names, in words."""
+    from .targets.protocol import listed_in, registered_names
+
+    for group in spec.models:
+        for checkpoint in group.checkpoints:
+            for framework in listed_in(checkpoint, group):
+                name = group.template_for(framework, checkpoint)
+                known = catalogue.templates.get(name or "")
+                if known is None or registered_names(known, rendering.deployments)[framework]:
+                    continue
+                family = [item for item in catalogue.templates.values() if item.family == known.family]
+                others = [item.name for item in family if registered_names(item, rendering.deployments)[framework]]
+                hint = (
+                    f"; `targets: {{{framework}: {{template: …}}}}` names another of {', '.join(others)}"
+                    if others
+                    else ""
+                )
+                yield f"{checkpoint.title}: no template in {framework}: {name} is not registered there{hint}"
 
 
 def _texts(template: Template, scenario: Scenario) -> Iterable[tuple[Kind, Sequence[Piece] | Unsupported]]:
@@ -738,6 +877,18 @@ def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
         )
         for kind, pieces in _texts(template, scenario)
     }
+
+
+def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
+    """Bring the figures of the README up to date; returns whether they were not, or are not."""
+    from .pipeline.readme import with_counts
+    from .pipeline.writer import replace_files
+
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    new = with_counts(text, catalogue)
+    if write and new != text:
+        replace_files(readme.parent, {readme.name: new.encode()}, ())
+    return new != text
 
 
 def _lower_ceilings(catalogue: Catalogue) -> None:
@@ -946,6 +1097,25 @@ def _echo_diff(diff: str) -> None:
         click.echo(click.style(line, fg=colour) if colour else line, nl=False)
 
 
+def _annotation(problem: Problem) -> str:
+    """A problem as a command of GitHub's workflows, which shows it on its line; what would end a value is escaped."""
+
+    def escaped(text: str, further: str = "") -> str:
+        return "".join(f"%{ord(each):02X}" if each in f"%\r\n{further}" else each for each in text)
+
+    place = problem.location
+    where = {"line": str(place.line), "col": str(place.column)} if place.line else {}
+    told = {"file": place.path, **where, "title": "chatwright"}
+    values = ",".join(f"{key}={escaped(value, ':,')}" for key, value in told.items())
+    crumb = f"{problem.breadcrumb}: " if problem.breadcrumb else ""
+    return f"::error {values}::{escaped(crumb + problem.message)}"
+
+
+def _echo_diff_line(line: str) -> None:
+    colour = {"+": "green", "-": "red"}.get(line[6:7]) if line.startswith("      ") else None
+    click.echo(click.style(line, fg=colour) if colour else line)
+
+
 def _visible(text: str) -> str:
     from .meaning.visible import visible
 
@@ -965,8 +1135,6 @@ def _shown(path: Path) -> str:
 
 
 def _command(leave_out: Iterable[str] = ()) -> str:
-    import shlex
-
     return "chatwright " + shlex.join(argument for argument in sys.argv[1:] if argument not in leave_out)
 
 

@@ -15,7 +15,7 @@ from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Checkpoint
 from chatwright.targets.protocol import listed_in
 from tests.catalogue.ratchet import EXCEPTIONS, exceptions, refuse
-from tests.support import FRAMEWORKS, catalogue
+from tests.support import FRAMEWORKS, ROOT, catalogue
 
 VALIDATE = "chatwright validate"
 SYNC = " and ".join(f"chatwright sync {framework}" for framework in FRAMEWORKS)
@@ -49,6 +49,14 @@ def test_titles_are_unique() -> None:
         titles[f"{spec.title} ({spec.publisher})".casefold()].append(spec.path)
     taken = [f"{title}: {', '.join(paths)}" for title, paths in sorted(titles.items()) if len(paths) > 1]
     refuse(taken, "grep -rn title: specs")
+
+
+def test_every_spec_names_its_schema_for_editors() -> None:
+    line = "# yaml-language-server: $schema=../../schema.json\n"
+    files = sorted((ROOT / "specs").glob("*/*.yaml"))
+    assert files
+    silent = [str(file.relative_to(ROOT)) for file in files if not file.read_text(encoding="utf-8").startswith(line)]
+    refuse(silent, f"sed -i '1i {line.strip()}' FILE")
 
 
 # -- hub ids ---------------------------------------------------------------------------------------------------------

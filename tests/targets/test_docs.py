@@ -24,6 +24,8 @@ from chatwright.targets.protocol import Context, Deployment, added_templates
 from chatwright.targets.publishers import LABELS
 from tests.support import FRAMEWORKS, catalogue, vectors
 
+MODEL_COLUMNS = 10
+MODELS = "docs/supported-models.md"
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 
 
@@ -72,8 +74,9 @@ def repositories(checkpoint: Checkpoint) -> list[str]:
 
 @pytest.mark.parametrize("page", ["docs/supported-models.md", "docs/supported-models.zh.md"])
 def test_every_checkpoint_has_its_row(page: str) -> None:
-    rows = [row for table in tables(pages()[page]) for row in table[1:]]
-    assert all(len(row) == 8 for row in rows)
+    found = tables(pages()[page])
+    assert [len(row) for table in found for row in table if len(row) != len(table[0])] == []
+    rows = [row for table in found if len(table[0]) == MODEL_COLUMNS for row in table[1:]]
     expected = sorted(
         (checkpoint.title, sorted(repositories(checkpoint)))
         for spec in catalogue().specs
@@ -120,7 +123,8 @@ def test_both_languages_say_the_same() -> None:
         [table for name, page in pages().items() if name.endswith(".zh.md") == wanted for table in tables(page)]
         for wanted in (False, True)
     )
-    words = {"yes": "是", "unverified": "未验证", "exact": "一致", "no upstream truth": "上游无对照"}
+    words = {"yes": "是", "unverified": "未验证", "exact": "一致", "no upstream truth": "上游无对照", "text": "文本"}
+    words |= {"image": "图像", "video": "视频", "audio": "音频", "multimodal": "多模态"}
     pattern = re.compile(rf"\b({'|'.join(words)})\b")
 
     def rows(table: list[list[list[Token]]]) -> list[list[str]]:
@@ -132,13 +136,12 @@ def test_both_languages_say_the_same() -> None:
     assert proofs == ["jinja 1.0: 3 exact, 1 no upstream truth; other 2: x, emulated@2: 3 exact, 1 no upstream truth"]
 
 
-def test_every_template_has_its_row_and_every_family_its_files() -> None:
+def test_every_template_has_its_row_and_every_family_its_templates() -> None:
     rows = tables(pages()["docs/templates.md"])[0][1:]
     assert sorted(plain(row[0]) for row in rows) == sorted(catalogue().templates)
-    deployments = {"vllm": {name: Deployment(f"deploy/vllm/{name}.jinja") for name in catalogue().templates}}
-    page = docs.generate(Context(catalogue(), deployments, {})).files[0].body
-    listed = re.findall(r"\(\.\./deploy/vllm/([^)]*)\.jinja\)", page)
-    assert sorted(listed) == sorted(item.name for spec in catalogue().specs if spec.models for item in spec.templates)
+    listed = re.findall(r"\(templates/([^)]*)\.md\)", pages()["docs/supported-models.md"])
+    introduced = {item.name for spec in catalogue().specs if spec.models for item in spec.templates}
+    assert introduced <= set(listed) <= catalogue().templates.keys()  # and those that its models use
 
 
 def test_a_model_one_framework_lists_has_the_template_of_the_other() -> None:
@@ -164,6 +167,34 @@ def test_the_pages_lead_to_one_another() -> None:
         found = set(re.findall(r"\]\(([^)]*)\)", head))
         assert len(found) == 2
         assert found <= others
+
+
+def test_sizes_modalities_and_requirements() -> None:
+    rows = {plain(row[0]): [plain(row[column]) for column in (5, 8, 9)] for row in models(pages()[MODELS])}
+    assert rows["Qwen3-30B-A3B-Thinking"] == ["text", "30B-A3B", "transformers>=4.51"]
+    assert rows["BLOOM-7B1"][1] == "7.1B"
+    assert rows["Qwen-1_8B-Chat" if "Qwen-1_8B-Chat" in rows else "Qwen-1.8B-Chat"][1] == "1.8B"
+    assert rows["Mixtral-8x7B-v0.1-Instruct"][1] == "8x7B"
+    assert rows["GLM-4.6"][1] == rows["MiniMax-M1-40k-Thinking"][1] == ""
+    assert rows["Qwen2-VL-7B-Instruct"][0] == "image, video"
+    assert rows["Megrez-3B-Omni"][0] == "multimodal"
+
+
+def test_fidelity_stands_below_the_models() -> None:
+    counts = {"exact": 3, "differs": 1, "no upstream truth": 2}
+    said = {
+        "vllm": {"status": "differs", "grade": "engine", "version": "1", "counts": counts},
+        "sglang": {"status": "unverified", "reason": "changed"},
+        "ollama": {"status": "unsupported", "reason": "no file"},
+    }
+    page = docs.generate(Context(select(catalogue(), {"qwen/qwen3.yaml"}), {}, {"qwen3": said})).files[0].body
+    [row] = [row for table in tables(page) for row in table if plain(row[0]) == "qwen3" and len(row) != MODEL_COLUMNS]
+    assert links(row[0]) == ["templates/qwen3.md"]
+    assert [plain(cell) for cell in row[1:]] == ["–", "–", "3/4", "?", "–", "–", "–"]
+
+
+def models(page: str) -> list[list[Token]]:
+    return [row for table in tables(page) if len(table[0]) == MODEL_COLUMNS for row in table[1:]]
 
 
 def test_counts() -> None:
@@ -224,10 +255,18 @@ def test_hostile_addresses_stay_inside_their_link(text: str) -> None:
 def test_hostile_specs_reach_every_page() -> None:
     first = catalogue().specs[0]
     other = (spec for spec in select(catalogue(), {first.source}).specs if spec is not first)
-    spec = replace(first, title="|*<b>`\n", publisher="]](x)")
+    hostile = "a|b<c>`*d*` [e](f)"
+    group = first.models[0]
+    checkpoint = replace(group.checkpoints[0], name=hostile, ids={"huggingface": hostile})
+    group = replace(group, checkpoints=(checkpoint,), requires=(hostile,))
+    spec = replace(first, title="|*<b>`\n", publisher="]](x)", models=(group, *first.models[1:]))
     refused = {"vllm": {spec.templates[0].name: Deployment(None, reason="a | b\n# <i>")}}
     for file in docs.generate(Context(Catalogue((spec, *other)), refused, {})).files:
         assert all(token.type not in ("html_block", "fence", "code_block") for token in PARSER.parse(file.body))
+        assert [row for table in tables(file.body) for row in table if len(row) != len(table[0])] == []
+        if "supported" in file.path:
+            [row] = [row for row in models(file.body) if plain(row[0]) == hostile]
+            assert plain(row[9]) == hostile
         if "templates" in file.path:
             assert [plain(row[2]) for row in tables(file.body)[1][1:]] == ["a | b⏎# <i>"]
 
@@ -247,8 +286,8 @@ def test_what_no_framework_has_itself_is_marked() -> None:
         file.body for file in docs.generate(Context(ours, deployments, {})).files
     )
     for page, other in ((english, english_templates), (chinese, chinese_templates)):
-        [models], [templates] = tables(page), tables(other)
-        assert {plain(row[0]): [plain(cell) for cell in row[2:4]] for row in models[1:]} == {
+        [listed, _], [templates] = tables(page), tables(other)
+        assert {plain(row[0]): [plain(cell) for cell in row[2:4]] for row in listed[1:]} == {
             "Llama-3-8B-Instruct": ["llama3", "acme_own †"],
             "Acme-8B-Instruct": ["llama3 †", "acme_own †"],
         }

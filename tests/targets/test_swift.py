@@ -571,6 +571,32 @@ def test_model_types(shape: tuple[str, Path]) -> None:
         }
 
 
+def test_models_are_added_to_a_model_type_that_is_the_same_but_for_them(shape: tuple[str, Path]) -> None:
+    """A company's own model of a public model type; one that ms-swift lists in another way is told, not added."""
+    script = (
+        "load(); ours = m.MODEL_MAPPING.pop('demo'); m.MODEL_MAPPING.clear()\n"
+        "first, *rest = ours.model_groups\n"
+        "theirs = m.ModelMeta('demo', [m.ModelGroup([m.Model(None, 'acme/three-0')], requires=['x'])],\n"
+        "                     template=ours.template, architectures=ours.architectures%s)\n"
+        "m.register_model(theirs); Logger.warnings.clear(); sys.modules.pop('register_all')\n"
+        "registry = next(name for name in sys.modules if name.endswith('.registry'))\n"
+        "sys.modules[registry]._registered.clear(); load()\n"
+        "found = [[model.hf_model_id for model in group.models] for group in m.MODEL_MAPPING['demo'].model_groups]\n"
+        "print(json.dumps([found, [line for line in Logger.warnings if 'demo' in line]]))"
+    )
+    same = "" if shape[0] == "4" else ", get_function=ours.get_function"
+    found, warnings = run(shape, script % same)
+    assert found[0] == ["acme/three-0"]
+    assert ["acme/three-1"] in found
+    assert (
+        len(warnings) == 1
+        and "differs in models: ms-swift has none of these, chatwright has acme/three-0" in warnings[0]
+    )
+    found, warnings = run(shape, script % f"{same}, is_multimodal=True")
+    assert found == [["acme/three-0"]]
+    assert "is_multimodal" in warnings[0]
+
+
 def test_a_new_model_type_leaves_a_taken_architecture_alone(shape: tuple[str, Path]) -> None:
     script = (
         "m.register_model(m.ModelMeta('theirs', [], architectures=['Demo']))\n"

@@ -12,7 +12,7 @@ import datetime
 import importlib
 import re
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 
 import torch
@@ -82,6 +82,8 @@ class Registry:
     def register(self, on_conflict="keep"):
         """Register everything that ms-swift does not have yet.
 
+        Models that it lacks are added to a model type of its own that is the same in every other field.
+
         ``on_conflict`` says what happens where it has something else under the same name: "keep" keeps that and warns,
         "error" raises. What cannot be registered with this version of ms-swift is treated in the same way.
 
@@ -139,6 +141,9 @@ def _try(kind, name, mapping, build):
             _registered[kind, name] = mapping[name]
             return []
         differences = _differences(existing, ours)
+        if [key for key, _, _ in differences] == ["models"]:
+            _add_models(existing, ours)
+            differences = _differences(existing, ours)
     except Exception as error:  # one item that this version cannot take must not keep the others from working
         return [f"{kind} {name!r} is not registered: {type(error).__name__}: {error}"]
     if not differences:
@@ -173,6 +178,22 @@ def _model_type(model_type, settings):
     elif loader is not None:
         values["loader"] = _resolve(loader)
     return ModelMeta(**_known(ModelMeta, values))
+
+
+def _add_models(theirs, ours):
+    """Give a model type of ms-swift's own, which is the same but for its models, those of ours that it has none of."""
+    known = {name for group in theirs.model_groups for model in group.models for name in _names(model)}
+    for group in ours.model_groups:
+        models = [model for model in group.models if not known.intersection(_names(model))]
+        if models:
+            theirs.model_groups.append(replace(group, models=models))
+            template = getattr(group, "template", None)
+            if template is not None and template not in getattr(theirs, "candidate_templates", [template]):
+                theirs.candidate_templates.append(template)
+
+
+def _names(model):
+    return {name for name in (model.ms_model_id, model.hf_model_id, model.model_path) if name}
 
 
 def _known(cls, values):

@@ -25,11 +25,13 @@ from .checks.added import check_added
 from .checks.bench import Report, Workbench
 from .checks.built_ins import check_built_ins
 from .checks.draft import check_draft
+from .checks.editor import check_editor
 from .checks.export import check_export
 from .checks.identify import check_identify, check_identify_names, check_identify_on_ray
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.media import check_media
+from .checks.overlay import check_overlay
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
 from .checks.publishers import check_publishers
@@ -41,6 +43,7 @@ from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
 from .checks.training import check_assistant_mask
 from .checks.verify import check_verify
+from .checks.workflows import check_workflows
 from .known import FILE, Known, judge, load_known, outdated, shrink
 from .publishers import dump_record
 from .scenarios import scenarios
@@ -83,6 +86,9 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "identify": check_identify,
     "identify by name": check_identify_names,
     "identify on Ray": check_identify_on_ray,
+    "editor": check_editor,
+    "workflows": check_workflows,
+    "overlay": check_overlay,
 }
 
 

@@ -67,7 +67,8 @@ def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
     for model, key in zip(models, _keys(models), strict=True):
         model["key"] = key
     templates = {
-        name: {**entry, **_template(catalogue.templates[name], entry)} for name, entry in catalog["templates"].items()
+        name: {**entry, **_template(catalogue, catalogue.templates[name], entry)}
+        for name, entry in catalog["templates"].items()
     }
     reasons = Texts()
     fidelity = json.loads(rendering.files["fidelity.json"])

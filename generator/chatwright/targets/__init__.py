@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import docs, llamafactory, lmdeploy, ollama, swift, training, vllm
+from . import docs, llamafactory, lmdeploy, ollama, pages, swift, training, vllm
 from .protocol import Target
 
 TARGETS: dict[str, Target] = {
@@ -13,4 +13,5 @@ TARGETS: dict[str, Target] = {
     "lmdeploy": lmdeploy,
     "training": training,
     "docs": docs,
+    "pages": pages,
 }

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..catalogue.model import Checkpoint, ModelGroup, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 from .markdown import cell, link
 from .parsers import serving_entry
 from .protocol import (
@@ -26,13 +26,17 @@ from .protocol import (
 )
 from .publishers import LABELS, publishers_rows, same_cell
 from .rendering import environment
+from .sizes import size
 
 FOLDER = "docs"
-_HUBS = {
-    "huggingface": ("Hugging Face", "https://huggingface.co/"),
-    "modelscope": ("ModelScope", "https://modelscope.cn/models/"),
-    "openmind": ("OpenMind", "https://modelers.cn/models/"),
+HUBS = {
+    "huggingface": ("HF", "https://huggingface.co/"),
+    "modelscope": ("MS", "https://modelscope.cn/models/"),
+    "openmind": ("OM", "https://modelers.cn/models/"),
 }
+_ENGINES = ("llamafactory", "swift", "vllm", "sglang", "transformers", "ollama", "lmdeploy")
+_ENGINE_TITLES = ("LLaMA-Factory", "ms-swift", "vLLM", "SGLang", "transformers", "Ollama", "LMDeploy")
+_MEDIA = ("image", "video", "audio")
 _FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
@@ -43,7 +47,8 @@ _LABELS = {
     "": {
         "supported-models": "Supported models",
         "templates": "Templates",
-        "models_intro": "Which models are supported, under which template name, and which files serve them.",
+        "models_intro": "Which models are supported, under which template name, and what engines write of it. "
+        "A template's page has its prompts and its files.",
         "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
         "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified. "
         "Ollama lays out the JSON of tools and calls in its own way: what stands around it is compared as text, "
@@ -55,7 +60,18 @@ _LABELS = {
         "added_counts": "Added to {framework}: templates {templates}, models {models}.",
         "model": "Model",
         "weights": "Weights",
-        "multimodal": "Multimodal",
+        "modalities": "Modalities",
+        "size": "Size",
+        "requires": "Requires",
+        "text": "text",
+        "image": "image",
+        "video": "video",
+        "audio": "audio",
+        "multimodal": "multimodal",
+        "legend": "Size: as the name says; A is what is active. HF, MS, OM: Hugging Face, ModelScope, OpenMind. "
+        "Modalities: those that the template has a word for; `multimodal` where none is known. Below the models stand "
+        "their templates: of the conversations that a framework can tell the text of, how many each engine writes "
+        "exactly, `–` where it has no file, `?` where it has not read the file as it is.",
         "tools": "Tools",
         "thinking": "Thinking",
         "parsers": "Parsers",
@@ -76,7 +92,7 @@ _LABELS = {
     ".zh": {
         "supported-models": "支持的模型",
         "templates": "模板",
-        "models_intro": "支持哪些模型、对应的模板名称，以及部署所用的文件。",
+        "models_intro": "支持哪些模型、对应的模板名称，以及各引擎的验证结果；提示词和部署文件见各模板的页面。",
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
         "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。"
         "Ollama 以自己的排版输出工具和调用的 JSON：其前后的文本逐字比较，JSON 按值比较。",
@@ -86,7 +102,17 @@ _LABELS = {
         "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
         "model": "模型",
         "weights": "权重",
+        "modalities": "模态",
+        "size": "规模",
+        "requires": "依赖",
+        "text": "文本",
+        "image": "图像",
+        "video": "视频",
+        "audio": "音频",
         "multimodal": "多模态",
+        "legend": "规模以名称所写为准，A 为激活参数。HF、MS、OM：Hugging Face、ModelScope、OpenMind。"
+        "模态：模板中有对应占位词的种类；不明时写「多模态」。模型下方是其模板：在框架能给出文本的对话中，各引擎逐字一致的数目；"
+        "`–` 表示没有文件，`?` 表示引擎尚未读过当前的文件。",
         "tools": "工具调用",
         "thinking": "思考",
         "parsers": "解析器",
@@ -143,6 +169,7 @@ def generate(context: Context) -> Output:
                         else ""
                     ),
                     frameworks=_FRAMEWORKS,
+                    engines=_ENGINE_TITLES,
                     families=families,
                     templates=list(_templates(context, labels, f"publishers{language}.md")),
                     compared=publishers_rows(context.publishers, labels) if compared else None,
@@ -159,12 +186,43 @@ def _families(context: Context) -> Iterator[dict[str, Any]]:
         if models:
             models.sort(key=lambda model: _natural(model[0].title))
             title = spec.title if spec.publisher in spec.title else f"{spec.title} ({spec.publisher})"
-            files = ((template.name, _files(template, context)) for template in spec.templates)
             yield {
                 "title": cell(title),
                 "models": [_model(checkpoint, group, context) for checkpoint, group in models],
-                "files": "; ".join(f"{cell(name)}: {found}" for name, found in files if found),
+                "templates": [
+                    [_page(name), *(_share(context, name, engine) for engine in _ENGINES)]
+                    for name in _used(spec, context)
+                ],
             }
+
+
+def _used(spec: Spec, context: Context) -> list[str]:
+    """The templates that a family introduces or its models use, its own first."""
+    own = [template.name for template in spec.templates]
+    found = {
+        name
+        for group in spec.models
+        for checkpoint in group.checkpoints
+        for framework in _FRAMEWORKS
+        if (name := group.template_for(framework, checkpoint))
+    }
+    return [*own, *sorted(found - set(own))]
+
+
+def _page(name: str) -> str:
+    return link(name, f"templates/{name}.md")
+
+
+def _share(context: Context, name: str, engine: str) -> str:
+    """How many conversations of those that have an upstream truth an engine writes exactly."""
+    verdict = context.fidelity.get(name, {}).get(engine)
+    if verdict is None:
+        return "–"
+    if "counts" not in verdict:
+        return "–" if verdict["status"] == "unsupported" else "?"
+    counts = verdict["counts"]
+    of = sum(counts.get(status, 0) for status in ("exact", "differs", "unsupported"))
+    return f"{counts.get('exact', 0)}/{of}"
 
 
 def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[str, Any]:
@@ -191,10 +249,26 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
         "weights": _links(_hubs(checkpoint)),
         "templates": {framework: _marked(names.get(framework, ""), framework in added) for framework in _FRAMEWORKS},
         "model_type": cell(group.model_type or ""),
-        "multimodal": group.multimodal,
+        "modalities": _modalities(group, templates),
+        "size": cell(size(checkpoint)),
+        "requires": cell(", ".join(requirements(group, context.catalogue))),
         "tools": _which(templates, lambda template: template.tool_format is not None),
         "thinking": _which(templates, lambda template: template.thinking is not None),
     }
+
+
+def _modalities(group: ModelGroup, templates: Sequence[Template]) -> list[str]:
+    """What a model takes besides text, as far as a template has a word for it; the keys of labels."""
+    if not group.multimodal:
+        return ["text"]
+    found = [kind for kind in _MEDIA if any(getattr(template.slots, kind) is not None for template in templates)]
+    return found or ["multimodal"]
+
+
+def requirements(group: ModelGroup, catalogue: Catalogue) -> tuple[str, ...]:
+    """The packages that models need: their group's, else their model type's."""
+    model_type = catalogue.model_types.get(group.model_type or "")
+    return group.requires if group.requires is not None else model_type.requires if model_type else ()
 
 
 def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
@@ -203,8 +277,8 @@ def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
     What stands behind the colon of an id is a folder inside the repository, which has no page of its own.
     """
     listed = [checkpoint.ids] if checkpoint.ids else checkpoint.targets.values()
-    ids = {hub: str(found[hub]) for found in listed for hub in _HUBS if found.get(hub)}
-    return {title: f"{host}{ids[hub].partition(':')[0]}" for hub, (title, host) in _HUBS.items() if hub in ids}
+    ids = {hub: str(found[hub]) for found in listed for hub in HUBS if found.get(hub)}
+    return {title: f"{host}{ids[hub].partition(':')[0]}" for hub, (title, host) in HUBS.items() if hub in ids}
 
 
 def _marked(name: str, added: bool) -> str:
@@ -223,7 +297,7 @@ def _templates(context: Context, labels: Mapping[str, str], page: str) -> Iterat
         registered = registered_names(template, context.deployments)
         added = added_templates(template, context.deployments)
         yield {
-            "name": cell(name),
+            "name": _page(name),
             "family": cell(template.family),
             "registered": {
                 framework: _marked(known or "", framework in added) for framework, known in registered.items()

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
 from ...pipeline.export import export, write
+from ...pipeline.rows import HEADS, upstream_rows
 from ..engines import llamafactory, lmdeploy, modelfile, tokenizers
 from ..engines.swift import copied, start
 from ..scenarios import scenarios
@@ -30,6 +32,7 @@ def check_export(bench: Workbench) -> Report:
     _check_transformers(bench, report)
     _check_lmdeploy(bench, report)
     _check_ollama(bench, report)
+    _check_rows(bench, report)
     return report
 
 
@@ -154,6 +157,48 @@ def _check_ollama(bench: Workbench, report: Report) -> None:
             if read.last("model") != str(place.resolve()) or read.last("template") != due.last("template"):
                 report.wrong.append(f"{name}: Ollama reads FROM {read.last('model')!r} in the exported Modelfile")
     report.lines.append(f"ollama: {count} Modelfiles read, with a model's folder in FROM")
+
+
+def _check_rows(bench: Workbench, report: Report) -> None:
+    """The rows for LLaMA-Factory's table beside the table itself, which its package carries as its description."""
+    table = [line for line in str(metadata("llamafactory").json["description"]).splitlines() if line.startswith("|")]
+    start = next(
+        (at for at, line in enumerate(table) if _cells(line) == _cells(HEADS["llamafactory"].splitlines()[0])), None
+    )
+    if start is None:
+        report.wrong.append("LLaMA-Factory's README has no table with the head of our rows")
+        return
+    ours: list[list[str]] = []
+    for spec in bench.catalogue.specs:
+        try:
+            ours += [_cells(line) for line in upstream_rows(bench.catalogue, spec, "llamafactory").lines]
+        except ChatwrightError:  # no model of the family has a name there
+            continue
+    known = {name for row in ours for name in row[2].split("/")}
+    used = {str(model["template"]) for model in llamafactory.registered_models().values()}
+    unused: set[str] = set()
+    count = complete = 0
+    for line in table[start + 2 :]:
+        row = _cells(line)
+        if len(row) != 3 or "](" not in row[0]:
+            break
+        names = {name.split()[0] for name in row[2].split("/")}
+        unused |= names - known - used
+        if missing := (names - known) & used:
+            report.wrong.append(f"no row of ours names {', '.join(sorted(missing))}, as LLaMA-Factory's {row[0]} does")
+        sizes = {size for mine in ours if names & set(mine[2].split("/")) for size in mine[1].split("/")}
+        count += 1
+        complete += set(row[1].split("/")) <= sizes
+    report.lines.append(
+        f"rows: {len(ours)} families in the layout of LLaMA-Factory's table; of its {count} rows, names of models tell "
+        f"every size of {complete}"
+    )
+    if unused:
+        report.lines.append(f"its table names templates that none of its models has: {', '.join(sorted(unused))}")
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def _files(bench: Workbench, target: str) -> list[str]:

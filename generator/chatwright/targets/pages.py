@@ -1,0 +1,285 @@
+"""A page for each template, so that a change of its prompt is read in the diff of the page, in a pull request.
+
+A page shows a handful of conversations with every character visible, one line of the prompt a line of the page: those
+that between them show each kind of turn that the format has. What all scenarios are is in ``meaning/scenarios.yaml``;
+``chatwright show`` renders any of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from itertools import takewhile
+from typing import Any
+
+from ..catalogue.model import Spec, Template, Thinking
+from ..catalogue.slots import write_slot, write_text
+from ..errors import Unsupported
+from ..meaning.render import Kind, Piece
+from ..meaning.scenarios import Scenario, scenarios
+from ..meaning.visible import Row, rows, visible
+from .markdown import cell, link
+from .parsers import parser_flags
+from .protocol import Context, GeneratedFile, Output, added_templates, registered_names
+from .rendering import environment
+
+FOLDER = "docs/templates"
+DAY = date(2024, 7, 26)  # what a page shows where a format writes today's date
+_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
+_FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
+_PROMPT_ENDS = "  ----------- the prompt ends here"
+_STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
+_USUAL: tuple[Any, ...] = (dict.fromkeys(("system", "user", "assistant", "observation"), "none"), "all")
+_PLAIN = (
+    "slots",
+    "name",
+    "family",
+    "location",
+    "registered",
+    "targets",
+    "evidence",
+    "serving",
+    "thinking",
+    "mm_plugin",
+)
+
+
+def generate(context: Context) -> Output:
+    """One page a template."""
+    models = _models(context)
+    files = [
+        GeneratedFile(f"{FOLDER}/{template.name}.md", _page(template, spec, models, context), "html", (spec.source,))
+        for spec in context.catalogue.specs
+        for template in spec.templates
+    ]
+    return Output(tuple(files))
+
+
+def _page(template: Template, spec: Spec, models: Mapping[str, list[str]], context: Context) -> str:
+    registered = registered_names(template, context.deployments)
+    return (
+        environment("docs")
+        .get_template("template.md.j2")
+        .render(
+            name=cell(template.name),
+            family=cell(spec.title),
+            registered=[(_FRAMEWORKS[key], f"`{name}`" if name else "-") for key, name in registered.items()],
+            scenarios=[(name, fenced(list(scenario_lines(template, scenarios()[name])))) for name in telling(template)],
+            slots=fenced([f"{name:<24} {text}" for name, text in slots(template)]),
+            settings=fenced([f"{name:<26} {text}" for name, text in settings(template)]),
+            fidelity=list(_fidelity(context.fidelity.get(template.name, {}))),
+            statuses=_STATUSES,
+            files=", ".join(_files(template, context)),
+            commands=fenced(list(_commands(template, registered, context)), "sh"),
+            models=models.get(template.name, []),
+        )
+    )
+
+
+def telling(template: Template) -> list[str]:
+    """The scenarios of a template's page: those that show the kinds of turns it has."""
+    names = ["plain", "system_multi"]
+    if template.tool_format:
+        names.append("tool_parallel" if _carries(template, scenarios()["tool_parallel"]) else "tool_result")
+    if template.thinking:
+        names += ["thinking_on", "thinking_off"]
+        if template.thinking.levels:
+            names.append("level_low")
+    return names
+
+
+def _carries(template: Template, scenario: Scenario) -> bool:
+    try:
+        scenario.pieces(template, Kind.TRAINING, DAY)
+    except Unsupported:
+        return False
+    return True
+
+
+def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
+    """A scenario's prompt and training text for the eye, as one where the text continues the prompt."""
+    written = {}
+    for kind in (Kind.PROMPT, Kind.TRAINING):
+        try:
+            written[kind] = scenario.pieces(template, kind, DAY)
+        except Unsupported as reason:
+            yield f"  unsupported ({kind.value}): {visible(str(reason))}"
+    prompt, training = written.get(Kind.PROMPT), written.get(Kind.TRAINING)
+    if prompt and training and (rest := _behind(training, prompt)) is not None:
+        known = sum(len(_shown(piece)) for piece in prompt)
+        yield from map(shown_line, rows(list(_first(training, known))))
+        yield _PROMPT_ENDS
+        yield from map(shown_line, rows(rest))
+        return
+    head = [shown_line(row) for row in rows(prompt or ())]
+    if prompt is not None:
+        yield from head
+        yield _PROMPT_ENDS
+    if training is not None:
+        body = [shown_line(row) for row in rows(training)]
+        same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(head, body, strict=False)))
+        yield f"  ----------- trained on: {f'the first {same} lines of the prompt, then' if same else 'this'}"
+        yield from body[same:]
+
+
+def _behind(training: Sequence[Piece], prompt: Sequence[Piece]) -> list[Piece] | None:
+    """What a training text has behind the prompt; None where it begins in another way."""
+    text, head = "".join(map(_shown, training)), "".join(map(_shown, prompt))
+    if not text.startswith(head):
+        return None
+    left, rest = len(head), []
+    for piece in training:
+        if left < len(_shown(piece)):
+            rest.append(replace(piece, text=piece.text[left:]) if left else piece)
+        left = max(0, left - len(_shown(piece)))
+    return rest
+
+
+def _first(pieces: Sequence[Piece], length: int) -> Iterator[Piece]:
+    for piece in pieces:
+        if length >= len(_shown(piece)):
+            yield piece
+        elif length:
+            yield replace(piece, text=piece.text[:length])
+        length = max(0, length - len(_shown(piece)))
+
+
+def _shown(piece: Piece) -> str:
+    """The text of a piece; one character stands for a token of the tokenizer's own."""
+    return {"bos": "\ue000", "eos": "\ue001"}.get(piece.kind, piece.text)
+
+
+def shown_line(row: Row) -> str:
+    """A line of a shown prompt: whether it is learned, whose it is, and its text."""
+    return f"{'*' if row.trained else ' '} {row.role:<11} {row.text}"
+
+
+def fenced(lines: Sequence[str], language: str = "text") -> str:
+    """The lines as a code block, whose fence is longer than any inside it; empty where there are none."""
+    if not lines:
+        return ""
+    text = "\n".join(lines)
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def slots(template: Template) -> Iterator[tuple[str, str]]:
+    for field in fields(template.slots):
+        slot = getattr(template.slots, field.name)
+        if slot is None or slot == ():
+            continue
+        if field.name in _SAME_AS and slot == getattr(template.slots, _SAME_AS[field.name]):
+            continue
+        text = slot if isinstance(slot, str) else write_slot(slot)
+        yield field.name, " | ".join(map(visible, [text] if isinstance(text, str) else text))
+
+
+_SAME_AS = {
+    "opener_after_observation": "opener",
+    "generation": "opener",
+    "last": "body",
+    "function": "body",
+    "function_last": "function",
+}
+
+
+def settings(template: Template) -> Iterator[tuple[str, str]]:
+    """Whatever else a template says, but for what it says by default."""
+    for field in fields(template):
+        value = getattr(template, field.name)
+        if field.name not in _PLAIN and value not in (None, (), frozenset(), False, "", *_USUAL) and value != {}:
+            if field.name == "default_system":
+                value = write_text(value)
+            yield field.name, _written(value)
+    if template.thinking:
+        yield from _thinking(template.thinking)
+    if template.mm_plugin:
+        yield "mm_plugin", _written(template.mm_plugin.name)
+
+
+def _thinking(thinking: Thinking) -> Iterator[tuple[str, str]]:
+    for field in fields(thinking):
+        value = getattr(thinking, field.name)
+        if value is not None and value != "" and (value is not False or field.name == "default"):
+            yield f"thinking.{field.name}", _written(value)
+
+
+def _written(value: Any) -> str:
+    return visible(value) if isinstance(value, str) else visible(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value
+
+
+def _fidelity(verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for engine, verdict in verdicts.items():
+        if "counts" not in verdict:
+            yield {"engine": cell(engine), "counts": None, "why": cell(f"{verdict['status']}: {verdict['reason']}")}
+            continue
+        reasons = [
+            f"{reason} ({', '.join(names[:2])}{f' and {len(names) - 2} more' if len(names) > 2 else ''})"
+            for status in ("differs", "unsupported")
+            for reason, names in verdict["not exact"].get(status, {}).items()
+        ]
+        more = f"; {len(reasons) - 3} more" if len(reasons) > 3 else ""
+        counts = [verdict["counts"].get(status, "") for status in _STATUSES]
+        yield {"engine": cell(engine), "counts": counts, "why": cell("; ".join(reasons[:3]) + more)}
+
+
+def _files(template: Template, context: Context) -> Iterator[str]:
+    for target, title in _FILES.items():
+        found = context.deployments.get(target, {}).get(template.name)
+        if found and found.path:
+            yield link(title, f"../../{found.path}")
+
+
+def _commands(template: Template, registered: Mapping[str, str | None], context: Context) -> Iterator[str]:
+    """How the files are used, from the folder that holds ``deploy/``."""
+    made = {target: context.deployments.get(target, {}).get(template.name) for target in ("vllm", "ollama", "lmdeploy")}
+    paths = {target: found.path for target, found in made.items() if found and found.path}
+    if path := paths.get("vllm"):
+        yield shlex.join(["vllm", "serve", "MODEL", "--chat-template", path, *parser_flags(template, "vllm")])
+        server = ["python3", "-m", "sglang.launch_server", "--model-path", "MODEL", "--chat-template", path]
+        yield shlex.join([*server, *parser_flags(template, "sglang")])
+    if path := paths.get("ollama"):
+        yield shlex.join(["ollama", "create", template.name, "-f", path])
+    if path := paths.get("lmdeploy"):
+        yield shlex.join(["lmdeploy", "serve", "api_server", "MODEL", "--chat-template", path])
+    if name := registered.get("llamafactory"):
+        once = (
+            ", once llamafactory/ is registered"
+            if "llamafactory" in added_templates(template, context.deployments)
+            else ""
+        )
+        yield f"# LLaMA-Factory: template: {name}{once}"
+    if name := registered.get("swift"):
+        plugin = ["--external_plugins", "swift/register_all.py"]
+        yield shlex.join(["swift", "sft", *plugin, "--model", "MODEL", "--template", name])
+
+
+def _models(context: Context) -> dict[str, list[str]]:
+    """Template -> its models, each a link where a hub is known."""
+    found: dict[str, dict[str, None]] = {}
+    for spec in context.catalogue.specs:
+        for group in spec.models:
+            for checkpoint in group.checkpoints:
+                hub = checkpoint.ids.get("huggingface")
+                address = f"https://huggingface.co/{hub.partition(':')[0]}" if hub else ""
+                shown = link(checkpoint.title, address) if address else cell(checkpoint.title)
+                for framework in _FRAMEWORKS:
+                    if name := group.template_for(framework, checkpoint):
+                        found.setdefault(name, {})[shown] = None
+    return {name: list(models) for name, models in found.items()}

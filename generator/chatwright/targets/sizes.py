@@ -1,0 +1,43 @@
+"""How large a model is, as its name or an id says; nothing is known of one that does not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..catalogue.model import Checkpoint
+
+# 7B, 1_8B, 8x22B, E4B, 135M, 30B-A3B; 7B1 is BLOOM's way, A2.7B tells active parameters alone
+_SIZE = re.compile(
+    r"(?<![A-Za-z0-9])(?<!\d[._])"
+    r"(?:(?P<several>\d+)[xX])?(?P<kind>[AE]?)(?P<number>\d+(?:[._]\d+)?)(?P<unit>[BMTbmt])(?P<tenth>\d)?"
+    r"(?:-?[Aa](?P<active>\d+(?:\.\d+)?)[Bb])?"
+    r"(?![A-Za-z0-9])"
+)
+_SCALE = {"M": 1e6, "B": 1e9, "T": 1e12}
+_SMALLEST = 10  # million; `1M` in a name is the length of its context
+
+
+def size(checkpoint: Checkpoint) -> str:
+    """The size in the checkpoint's name, else in an id (``30B-A3B``: in all, and active); empty where none says."""
+    told = (str(value) for own in checkpoint.targets.values() for value in own.values())
+    for name in (checkpoint.title, *checkpoint.ids.values(), *told):
+        for found in _SIZE.finditer(name):
+            unit = found["unit"].upper()
+            if unit == "M" and float(found["number"].replace("_", ".")) < _SMALLEST:
+                continue
+            several = f"{found['several']}x" if found["several"] else ""
+            tenth = f".{found['tenth']}" if found["tenth"] else ""
+            active = f"-A{found['active']}B" if found["active"] else ""
+            return f"{several}{found['kind']}{found['number'].replace('_', '.')}{tenth}{unit}{active}"
+    return ""
+
+
+def total_sizes(checkpoints: Iterable[Checkpoint]) -> list[str]:
+    """The sizes of several, without their active part, each once, the smallest first."""
+    return sorted({found.partition("-A")[0] for item in checkpoints if (found := size(item))}, key=_parameters)
+
+
+def _parameters(text: str) -> tuple[float, str]:
+    several, _, rest = text.rpartition("x")
+    return float(several or 1) * float(rest.lstrip("AE")[:-1]) * _SCALE[rest[-1]], text
