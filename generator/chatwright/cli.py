@@ -432,9 +432,8 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
         return
     if cores is not None:
         raise UsageError("--cores is for a stream: chatwright identify -")
-    workshop = Workshop()
     found: list[Answer] = []
-    with _Progress() as progress:
+    with Workshop() as workshop, _Progress() as progress:
         identifier = Identifier(_load(folders))
         for model in models:
             progress(f"identifying {model}")
@@ -442,7 +441,6 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
                 found.append(identifier.identify(read_model(model), workshop.render))
             except ChatwrightError as error:
                 found.append(Answer(model, "error", error=str(error)))
-    workshop.close()
     if as_json:
         click.echo(json.dumps([answer.as_json() for answer in found], ensure_ascii=False, indent=2))
     else:
