@@ -17,9 +17,9 @@ from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import CatalogueError
 from chatwright.evidence.checks.bench import Refusal, difference
 from chatwright.evidence.known import Known, judge, load_known
-from chatwright.evidence.scenarios import Scenario, scenarios
 from chatwright.evidence.vectors import Run, agrees, load_vectors
 from chatwright.meaning.render import Kind
+from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.pipeline import load_public_catalogue
 
 TESTS = Path(__file__).parent

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .catalogue.model import Catalogue, Override, Spec, Template
     from .evidence.draft import Draft
     from .evidence.identify import Answer
-    from .evidence.scenarios import Scenario
     from .evidence.verify import Verification
     from .meaning.render import Kind, Piece
+    from .meaning.scenarios import Scenario
     from .pipeline import Rendering
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
@@ -221,7 +221,7 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
     from . import pipeline
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
-    from .evidence.scenarios import scenarios
+    from .meaning.scenarios import scenarios
     from .resources import evidence_path
 
     catalogue = _load(folders)
@@ -558,9 +558,8 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
         return
     if cores is not None:
         raise UsageError("--cores is for a stream: chatwright identify -")
-    workshop = Workshop()
     found: list[Answer] = []
-    with _Progress() as progress:
+    with Workshop() as workshop, _Progress() as progress:
         identifier = Identifier(_load(folders))
         for model in models:
             progress(f"identifying {model}")
@@ -568,7 +567,6 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
                 found.append(identifier.identify(read_model(model), workshop.render))
             except ChatwrightError as error:
                 found.append(Answer(model, "error", error=str(error)))
-    workshop.close()
     if as_json:
         click.echo(json.dumps([answer.as_json() for answer in found], ensure_ascii=False, indent=2))
     else:

@@ -20,9 +20,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from chatwright.errors import Unsupported
-from chatwright.evidence.scenarios import scenarios
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, to_text
+from chatwright.meaning.scenarios import scenarios
 from chatwright.site import compressed
 from tests.browser.visit import Site, Visit
 from tests.site.test_page import HOSTILE, hostile_page

@@ -13,9 +13,9 @@ from chatwright.catalogue.comparisons import CAUSES, Comparison, load_comparison
 from chatwright.errors import Unsupported
 from chatwright.evidence.comparison import NO_TOOLS, compare, compare_all
 from chatwright.evidence.publishers import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
-from chatwright.evidence.scenarios import Scenario, scenarios
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, Piece, to_text
+from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.resources import evidence_path
 from tests.support import VECTORS, catalogue
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chatwright.catalogue.evidence import Result
 from chatwright.evidence.known import judge, load_known, outdated, shrink
-from chatwright.evidence.scenarios import scenarios
+from chatwright.meaning.scenarios import scenarios
 from tests.support import catalogue
 
 KNOWN = """# What is known.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from chatwright.evidence.checks.reference import reference_runs
-from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import Run, Truth, agrees, dump_vectors, load_vectors
 from chatwright.meaning.render import Kind
+from chatwright.meaning.scenarios import Scenario
 from tests.support import FRAMEWORKS, VECTORS, catalogue, failures, vectors
 
 PROMPT: tuple[Run, ...] = (("<u>q<a>", False),)

@@ -52,6 +52,12 @@ class Workshop:
         """The texts."""
         return render(source, requests, today)
 
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
     def close(self) -> None:
         """Nothing to do."""
 

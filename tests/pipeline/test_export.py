@@ -126,6 +126,23 @@ def test_what_an_engine_cannot_have_is_refused_with_the_reason(name: str, engine
         export(catalogue(), name, engine)
 
 
+@pytest.mark.parametrize(("name", "server"), [("gpt_oss", "vllm"), ("deepseek_v4", "sglang"), ("kimi_k3", "sglang")])
+def test_a_server_that_writes_the_prompts_itself_gets_no_file(name: str, server: str) -> None:
+    with pytest.raises(ChatwrightError, match="writes the prompts of these models itself"):
+        export(catalogue(), name, server)
+    other = "vllm" if server == "sglang" else "sglang"
+    assert export(catalogue(), name, other).files
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("deepseek_v4", True), ("kimi_k3", True), ("mistral", True), ("qwen3", False)]
+)
+def test_vllm_is_told_to_use_the_file(name: str, told: bool) -> None:
+    command = export(catalogue(), name, "vllm").command or ""
+    assert ("--tokenizer-mode hf" in command) is told
+    assert "--tokenizer-mode" not in (export(catalogue(), "mistral", "sglang").command or "")
+
+
 def test_what_lmdeploys_json_cannot_hold_goes_into_the_models_folder(tmp_path: Path) -> None:
     made = export(catalogue(), "qwen3", "lmdeploy", into=tmp_path)
     assert made.files == export(catalogue(), "qwen3", "transformers", into=tmp_path).files

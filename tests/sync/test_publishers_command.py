@@ -15,10 +15,10 @@ from chatwright import cli
 from chatwright.errors import UsageError
 from chatwright.evidence import publishers as recording
 from chatwright.evidence.publishers import Publisher, Record, digest, request, sha256
-from chatwright.evidence.scenarios import scenarios
 from chatwright.evidence.sync import publishers
 from chatwright.evidence.sync.hub import Unread, hub_fetch
 from chatwright.evidence.sync.publishers import Checked, check
+from chatwright.meaning.scenarios import scenarios
 from tests.support import catalogue
 
 OURS = "{% for m in messages %}{{ m.role }}: {{ m.content }}; {% endfor %}"

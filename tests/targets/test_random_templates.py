@@ -20,9 +20,9 @@ from chatwright.errors import Location, Unsupported
 from chatwright.evidence.engines import ollama as engine
 from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer
 from chatwright.evidence.engines.modelfile import read_modelfile
-from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import normal
 from chatwright.meaning.render import Kind, render, to_text
+from chatwright.meaning.scenarios import Scenario
 from chatwright.targets import ollama
 from chatwright.targets.chat_template import chat_template
 

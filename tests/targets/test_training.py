@@ -9,8 +9,8 @@ import pytest
 
 from chatwright.evidence.checks.bench import Refusal, attempt
 from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer, variables
-from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import BOS, TODAY, Run
+from chatwright.meaning.scenarios import Scenario
 from chatwright.targets.chat_template import chat_template
 from tests.support import FRAMEWORKS, Kind, catalogue, failures, scenarios, vectors
 

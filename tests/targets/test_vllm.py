@@ -24,10 +24,10 @@ from chatwright.evidence.engines.jinja import (
 )
 from chatwright.evidence.known import judge
 from chatwright.evidence.publishers import conversations, needs
-from chatwright.evidence.scenarios import Scenario
 from chatwright.evidence.vectors import BOS, TODAY, Run
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text
+from chatwright.meaning.scenarios import Scenario
 from chatwright.targets.chat_template import chat_template
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 

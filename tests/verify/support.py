@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,8 @@ from chatwright.evidence.engines.jinja import transformers_renderer
 from chatwright.evidence.engines.tokenizers import byte_level
 from chatwright.evidence.sandbox import Refused
 from tests.support import catalogue
+
+os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # before a fixture imports it, as verify does by itself
 
 LEVELS = "glm5_2"  # a template whose thinking has levels
 

@@ -109,3 +109,25 @@ def test_a_word_of_the_processor_need_be_no_token(tmp_path: Path, named: int | N
         (folder.path / "config.json").write_text(json.dumps({"image_token_index": named}), encoding="utf-8")
     found = vocabulary.findings(catalogue().templates["llava_next_qwen_hf"], read_folder(folder.path))
     assert [finding.kind for finding in found] == ["placeholder-missing"] * lacks
+
+
+@pytest.mark.parametrize("strange", ["151645", 99_999_999, [True]])
+def test_an_eos_that_is_no_id_is_found(folder: Folder, strange: object) -> None:
+    (folder.path / "generation_config.json").write_text(json.dumps({"eos_token_id": strange}), encoding="utf-8")
+    found = [
+        finding for finding in verify(folder.path, catalogue(), "qwen3").findings if finding.kind == "eos-not-an-id"
+    ]
+    assert [finding.place for finding in found] == ["generation_config.json"]
+
+
+def test_another_template_that_is_read_second_is_a_note(folder: Folder) -> None:
+    folder.edit(CONFIG, lambda config: config.update(chat_template="{{ messages }}"))
+    found = verify(folder.path, catalogue(), "qwen3")
+    assert found.fine
+    assert any(note.startswith("tokenizer_config.json: its chat template is not that of") for note in found.notes)
+
+
+def test_a_chat_template_that_is_no_text_is_told_by_its_own_name(folder: Folder) -> None:
+    (folder.path / JINJA).write_bytes(b"\xff\xfe")
+    with pytest.raises(ChatwrightError, match=f"{JINJA}: not UTF-8 text"):
+        read_folder(folder.path)

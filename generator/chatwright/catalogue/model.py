@@ -353,5 +353,6 @@ class Catalogue:
                 }
                 for framework in ("llamafactory", "swift"):
                     for checkpoint in group.checkpoints:
-                        found.setdefault(group.template_for(framework, checkpoint) or "", set()).update(known)
-        return {name: frozenset(found[name]) for name in self.templates}
+                        if (name := group.template_for(framework, checkpoint)) in found:
+                            found[name].update(known)
+        return {name: frozenset(names) for name, names in found.items()}

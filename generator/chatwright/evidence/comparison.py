@@ -19,12 +19,12 @@ from ..catalogue.comparisons import CAUSES, SEPARATOR, TAIL, Comparison, Example
 from ..catalogue.evidence import Result
 from ..catalogue.model import Template
 from ..errors import Unsupported
-from ..meaning.render import render
+from ..meaning.render import Kind
+from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import visible
 from .engines import jinja
 from .publishers import Publisher, Record, request, without_bos
 from .sandbox import Refused
-from .scenarios import Scenario, scenarios
 from .token_ids import first_difference
 from .vectors import TODAY
 
@@ -226,17 +226,8 @@ class _Pair:
     @cached_property
     def pieces(self) -> Sequence[tuple[str, str]]:
         """The reference renderer's pieces of our text, role and text; none where it has others."""
-        levels = self.template.thinking.levels if self.template.thinking else None
         try:
-            pieces = render(
-                self.template,
-                self.scenario.asked,
-                self.scenario.tools,
-                thinking=self.scenario.thinking,
-                level=self.scenario.variables.get(levels.variable) if levels else None,
-                preserve_thinking=self.scenario.preserve_thinking,
-                today=TODAY,
-            )
+            pieces = self.scenario.pieces(self.template, Kind.PROMPT, TODAY)
         except Unsupported:
             return ()
         own = {"bos": self.publisher.bos or "", "eos": self.publisher.eos or ""}

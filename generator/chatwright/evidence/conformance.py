@@ -19,6 +19,7 @@ from ..catalogue.comparisons import dump_comparisons
 from ..catalogue.evidence import dump_evidence
 from ..catalogue.parsers import dump_parsers
 from ..errors import ChatwrightError
+from ..meaning.scenarios import scenarios
 from ..pipeline import generate, load_public_catalogue, render
 from ..resources import checkout_root, publishers_path
 from .checks.added import check_added
@@ -46,7 +47,6 @@ from .checks.verify import check_verify
 from .checks.workflows import check_workflows
 from .known import FILE, Known, judge, load_known, outdated, shrink
 from .publishers import dump_record
-from .scenarios import scenarios
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from .scenarios import Scenario
+from ..meaning.scenarios import Scenario
 
 _TEXTS = (
     "a",

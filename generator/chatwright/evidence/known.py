@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from ..catalogue.evidence import Result
-from .scenarios import scenarios
+from ..meaning.scenarios import scenarios
 
 FILE = Path(__file__).with_name("known.yaml")
 

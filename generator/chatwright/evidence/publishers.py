@@ -27,9 +27,9 @@ from ..catalogue.build import FRAMEWORKS, HUBS
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue, Template, Turns
 from ..meaning.conversation import Message, irregularities
+from ..meaning.scenarios import Scenario, scenarios
 from .engines import jinja
 from .sandbox import Refused, TemplateFailed, Workshop
-from .scenarios import Scenario, scenarios
 from .vectors import TODAY
 
 REGULAR = ("plain", "multi")  # the scenarios on which a publisher's template must write what ours does
@@ -105,7 +105,7 @@ def needs(conversation: str) -> frozenset[Turns]:
 
 def digest(text: str, bos: str | None) -> str:
     """What is recorded of a text."""
-    return hashlib.sha256(text.removeprefix(bos or "").encode()).hexdigest()[:16]
+    return hashlib.sha256(without_bos(text, bos).encode()).hexdigest()[:16]
 
 
 def without_bos(text: str, bos: str | None) -> str:
@@ -194,7 +194,7 @@ def publishers_by_template(publishers: Iterable[Publisher], catalogue: Catalogue
     They are those of the models that use it; or, where none of these is known, those of its family's other models.
     """
     publishers = list(publishers)
-    own = _heard(publishers, catalogue, lambda model: model.template)
+    own = own_publishers(publishers, catalogue)
     by_family = _heard(publishers, catalogue, lambda model: model.family)
     found = {name: own.get(name) or by_family.get(each.family) for name, each in catalogue.templates.items()}
     return {name: heard for name, heard in found.items() if heard}

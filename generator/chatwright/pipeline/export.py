@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..catalogue.model import Catalogue, Template
 from ..catalogue.parsers import SERVERS
@@ -26,7 +25,7 @@ from ..targets.parsers import parser_flags, parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
 from .generate import render
-from .model_files import eos_ids, read_json, vocabulary
+from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
 from .writer import read_text, replace_files
 
@@ -118,7 +117,7 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
         )
         if folder and "chat_template" in read_json(Path(folder) / "tokenizer_config.json"):
             notes.append(
-                "tokenizer_config.json holds a chat template too, which transformers before 4.43 reads: remove it there"
+                "tokenizer_config.json holds a chat template too, which older programs may read: remove it there"
             )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
     if engine == "ollama" and model is None:
@@ -205,7 +204,7 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     known = eos_ids(generation)
     if engine == "sglang":
         known += eos_ids(read_json(folder / "config.json"))
-    own = ids.get(_eos_text(tokenizer_config))
+    own = ids.get(token_text(tokenizer_config, "eos_token") or "")
     missing = [stop for stop in stops if stop in ids and ids[stop] not in (*known, own)]
     notes = [
         f"{stop!r} is no token of this model: requests must give it as `stop`" for stop in stops if stop not in ids
@@ -219,11 +218,6 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     text = json.dumps({**generation, "eos_token_id": complete}, indent=2, ensure_ascii=False) + "\n"
     place = f"{name}.generation/generation_config.json"
     return ["--generation-config", str(((into or Path()) / place).parent)], [(place, text)], notes
-
-
-def _eos_text(tokenizer_config: Mapping[str, Any]) -> str:
-    token = tokenizer_config.get("eos_token") or ""
-    return str(token["content"]) if isinstance(token, Mapping) else str(token)
 
 
 # -- frameworks --------------------------------------------------------------------------------------------------------

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ChatwrightError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # what may be a model's id on a hub
 
 
 def read_text(file: Path) -> str:
@@ -86,6 +89,13 @@ def architectures(config: Mapping[str, Any]) -> list[str]:
     """The ``architectures`` of a ``config.json``, as far as they are names."""
     found = config.get("architectures")
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def token_text(config: Mapping[str, Any], name: str) -> str | None:
+    """The text of a special token, which stands as it is or as the ``content`` of an object."""
+    value = config.get(name)
+    value = value.get("content") if isinstance(value, Mapping) else value
+    return value if isinstance(value, str) and value else None
 
 
 def eos_ids(config: Mapping[str, Any]) -> list[int]:

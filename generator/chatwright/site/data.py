@@ -15,10 +15,10 @@ from typing import Any, get_args
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Template
 from ..catalogue.parsers import SERVERS
 from ..errors import Unsupported
-from ..evidence.scenarios import Scenario, scenarios
 from ..evidence.vectors import TODAY
 from ..meaning.conversation import MediaKind
 from ..meaning.render import Kind, Piece, Role
+from ..meaning.scenarios import Scenario, scenarios
 from ..pipeline import Rendering
 from ..pipeline.export import command
 from ..targets.own_prompts import refusal

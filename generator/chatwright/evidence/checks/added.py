@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario, scenarios
 from ...targets import llamafactory as lf_target
 from ...targets import swift as swift_target
 from .. import frozen
 from ..engines import llamafactory, tokenizers
 from ..engines.swift import copied, start
-from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, tally
 from .swift_registration import request_of

@@ -13,9 +13,9 @@ from ...catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from ...catalogue.model import Catalogue
 from ...catalogue.parsers import Parsers
 from ...errors import Unsupported
+from ...meaning.scenarios import Scenario, scenarios
 from ...targets.protocol import Deployment
 from ..publishers import Finding, Record
-from ..scenarios import Scenario, scenarios
 from ..token_ids import first_difference
 from ..vectors import Truth
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import scenarios
 from ..engines import llamafactory
 from ..engines.swift import PLAIN_CLASS, Rendered, Request, Swift, start
-from ..scenarios import scenarios
 from ..sync.registry import Registry, built_ins_of
 from ..vectors import TODAY
 from .bench import Report, Workbench

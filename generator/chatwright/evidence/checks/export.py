@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
+from ...meaning.scenarios import scenarios
 from ...pipeline.export import export, write
 from ...pipeline.rows import HEADS, upstream_rows
 from ..engines import llamafactory, lmdeploy, modelfile, tokenizers
 from ..engines.swift import copied, start
-from ..scenarios import scenarios
 from ..vectors import BOS, EOS, TODAY
 from .bench import Report, Workbench
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...resources import checkout_root, evidence_path
+from ..engines import npm_tokenizers
 from ..identify import Answer, Identifier, identify_record, read_model, stream
 from ..identify.answer import Verdict
 from ..identify.names import Names, model_name
@@ -173,18 +174,17 @@ def _against_ids(
 
 
 def _folders(report: Report, bench: Workbench, identifier: Identifier, root: Path) -> None:
-    workshop = Workshop()
     kept = []
-    for folder in sorted(root.iterdir()):
-        if not (folder / "models").is_dir():
-            continue
-        # the folder's path is of this machine, and its name is the package's: neither is the model's
-        record = replace(read_model(str(folder / "models")), name=folder.name, path=None)
-        answer = identifier.identify(record, workshop.render)
-        kept += _told(folder.name, answer)
-        if answer.error:
-            report.wrong.append(f"{folder.name}: {answer.error}")
-    workshop.close()
+    with Workshop() as workshop:
+        for name in sorted(npm_tokenizers.TOKENIZERS):
+            if not (folder := root / name / "models").is_dir():
+                continue
+            # the folder's path is of this machine, and its name is the package's: neither is the model's
+            record = replace(read_model(str(folder)), name=name, path=None)
+            answer = identifier.identify(record, workshop.render)
+            kept += _told(name, answer)
+            if answer.error:
+                report.wrong.append(f"{name}: {answer.error}")
     report.lines += [line for line in kept if not line.startswith(" ")]
     _keep(report, bench, "identify_tokenizers.txt", kept)
 

@@ -12,11 +12,11 @@ from ...catalogue.model import Template
 from ...catalogue.parsers import SERVERS
 from ...meaning.conversation import MediaKind, Message
 from ...meaning.render import render, to_text
+from ...meaning.scenarios import Scenario, scenarios
 from ...meaning.tool_formats import calls_jinja, format_of, needs_objects, needs_python, tools_jinja
 from ...targets.own_prompts import refusal
 from .. import frozen
 from ..engines import huggingface_jinja, jinja, vllm
-from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, EOS, TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
 

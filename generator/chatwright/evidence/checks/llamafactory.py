@@ -10,11 +10,11 @@ from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.conversation import Call
 from ...meaning.render import Kind
+from ...meaning.scenarios import scenarios
 from ...meaning.tool_formats import format_calls, format_tools, tool_formats
 from .. import frozen
 from ..engines import llamafactory, tokenizers
 from ..fuzz import tools_and_calls
-from ..scenarios import scenarios
 from ..sync.compare import compare
 from ..sync.report import line
 from ..vectors import BOS, EOS, TODAY, Run, Truth, normal, tool_digest

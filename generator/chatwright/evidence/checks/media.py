@@ -134,7 +134,7 @@ def _wrong(template: Template, kind: MediaKind, said: Mapping[Source, tuple[str,
 
 
 def _unexplained(bench: Workbench, said: Mapping[str, Said]) -> list[str]:
-    """The multimodal templates without any word that no note explains, and notes that are not needed."""
+    """The multimodal templates without any word that no note explains, and notes on others."""
     wrong = []
     for name in said:
         slots = bench.catalogue.templates[name].slots

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import Unsupported
 from ...meaning.conversation import Call
 from ...meaning.render import render, to_text
+from ...meaning.scenarios import scenarios
 from ...meaning.tool_formats import ToolFormat, format_calls, format_tools, tool_format, tool_formats
 from ...targets.go_template import Go, Text, write_calls, write_tools
 from ...targets.go_text import GoWriter
@@ -17,7 +18,6 @@ from ...targets.ollama import NO_CALLS, ONE_CALL
 from .. import json_values
 from ..engines import modelfile, ollama
 from ..fuzz import tool_scenarios, tools_and_calls
-from ..scenarios import scenarios
 from ..vectors import BOS, EOS, TODAY, TOOL_CASES
 from .bench import Refusal, Report, Workbench, attempt
 

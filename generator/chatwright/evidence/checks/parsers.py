@@ -15,6 +15,12 @@ from ...targets.own_prompts import SGLANG, SGLANG_WITHOUT_TEMPLATE, VLLM_MODES
 from ..server_parsers import Reply, ServersError, ask, own_prompts, registered, replies, request, wrong
 from .bench import Report, Workbench
 
+_KNOWN_PROMPTS = {
+    "vllm/config/model.py": VLLM_MODES,
+    "vllm/renderers/online_renderer.py": {"gpt_oss"},
+    "sglang/srt/entrypoints/openai/chat_encoding.py": {*SGLANG, *SGLANG_WITHOUT_TEMPLATE},
+}
+
 
 def check_parsers(bench: Workbench) -> Report:
     """Every parser that a spec names takes the template's replies apart: texts, thoughts and calls as they were."""
@@ -37,9 +43,8 @@ def check_parsers(bench: Workbench) -> Report:
 
 def _own_prompts(servers: Path) -> Iterator[str]:
     """Where a server knows other models whose prompts it writes itself than is written down here."""
-    harmony, modes, encodings = {"gpt_oss"}, VLLM_MODES, {*SGLANG, *SGLANG_WITHOUT_TEMPLATE}
-    for (file, found), due in zip(own_prompts(servers).items(), (modes, harmony, encodings), strict=True):
-        if found != due:
+    for file, found in own_prompts(servers).items():
+        if found != (due := _KNOWN_PROMPTS[file]):
             yield f"{file} compares with {sorted(found)}, and {sorted(due)} is what is known here"
 
 

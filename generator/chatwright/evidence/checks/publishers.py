@@ -12,6 +12,7 @@ from ...catalogue.comparisons import Compared, Comparisons, Source
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
+from ...meaning.scenarios import scenarios
 from ...targets.chat_template import chat_template
 from .. import frozen
 from ..comparison import compare_all
@@ -33,7 +34,6 @@ from ..publishers import (
     write_sandboxed,
 )
 from ..sandbox import Workshop
-from ..scenarios import scenarios
 from ..vectors import TODAY
 from .bench import Report, Workbench
 

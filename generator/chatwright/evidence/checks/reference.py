@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.render import Kind
-from ..scenarios import Scenario, scenarios
+from ...meaning.scenarios import Scenario, scenarios
 from ..vectors import TODAY, Run, piece_runs
 from .bench import Refusal, Report, Results, Workbench, attempt, difference
 

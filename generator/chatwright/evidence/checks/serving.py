@@ -12,11 +12,11 @@ from typing import Any
 from ...catalogue.evidence import Result
 from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
+from ...meaning.scenarios import Scenario
 from ...targets.literal import token_text
 from .. import frozen, json_values
 from ..engines import lmdeploy, modelfile, ollama
 from ..engines.tokenizers import byte_level
-from ..scenarios import Scenario
 from ..vectors import BOS, EOS, TODAY
 from . import ollama_tools
 from .bench import Refusal, Report, Results, Workbench, attempt, compare, tally

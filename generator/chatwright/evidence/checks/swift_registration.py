@@ -18,9 +18,9 @@ from ...catalogue.built_ins import built_ins
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario, scenarios
 from ..adapters import to_swift
 from ..engines.swift import THOUGHT_WORDS, Rendered, Request, Swift, SwiftError, copied, start
-from ..scenarios import Scenario, scenarios
 from ..sync.compare import compare, swift_meaning, template_differences
 from ..sync.registry import Registry
 from ..sync.report import line

@@ -9,10 +9,10 @@ from ...catalogue.built_ins import is_built_in
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario
 from ...meaning.tool_formats import tool_formats
 from ..engines.swift import Rendered, start
 from ..fuzz import tool_scenarios
-from ..scenarios import Scenario
 from ..vectors import EOS, TODAY, Run, normal, turns_digest
 from .bench import Refusal, Report, Workbench, attempt, difference
 from .reference import reference_runs

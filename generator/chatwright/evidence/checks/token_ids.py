@@ -12,9 +12,9 @@ from typing import Any
 from ...catalogue.evidence import Result
 from ...catalogue.model import Template
 from ...meaning.render import Kind, Piece
+from ...meaning.scenarios import Scenario, scenarios
 from .. import frozen
 from ..engines import jinja, llamafactory, mistral_common, npm_tokenizers
-from ..scenarios import Scenario, scenarios
 from ..token_ids import encoded_together, first_difference, piece_ids
 from ..vectors import TODAY
 from .bench import Refusal, Report, Results, Workbench, attempt, difference, tally

@@ -9,9 +9,9 @@ from typing import Any
 from ...catalogue.evidence import Result
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario, scenarios
 from .. import frozen
 from ..engines import jinja, tokenizers
-from ..scenarios import Scenario, scenarios
 from ..vectors import BOS, TODAY, Truth, normal
 from .bench import Refusal, Report, Results, Workbench, attempt, difference, tally
 

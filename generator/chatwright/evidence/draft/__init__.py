@@ -88,7 +88,7 @@ def draft(source: Source, catalogue: Catalogue, name: str | None = None) -> Draf
 def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitStack) -> Draft:
     boxes = {
         text: stack.enter_context(Sandbox(text, strict=False, seconds=_SECONDS))
-        for text in {source.templates.source(tools) or source.text for tools in (False, True)} | {source.text}
+        for text in {source.templates.source(tools) or source.text for tools in (False, True)}
     }
 
     def box(request: Mapping[str, Any]) -> Sandbox:

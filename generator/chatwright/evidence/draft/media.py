@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..media import KINDS, numbered
 from .judging import Case, judge
 from .probing import Message, Oracle, cut, is_plain
 from .reading import built
 
-KINDS = ("image", "video", "audio")
-_NUMBER = "{{number}}"  # in a slot: which of its kind it is
 _TEXTS = ("Uq0qU", "Vq0qV", "Wq0qW")
 
 
@@ -23,21 +22,12 @@ def placeholders(oracle: Oracle, data: Mapping[str, Any]) -> dict[str, str]:
         if one is None or bare is None:
             continue
         first, second = (text.removesuffix(between) for text, between in zip(one[1:3], bare[1:3], strict=True))
-        for text in dict.fromkeys((_numbered(first, second), first)):
+        for text in dict.fromkeys((numbered(first, second) or first, first)):
             other = {**data, "slots": {**data["slots"], kind: text}}
             if text and is_plain(text) and all(each.agrees for each in judge(oracle, built(other), list(_cases(kind)))):
                 found[kind] = text
                 break
     return found
-
-
-def _numbered(first: str, second: str) -> str:
-    """The text with a place for the number, if that is how the first and the second differ."""
-    for place in range(len(first)):
-        text = first[:place] + _NUMBER + first[place + 1 :]
-        if first[place] == "1" and text.replace(_NUMBER, "2") == second:
-            return text
-    return first
 
 
 def _cases(kind: str) -> Iterator[Case]:

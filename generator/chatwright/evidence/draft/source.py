@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import added_tokens, read_json
+from ...pipeline.model_files import HUB_ID, added_tokens, read_json, read_text, token_text
 from ..verify.folder import ChatTemplates, chat_templates
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
@@ -49,9 +48,7 @@ class Source:
 
     def token(self, name: str) -> str | None:
         """The text of a special token by the name of its attribute."""
-        value = self.tokenizer.get(name)
-        value = value.get("content") if isinstance(value, Mapping) else value
-        return value if isinstance(value, str) and value else None
+        return token_text(self.tokenizer, name)
 
     @property
     def stops(self) -> list[str]:
@@ -72,7 +69,7 @@ def read_source(model: str) -> Source:
         return _of_file(path)
     if path.is_dir():
         return _of_folder(path)
-    if _HUB_ID.fullmatch(model):
+    if HUB_ID.fullmatch(model):
         folder = _fetched(model)
         revision = folder.name if _REVISION.fullmatch(folder.name) else None
         return _of_folder(folder, hub_id=model, revision=revision)
@@ -80,11 +77,7 @@ def read_source(model: str) -> Source:
 
 
 def _of_file(path: Path) -> Source:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ChatwrightError(f"{path}: not UTF-8 text") from error
-    return Source(path.resolve().stem, ChatTemplates(path.name, {"default": text}))
+    return Source(path.resolve().stem, ChatTemplates(path.name, {"default": read_text(path)}))
 
 
 def _of_folder(path: Path, *, hub_id: str | None = None, revision: str | None = None) -> Source:
@@ -110,7 +103,7 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
     for config in configs:
         for key in ("_name_or_path", "name_or_path"):
             value = config.get(key)
-            if isinstance(value, str) and _HUB_ID.fullmatch(value) and not Path(value).exists():
+            if isinstance(value, str) and HUB_ID.fullmatch(value) and not Path(value).exists():
                 return value
     return None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
-from ..scenarios import Scenario
+from ...meaning.scenarios import Scenario
 from ..vectors import Run
 
 Render = Callable[[dict[str, Any]], str]

@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario
 from ..adapters import to_llamafactory
-from ..scenarios import Scenario
 
 _SOURCE = Path(__file__).resolve().parents[3]  # the folder that holds the package
 

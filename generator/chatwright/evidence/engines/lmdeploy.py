@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Unsupported
-from ..scenarios import Scenario
+from ...meaning.scenarios import Scenario
 
 
 def load(body: str) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Unsupported
-from ..scenarios import Scenario
+from ...meaning.scenarios import Scenario
 
 # Our template -> version of the encoding, and vocabulary.
 TEMPLATES = {

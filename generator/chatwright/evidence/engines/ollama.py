@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from ...errors import Unsupported
-from ..scenarios import Scenario
+from ...meaning.scenarios import Scenario
 from .line_process import LineProcess
 from .modelfile import Modelfile
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from ...errors import Unsupported
 from ...meaning.render import Kind
+from ...meaning.scenarios import Scenario
 from ..adapters import to_swift
-from ..scenarios import Scenario
 
 PLAIN_CLASS = "swift.template.base.Template"  # of a template without a Python class of its own (4.x)
 THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # that ms-swift's Template looks for (template/base.py)

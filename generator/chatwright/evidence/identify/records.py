@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import read_json
+from ...pipeline.model_files import HUB_ID, read_json, read_text, token_text
 from ..verify.folder import ChatTemplates, chat_templates
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
 _LONGEST = 2_000_000  # characters of a chat template
 
@@ -102,7 +100,7 @@ def _record(data: Mapping[str, Any], name: str, ids: tuple[str, ...]) -> Record:
     config = config if isinstance(config, Mapping) else {}
     architectures = data.get("architectures")
     architectures = _texts(config.get("architectures") if architectures is None else architectures)
-    tokens = {key: token for key in ("bos_token", "eos_token") if (token := _token(data.get(key)))}
+    tokens = {key: token for key in ("bos_token", "eos_token") if (token := token_text(data, key))}
     value = data.get("chat_template")
     templates = None if value is None else ChatTemplates("chat_template", _by_name(value))
     if templates is None and not ids and not architectures:
@@ -130,10 +128,7 @@ def _of_folder(path: Path) -> Record:
 
 
 def _of_file(path: Path) -> Record:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ChatwrightError(f"{path}: not UTF-8 text") from error
+    text = read_text(path)
     if path.suffix != ".json":
         return Record(str(path), templates=_checked(ChatTemplates(path.name, {"default": text}), path))
     data = read_json(path)
@@ -172,12 +167,7 @@ def _by_name(value: Any) -> dict[str, str]:
 
 
 def _tokens(data: Mapping[str, Any]) -> dict[str, str]:
-    return {key: token for key, value in data.items() if key.endswith("_token") and (token := _token(value))}
-
-
-def _token(value: Any) -> str | None:
-    value = value.get("content") if isinstance(value, Mapping) else value
-    return value if isinstance(value, str) and value else None
+    return {key: token for key in data if key.endswith("_token") and (token := token_text(data, key))}
 
 
 def _texts(value: Any) -> tuple[str, ...]:
