@@ -25,7 +25,7 @@ def whole() -> dict[str, Any]:
         "catalog.json": json.dumps(catalog_index(catalogue(), {})),
         "fidelity.json": json.dumps({"engines": {}, "templates": {}}),
     }
-    return data.index(catalogue(), Rendering(files, {}, {}))
+    return data.index(catalogue(), Rendering(files, {}, {}, {}))
 
 
 @cache
