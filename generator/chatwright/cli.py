@@ -166,6 +166,7 @@ def diff_(
 
     The specs of both are read by this generator. With --specs, those of your own repository are compared.
     """
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .pipeline import tell
     from .pipeline.diff import diff
@@ -174,7 +175,8 @@ def diff_(
     if as_markdown and as_json:
         raise UsageError("--markdown and --json are two ways to print the same")
     with _Progress() as progress:
-        compared = diff(before, after, folders, load_evidence(evidence_path()), progress)
+        evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+        compared = diff(before, after, folders, evidence, progress, comparisons)
     if as_json:
         click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
     elif as_markdown:

@@ -26,6 +26,7 @@ from chatwright.pipeline.compare import (
     compare_pages,
     compare_specs,
 )
+from chatwright.pipeline.diff import _verdicts
 from chatwright.pipeline.revisions import copy_folder, load_readable, read_file, resolve
 from chatwright.targets import pages
 from chatwright.targets.protocol import Context
@@ -249,3 +250,16 @@ def test_a_spec_that_cannot_be_read_as_it_was_is_left_out(tmp_path: Path) -> Non
 def test_everything_is_plain_json() -> None:
     compared = compare_specs(before(), with_template("llama3", stop_words=("x",)))
     assert json.loads(json.dumps(tell.as_json(compared)))["templates"][0]["changes"][0]["name"] == "stop_words"
+
+
+def test_a_template_that_left_its_publishers_is_told_as_one_that_an_engine_reads() -> None:
+    def told(**verdict: Any) -> Any:
+        return _verdicts({"llama3": {}, "other": {}}, {"templates": {"llama3": verdict}})
+
+    rows = [{"counts": {"exact": 2, "differs": 9}}, {"counts": {"exact": 7, "differs": 4}}]
+    [lost] = compare_fidelity(told(status="differs", compared=rows), told(status="differs", compared=rows[:1]))
+    assert (lost.template, lost.engine, lost.lost) == ("llama3", "publishers", True)
+    assert (lost.before, lost.after) == ("7 exact, 4 differs", "2 exact, 9 differs")
+    [unread] = compare_fidelity(told(status="differs", compared=rows), told(status="unverified", reason="changed"))
+    assert (unread.after, unread.lost) == ("unverified", True)
+    assert not list(compare_fidelity(told(status="no upstream truth"), told(status="no upstream truth")))

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import load_catalogue
+from ..catalogue.comparisons import Comparisons
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..meaning.tool_formats import tool_formats
 from ..resources import checkout_root, specs_path
 from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
-from .generate import Evidence, Progress, Rendering, render
+from .generate import Evidence, Progress, render
 from .revisions import copy_folder, load_readable, read_file, resolve
 from .select import select
 
 WORK_TREE = "the work tree"
+_PUBLISHERS = "publishers"  # stands among the engines: how many scenarios are as the nearest publisher's template
 _FIDELITY = "generated/fidelity.json"
 _PAGES = "generated/docs/templates"
 
@@ -31,11 +33,12 @@ def diff(
     folders: Sequence[Path],
     evidence: Evidence,
     progress: Progress | None = None,
+    comparisons: Comparisons | None = None,
 ) -> Comparison:
     """What changed between two revisions of the public specs, or of your own in ``folders``; ``after`` None: as now.
 
-    The specs of both are read and rendered by this generator with today's evidence, but for what engines said before:
-    that is the ``fidelity.json`` that was committed. What the generator itself writes in another way is seen in the
+    The specs of both are read and rendered by this generator with today's evidence, but for what engines said before, and
+    how templates compared with their publishers': that is the ``fidelity.json`` that was committed. What the generator itself writes in another way is seen in the
     committed pages of templates. With ``folders`` the public catalogue is today's on both sides.
 
     Raises:
@@ -53,7 +56,7 @@ def diff(
         new, unread_now = _catalogue(mine, after, home / "after", bool(folders))
         compared = compare_specs(old, new)
         sources = changed_sources(old, new)
-        renderings = [_rendered(catalogue, sources, evidence, progress) for catalogue in (old, new)]
+        renderings = [render(select(catalogue, sources), evidence, progress, comparisons) for catalogue in (old, new)]
         told: list[Mapping[str, Any]] = [{}, {}]
         shown: list[Mapping[str, str]] = [{}, {}]
         if root is not None and not folders:
@@ -62,7 +65,7 @@ def diff(
             ours = {entry.name for entry in compared.templates}
             shown[1] = {name: page for name, page in shown[1].items() if name not in ours}
         if after is None:  # what the specs say now, whether or not it has been generated
-            told[1] = {**told[1], **renderings[1].fidelity}
+            told[1] = {**told[1], **_verdicts(renderings[1].fidelity, renderings[1].publishers)}
     return replace(
         compared,
         before=before,
@@ -93,10 +96,6 @@ def _filled(copies: Sequence[Path]) -> list[Path]:
     return [copy for copy in copies if any(copy.glob("*/*.yaml"))]
 
 
-def _rendered(catalogue: Catalogue, sources: set[str], evidence: Evidence, progress: Progress | None) -> Rendering:
-    return render(select(catalogue, sources), evidence, progress)
-
-
 def _pages(folder: Path, revision: str | None, copy: Path) -> Mapping[str, str]:
     """The pages of templates by name, as they are or were generated."""
     if revision is not None:
@@ -114,7 +113,20 @@ def _fidelity(root: Path, revision: str | None) -> Mapping[str, Any]:
     else:
         text = read_file(root, revision, _FIDELITY)
     try:
-        found: Mapping[str, Any] = json.loads(text or "{}").get("templates", {})
+        found = json.loads(text or "{}")
     except ValueError:
         return {}
-    return found
+    return _verdicts(found.get("templates", {}), found.get("publishers", {}))
+
+
+def _verdicts(engines: Mapping[str, Any], publishers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of each template by engine, with the nearest of its publishers' templates as one of them."""
+    beside = publishers.get("templates", {})
+    return {
+        name: {**verdicts, _PUBLISHERS: _nearest(beside[name])} if name in beside else verdicts
+        for name, verdicts in engines.items()
+    }
+
+
+def _nearest(verdict: Mapping[str, Any]) -> Mapping[str, Any]:
+    return max(verdict.get("compared", ()), key=lambda row: int(row["counts"].get("exact", 0)), default=verdict)
