@@ -37,9 +37,10 @@ def diff(
 ) -> Comparison:
     """What changed between two revisions of the public specs, or of your own in ``folders``; ``after`` None: as now.
 
-    The specs of both are read and rendered by this generator with today's evidence, but for what engines said before, and
-    how templates compared with their publishers': that is the ``fidelity.json`` that was committed. What the generator itself writes in another way is seen in the
-    committed pages of templates. With ``folders`` the public catalogue is today's on both sides.
+    The specs of both are read and rendered by this generator with today's evidence, but for what engines said before,
+    and how templates compared with their publishers': that is the ``fidelity.json`` that was committed. What the
+    generator itself writes in another way is seen in the committed pages of templates. With ``folders`` the public
+    catalogue is today's on both sides.
 
     Raises:
         ChatwrightError: the specs lie in no git repository, or are wrong as they are now.
