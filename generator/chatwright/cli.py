@@ -296,12 +296,14 @@ def site(into: Path, folders: tuple[Path, ...], only_mine: bool) -> None:
     It needs no network and nothing beside it: open it from the folder, or let any server publish it.
     """
     from . import pipeline, site
+    from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .resources import evidence_path
 
     catalogue = _chosen(folders, only_mine)
     with _Progress() as progress:
-        rendering = pipeline.render(catalogue, load_evidence(evidence_path()), progress)
+        evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons)
         progress("drawing prompts")
         page = site.page(catalogue, rendering)
         changes = pipeline.write_tree(into, {"index.html": page})

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from chatwright.catalogue.comparisons import load_comparisons
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.pipeline import Rendering, render
@@ -65,7 +66,7 @@ _FIGURES: list[str] = []
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    rendering = render(catalogue(), load_evidence(evidence_path()))
+    rendering = render(catalogue(), load_evidence(evidence_path()), comparisons=load_comparisons(evidence_path()))
     text = site_page(catalogue(), rendering)
     (folder / "index.html").write_text(text, encoding="utf-8")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))

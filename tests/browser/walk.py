@@ -364,6 +364,22 @@ def test_verdicts_are_those_of_fidelity_json(visit: Visit, site: Site) -> None:
         assert sorted(told) == sorted(verdict["status"] for verdict in known[name].values())
 
 
+def test_publishers_templates_stand_beside_it(visit: Visit, site: Site) -> None:
+    known = json.loads(site.rendering.files["fidelity.json"])["publishers"]
+    page = visit.open("#/template/llama3")
+    cards = page.locator("section", has=page.locator("#publishers")).locator(".card")
+    rows = known["templates"]["llama3"]["compared"]
+    assert cards.count() == len(rows)
+    for card, row in zip(cards.all(), rows, strict=True):
+        told = card.inner_text()
+        assert all(known["sources"][name]["repo"] in told for name in row["publishers"])
+        assert all(f"{count} {status}" in told.lower() for status, count in row["counts"].items())
+    cards.first.locator("dl button").click()
+    expect(page.locator("#scenario")).to_have_value(rows[0]["examples"][rows[0]["first"]]["scenario"])
+    without = next(name for name, verdict in known["templates"].items() if "compared" not in verdict)
+    expect(visit.open(f"#/template/{without}").locator("#publishers")).to_have_count(0)
+
+
 def test_an_address_that_is_none_says_so(visit: Visit) -> None:
     for route in ("#/model/no/such", "#/template/nothing", "#/model/%E0%A4%A", "#/template/__proto__"):
         expect(visit.open(route).locator("#detail h1")).to_have_text("Not here")

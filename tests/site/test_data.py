@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+from chatwright.catalogue.comparisons import load_comparisons
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.errors import Unsupported
 from chatwright.evidence.vectors import TODAY
@@ -30,7 +31,8 @@ def whole() -> dict[str, Any]:
 
 @cache
 def family() -> Rendering:
-    return render(select(catalogue(), {_source("qwen3")}), load_evidence(evidence_path()))
+    comparisons = load_comparisons(evidence_path())
+    return render(select(catalogue(), {_source("qwen3")}), load_evidence(evidence_path()), comparisons=comparisons)
 
 
 def test_every_model_and_template_is_there_under_its_own_link() -> None:
@@ -135,6 +137,31 @@ def test_verdicts_keep_every_reason() -> None:
             assert why == due
             checked += len(why)
     assert checked > 20
+
+
+def test_publishers_templates_keep_every_cause() -> None:
+    known = json.loads(family().files["fidelity.json"])["publishers"]
+    index = data.index(select(catalogue(), {_source("qwen3")}), family())
+    compared = {name: verdict["compared"] for name, verdict in known["templates"].items() if "compared" in verdict}
+    assert compared.keys() == index["publishers"]["templates"].keys() and compared
+    for name, rows in compared.items():
+        for row, told in zip(rows, index["publishers"]["templates"][name], strict=True):
+            assert [repo for repo, _ in told["publishers"]] == [
+                known["sources"][one]["repo"] for one in row["publishers"]
+            ]
+            assert (told["counts"], told["bos"]) == (row["counts"], row.get("bos"))
+            for status, reason, found in told["why"]:
+                assert row[status][index["reasons"][reason]] == [index["scenarios"][number] for number in found]
+            causes = {
+                cause
+                for status, reason, _ in told["why"]
+                if status == "differs"
+                for cause in [index["reasons"][reason]]
+            }
+            assert {word for cause in causes for word in cause.split(", ")} <= index["publishers"]["causes"][
+                "zh"
+            ].keys()
+            assert (told["first"] is None) == (told["status"] != "differs")
 
 
 def _source(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
+from ..catalogue.comparisons import CAUSES
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Template
 from ..catalogue.parsers import SERVERS
 from ..errors import Unsupported
@@ -24,6 +25,7 @@ from ..pipeline.export import command
 from ..targets.own_prompts import refusal
 from ..targets.parsers import parser_notes
 from ..targets.protocol import listed_in
+from ..targets.publishers import LABELS
 
 FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files a visitor can take with him
 FILE_OF = {"vllm": "vllm", "sglang": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}  # what a command names
@@ -31,6 +33,7 @@ KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
 ROLES: tuple[Role, ...] = get_args(Role)
 FROM_SLOT, TRAINED = 1, 2  # added to four times a piece's role, by its place in ROLES
 _TAGS: Mapping[str, MediaKind] = {"vision": "image", "video": "video", "audio": "audio"}  # ms-swift's, of model types
+_CAUSE_WORDS = {"en": LABELS[""], "zh": LABELS[".zh"]}
 _HUBS = ("huggingface", "modelscope", "openmind")
 
 
@@ -83,8 +86,34 @@ def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
         "models": models,
         "engines": fidelity["engines"],
         "fidelity": verdicts,
-        "reasons": reasons.all(),
         "scenarios": names,
+        "publishers": _publishers(fidelity.get("publishers", {}), names, reasons),
+        "reasons": reasons.all(),
+    }
+
+
+def _publishers(known: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
+    """How templates compare with their publishers' own: what each cause is called, and the rows of each template."""
+    return {
+        "causes": {language: {cause: words[cause] for cause in CAUSES} for language, words in _CAUSE_WORDS.items()},
+        "templates": {
+            name: [_beside(row, known["sources"], names, reasons) for row in verdict["compared"]]
+            for name, verdict in known.get("templates", {}).items()
+            if "compared" in verdict
+        },
+    }
+
+
+def _beside(row: Mapping[str, Any], sources: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
+    """A row: whose templates they are, the verdict in the shape of an engine's, and where the first one differs."""
+    counts = row["counts"]
+    status = "differs" if counts.keys() & {"differs", "unsupported"} else next(iter(counts), "no upstream truth")
+    not_exact = {status: row[status] for status in counts if status in row}
+    return {
+        "publishers": [[sources[one]["repo"], sources[one]["verbatim"]] for one in row["publishers"]],
+        "bos": row.get("bos"),
+        "first": row["examples"][row["first"]] if row["first"] in row.get("examples", {}) else None,
+        **_verdict({"status": status, "counts": counts, "not exact": not_exact}, names, reasons),
     }
 
 

@@ -9,6 +9,7 @@ const ENGINES = {
   transformers: "Transformers",
   ollama: "Ollama",
   lmdeploy: "LMDeploy",
+  "lmdeploy-folder": "LMDeploy, folder",
   "assistant-mask": "Transformers, mask",
   minijinja: "minijinja",
   "huggingface-jinja": "@huggingface/jinja",

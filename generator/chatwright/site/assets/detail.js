@@ -58,6 +58,7 @@ function templateSections(template, model, asked, changed) {
     filesSection(template, model),
     trainingSection(template, model),
     fidelitySection(template),
+    publishersSection(template),
   ];
 }
 
