@@ -75,14 +75,14 @@ function whyNot(engine, why, words = english) {
 
 /** How a template compares with the chat templates that its models' publishers ship. */
 function publishersSection(template) {
-  const rows = INDEX.publishers.templates[template];
-  if (!rows) return null;
+  const known = INDEX.publishers.templates;
+  if (!Object.hasOwn(known, template)) return null;
   return make(
     "section",
     { "aria-labelledby": "publishers" },
     make("h2", { id: "publishers" }, say("publishers")),
     make("p", {}, say("publishers_about")),
-    rows.map(publisherCard),
+    known[template].map(publisherCard),
   );
 }
 
@@ -121,5 +121,5 @@ function firstDifference({ scenario, before, publisher, ours }) {
 function causeWords(reason) {
   const known = INDEX.publishers.causes[language];
   const causes = reason.split(", ");
-  return causes.every((cause) => cause in known) ? causes.map((cause) => known[cause]).join("; ") : english(reason);
+  return causes.every((cause) => Object.hasOwn(known, cause)) ? causes.map((cause) => known[cause]).join("; ") : english(reason);
 }
