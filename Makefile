@@ -60,7 +60,7 @@ test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
 
 site: $(GENERATE)/made
-	@$(GENERATE)/bin/python -m chatwright site --into site
+	@$(GENERATE)/bin/python -m chatwright site --into site $(ARGS)
 
 site-test: $(BROWSER)/made
 	@$(BROWSER)/bin/python -m pytest -p no:cacheprovider -p tests.browser.visit $(ARGS) tests/browser/walk.py

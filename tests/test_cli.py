@@ -114,6 +114,15 @@ def test_problems_as_annotations_of_their_lines(run: Runner, own: Path, monkeypa
     assert err.startswith("mine/acme/acme.yaml:5:15: models[0].template: ")
 
 
+def test_no_name_breaks_out_of_the_line_of_its_problem(run: Runner, own: Path) -> None:
+    hostile = SPEC.replace("template: llama3", "template: lama") + 'templates: {"a\\n::stop-commands::x\\nb": {}}\n'
+    (own / "acme" / "acme.yaml").write_text(hostile, encoding="utf-8")
+    (own / "acme" / "b\n::stop-commands::y.yaml").write_text("name: 1\n", encoding="utf-8")
+    code, out, err = run("validate", own, "--format", "github")
+    assert code == 1 and "stop-commands::x" in err and "stop-commands::y" in err
+    assert [line for line in (out + err).splitlines() if line.startswith("::") and not line.startswith("::error ")] == []
+
+
 # -- diff, rows ------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -290,7 +291,8 @@ def export(
 )
 @_specs
 @click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")
-def site(into: Path, folders: tuple[Path, ...], only_mine: bool) -> None:
+@click.option("--tables", metavar="PATH", help="Where the published page finds the tables, for a link at its foot.")
+def site(into: Path, folders: tuple[Path, ...], only_mine: bool, tables: str | None) -> None:
     """Write the site: one page, index.html, with every model, its prompt and its files.
 
     It needs no network and nothing beside it: open it from the folder, or let any server publish it.
@@ -305,7 +307,7 @@ def site(into: Path, folders: tuple[Path, ...], only_mine: bool) -> None:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
         rendering = pipeline.render(catalogue, evidence, progress, comparisons)
         progress("drawing prompts")
-        page = site.page(catalogue, rendering)
+        page = site.page(catalogue, rendering, tables)
         changes = pipeline.write_tree(into, {"index.html": page})
     models = _count(sum(len(group.checkpoints) for spec in catalogue.specs for group in spec.models), "model")
     done = "written" if changes.written else "up to date"
@@ -523,18 +525,51 @@ def draft(
     catalogue = _load(folders)
     with _Progress() as progress:
         progress("probing the chat template")
-        found = drafts.draft(drafts.read_source(model), catalogue, name or (out.stem if out else None))
+        folder = out.resolve().parent.name if out else None
+        found = drafts.draft(drafts.read_source(model), catalogue, name or (out.stem if out else None), folder)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(found.text, encoding="utf-8")
+        _write_draft(found.text, out)
     if as_json:
         click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
         if out is None:
             click.echo(found.text, nl=False)
         _echo_draft(found, out)
+        if found.data:
+            _echo_refusals_of_draft(found, folders, out)
     if not found.exact:
         raise SystemExit(MISTAKE)
+
+
+def _write_draft(text: str, out: Path) -> None:
+    """Write a draft with the line that leads an editor to the schema, which outside of a checkout stands beside it."""
+    from .pipeline.starter import OWN_SCHEMA, schema_reference
+    from .resources import schema_path
+
+    schema = schema_reference(out.parent)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text.replace("$schema=../../schema.json", f"$schema={schema}", 1), encoding="utf-8")
+    copy = out.parent / OWN_SCHEMA
+    if schema == OWN_SCHEMA and not copy.exists():
+        copy.write_bytes(schema_path().read_bytes())
+
+
+def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path | None) -> None:
+    """What a drafted template cannot be on which target, and what keeps the draft from standing in the catalogue."""
+    from . import pipeline
+
+    with tempfile.TemporaryDirectory(prefix="chatwright-") as home:
+        place = f"{out.resolve().parent.name if out else 'draft'}/{found.name}.yaml"
+        (Path(home) / place).parent.mkdir()
+        (Path(home) / place).write_text(found.text, encoding="utf-8")
+        try:
+            catalogue = _load((*folders, Path(home)))
+        except CatalogueError as error:
+            for problem in error.problems:
+                click.echo(f"note: {_shown(out) if out else found.name}: {problem.message}", err=True)
+            return
+        part = pipeline.select(catalogue, {place})
+        _echo_refusals(part, pipeline.render(part), {place})
 
 
 @cli.command()

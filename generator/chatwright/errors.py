@@ -32,7 +32,12 @@ class Problem:
 
     def __str__(self) -> str:
         crumb = f"{self.breadcrumb}: " if self.breadcrumb else ""
-        return f"{self.location}: {crumb}{self.message}"
+        return one_line(f"{self.location}: {crumb}{self.message}")
+
+
+def one_line(text: str) -> str:
+    """The text with an escape for what cannot be printed, so that no name breaks out of its line."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class ChatwrightError(Exception):

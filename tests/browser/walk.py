@@ -85,7 +85,9 @@ def test_every_model_and_template_has_its_page(visit: Visit, site: Site) -> None
         location.hash = link;
         await changed;
         const title = document.querySelector("#detail h1")?.textContent;
-        seen.push([link, title, document.querySelectorAll(".turns li").length]);
+        const stray = [...document.querySelectorAll("#detail, #detail .sections, #detail section, #detail dl")].some((holder) =>
+          [...holder.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+        seen.push([link, title, stray ? -1 : document.querySelectorAll(".turns li").length]);
       }
       return seen;
     }""")
@@ -94,6 +96,7 @@ def test_every_model_and_template_has_its_page(visit: Visit, site: Site) -> None
         [*(model["name"] for model in data["models"]), *data["templates"]]
     )
     assert len({link for link, _, _ in seen}) == len(data["models"]) + len(data["templates"])
+    assert [link for link, _, turns in seen if turns < 0] == [], "words outside of any element: a value that is none"
     without = [link for link, _, turns in seen if not turns]
     assert len(without) == sum(
         not model["template"] and not any(model["templates"].values()) for model in data["models"]
@@ -134,6 +137,14 @@ def test_search_finds_by(visit: Visit, site: Site, query: str, field: str) -> No
     assert due <= set(found)
     assert len(found) < 150, "it finds what does not match"
     assert visit.page.locator("#count").inner_text().split()[0] == str(len(found))
+
+
+@pytest.mark.parametrize(
+    "query", ["Qwen/Qwen3-8B", "https://huggingface.co/Qwen/Qwen3-8B", "https://huggingface.co/Qwen/Qwen3-8B/tree/main"]
+)
+def test_an_id_or_its_address_finds_that_model_first(visit: Visit, query: str) -> None:
+    visit.page.fill("#query", query)
+    assert names(visit.page)[0] == "Qwen3-8B-Thinking"
 
 
 def test_search_forgives_what_people_leave_out(visit: Visit) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,11 +27,13 @@ def problems(folder: Path, text: str) -> list[str]:
 
 
 def slot(name: str, text: str) -> str:
-    if "." in name:
-        outer, inner = name.split(".")
-        body = "" if inner == "body" else ', body: "{{content}}"'
-        return f'templates: {{demo: {{slots: {{{outer}: {{{inner}: "{text}"{body}}}}}}}}}\n'
-    return f'templates: {{demo: {{slots: {{{name}: "{text}"}}}}}}\n'
+    slots: dict[str, Any] = {"user": "{{content}}", "assistant": {"body": "{{content}}"}}
+    outer, _, inner = name.partition(".")
+    if inner:
+        slots[outer][inner] = text
+    else:
+        slots[outer] = text
+    return json.dumps({"templates": {"demo": {"slots": slots}}})[1:-1].replace('"templates": ', "templates: ", 1) + "\n"
 
 
 WITH_CONTENT = ("system", "user", "assistant.body", "assistant.last", "function", "observation")

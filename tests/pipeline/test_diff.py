@@ -17,9 +17,12 @@ from chatwright.catalogue.model import Catalogue, Checkpoint, Part, Spec, Templa
 from chatwright.errors import ChatwrightError, Location, UsageError
 from chatwright.pipeline import render, select, tell
 from chatwright.pipeline.compare import (
+    Change,
     Comparison,
     Entry,
+    Files,
     PromptChange,
+    Verdict,
     changed_sources,
     compare_fidelity,
     compare_files,
@@ -190,8 +193,21 @@ def test_hostile_text_is_text_in_markdown() -> None:
 def test_a_comment_is_never_too_long_for_github() -> None:
     lines = tuple(f"+{'x' * 200}" for _ in range(50))
     entries = tuple(Entry("added", f"t{n}", "f", prompt=PromptChange("plain", lines, 1, 1)) for n in range(20))
-    told = tell.markdown(Comparison("a", "b", templates=entries))
-    assert len(told) < 65_000 and told.rstrip().endswith("more parts are left out; `chatwright diff` has them.")
+    lost = tuple(Verdict(f"t{n}", "vllm", "20 exact", f"{n} exact", lost=True) for n in range(900))
+    refused = Files("vllm", (), (), (), {f"t{n}": "x" * 900 for n in range(900)})
+    told = tell.markdown(Comparison("a", "b", templates=entries, files=(refused,), fidelity=lost))
+    assert len(told) < 65_000 and "more parts are left out here; `chatwright diff` has them." in told
+    assert "**lost** t0: vllm: 20 exact" in told and told.rstrip().endswith("860 more")
+
+
+def test_long_values_are_shown_where_they_part() -> None:
+    change = Change("default_system", "x" * 700 + "one", "x" * 700 + "two, and more")
+    [line] = [
+        line
+        for line in text(Comparison("a", "b", templates=(Entry("changed", "t", "t", changes=(change,)),))).split("\n")
+        if "default_system" in line
+    ]
+    assert 'xone" (705 characters) -> …' in line and 'xtwo, and more" (715 characters)' in line
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -243,7 +259,7 @@ def test_a_spec_that_cannot_be_read_as_it_was_is_left_out(tmp_path: Path) -> Non
             encoding="utf-8",
         )
     found, left_out = load_readable(lambda: load_catalogue(specs.parent), specs.parent)
-    assert left_out == ["acme/bad.yaml", "acme/user.yaml"]
+    assert left_out == [Path("acme/bad.yaml"), Path("acme/user.yaml")]
     assert [spec.source for spec in found.specs] == ["acme/good.yaml"]
 
 

@@ -63,6 +63,13 @@ class Reader(HTMLParser):
 
 
 @cache
+def test_the_tables_are_linked_where_they_are_published() -> None:
+    catalogue = Catalogue(())
+    linked = page(catalogue, render(catalogue), 'a"><b>.html')
+    assert '<a href="a&#34;&gt;&lt;b&gt;.html" data-say="footer_tables"></a>' in linked
+    assert 'footer_tables"></a>' not in page(catalogue, render(catalogue))
+
+
 def hostile_page() -> str:
     return _page()
 

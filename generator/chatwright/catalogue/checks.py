@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from keyword import iskeyword
 from pathlib import PurePosixPath
 from typing import Any
@@ -98,7 +98,9 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
     for source in sources:
         for rule in (_check_file, _check_extends, _check_sorted, _check_checkpoints):
             problems += rule(source)
+        problems += _check_roles(source)
         problems += _check_slots(source)
+        problems += _check_tool_jinja(source)
         problems += _check_plain_texts(source)
         problems += _check_dated_texts(source)
         problems += _check_switch(source)
@@ -223,6 +225,32 @@ _PLAIN_TEXTS: tuple[tuple[Any, ...], ...] = (
     ("pair", "instruction"),
 )
 _PAIR_FIELDS = ("query", "document", "instruction")
+
+
+def _check_roles(source: Source) -> Iterator[Problem]:
+    """A question and a reply must stand somewhere: else they would be written bare."""
+    for found in _find(source, "templates", _ANY):
+        if not isinstance(found.value, dict) or "extends" in found.value:
+            continue
+        slots = found.value.get("slots", {})
+        for role in ("user", "assistant"):
+            if isinstance(slots, dict) and slots and role not in slots:
+                yield found.on_key(f"nothing says how the template writes the {role}'s turn: give it slots.{role}")
+
+
+def _check_tool_jinja(source: Source) -> Iterator[Problem]:
+    places = product(("tools", "calls", "single"), ("each", "once"))
+    parts = [found for what, part in places for found in _find(source, "tool_formats", _ANY, what, _ANY, part)]
+    if not parts:
+        return
+    from jinja2 import Environment, TemplateSyntaxError  # few specs need it, and it takes its time
+
+    environment = Environment()
+    for found in parts:
+        try:
+            environment.compile(found.value if isinstance(found.value, str) else "")
+        except TemplateSyntaxError as error:
+            yield found.on_value(f"this is no Jinja that an engine reads: {error.message}")
 
 
 def _check_slots(source: Source) -> Iterator[Problem]:

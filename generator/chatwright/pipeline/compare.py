@@ -131,18 +131,23 @@ def compare_specs(before: Catalogue, after: Catalogue) -> Comparison:
 def compare_files(before: Rendering, after: Rendering) -> Iterator[Files]:
     """What changed in the files of each target that has any."""
     for target in _CODE:
-        yield from _files(target, _modules(before, target), _modules(after, target), {})
+        old, new = (_modules(rendering, target) for rendering in (before, after))
+        yield from _files(target, old, new, _newly_refused(before, after, target))
     for target in _SERVED:
         old, new = (
             {name: made.sha256 for name, made in rendering.deployments[target].items() if made.path}
             for rendering in (before, after)
         )
-        reasons = [
-            {name: made.reason or "" for name, made in rendering.deployments[target].items() if not made.path}
-            for rendering in (before, after)
-        ]
-        refused = {name: reason for name, reason in reasons[1].items() if reasons[0].get(name) != reason}
-        yield from _files(target, old, new, refused)
+        yield from _files(target, old, new, _newly_refused(before, after, target))
+
+
+def _newly_refused(before: Rendering, after: Rendering, target: str) -> dict[str, str]:
+    """The templates that a target cannot have, with the reason, where that was not so before."""
+    old, new = (
+        {name: made.reason or "" for name, made in rendering.deployments[target].items() if not made.path}
+        for rendering in (before, after)
+    )
+    return {name: reason for name, reason in new.items() if old.get(name) != reason}
 
 
 def compare_fidelity(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -57,7 +57,7 @@ def diff(
         new, unread_now = _catalogue(mine, after, home / "after", bool(folders))
         compared = compare_specs(old, new)
         sources = changed_sources(old, new)
-        renderings = [render(select(catalogue, sources), evidence, progress, comparisons) for catalogue in (old, new)]
+        renderings = [render(part, evidence, progress, comparisons) for part in _parts(old, new, sources)]
         told: list[Mapping[str, Any]] = [{}, {}]
         shown: list[Mapping[str, str]] = [{}, {}]
         if root is not None and not folders:
@@ -89,8 +89,20 @@ def _catalogue(folders: Sequence[Path], revision: str | None, home: Path, own: b
             raise ChatwrightError(f"{folder}: revisions are compared folder by folder, and this is none")
         copy_folder(folder, resolve(folder, revision), home / str(number))
         copies.append(home / str(number))
-    there = [copy for copy in copies if any(copy.glob("*/*.yaml"))]
-    return load_readable(lambda: load_catalogue(*public, *_filled(there), tool_formats=frozenset(tool_formats())), home)
+    found, unread = load_readable(
+        lambda: load_catalogue(*public, *_filled(copies), tool_formats=frozenset(tool_formats())), home
+    )
+    return found, [str(folders[int(path.parts[0])] / Path(*path.parts[1:])) for path in unread]
+
+
+def _parts(old: Catalogue, new: Catalogue, sources: set[str]) -> list[Catalogue]:
+    """Both catalogues without the families that no change concerns: the same ones in both."""
+    while True:
+        parts = [select(catalogue, sources) for catalogue in (old, new)]
+        found = {spec.source for part in parts for spec in part.specs}
+        if found <= sources:
+            return parts
+        sources = sources | found
 
 
 def _filled(copies: Sequence[Path]) -> list[Path]:

@@ -26,9 +26,6 @@ def counts(catalogue: Catalogue) -> str:
         models = len(record.models["name"])
         theirs.append(f"all {len(record.templates)} templates and {models} models of LLaMA-Factory {record.version}")
     if record := known.get("swift"):
-        listed = sum(bool(group.model_type) for group in groups)
-        theirs.append(
-            f"all {len(record.templates)} templates, {len(catalogue.model_types)} model types and "
-            f"{listed} model groups of ms-swift {record.version}"
-        )
-    return f"The catalogue holds {held} (`chatwright list`): {', and '.join(theirs)}."
+        types = len(record.models["model_type"])
+        theirs.append(f"all {len(record.templates)} templates and {types} model types of ms-swift {record.version}")
+    return f"The catalogue holds {held} (`chatwright list`), among them {', and '.join(theirs)}."

@@ -55,13 +55,13 @@ def read_file(folder: Path, revision: str, path: str) -> str | None:
     return None if found is None else found.decode("utf-8", "replace")
 
 
-def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogue, list[str]]:
-    """The catalogue without those specs of a copied folder that this generator cannot read, and what is left out.
+def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogue, list[Path]]:
+    """The catalogue without those specs below a folder of copies that cannot be read, and their places in it.
 
     Raises:
         CatalogueError: what is wrong lies elsewhere.
     """
-    left_out: list[str] = []
+    left_out: list[Path] = []
     while True:
         try:
             return load(), sorted(left_out)
@@ -71,7 +71,7 @@ def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogu
             if not mine:
                 raise
             for path in mine:
-                left_out.append(path.relative_to(folder.resolve()).as_posix())
+                left_out.append(path.relative_to(folder.resolve()))
                 path.unlink()
 
 

@@ -14,6 +14,7 @@ from ..errors import ChatwrightError, UsageError
 from ..resources import checkout_root, schema_path
 from .writer import replace_files
 
+OWN_SCHEMA = "../schema.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # of a family, as schema.json has it
 
 
@@ -37,8 +38,7 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     if (folder / place).exists():
         raise ChatwrightError(f"{folder / place}: is there already")
     root = checkout_root()
-    public = root is not None and folder.resolve().is_relative_to(root.resolve())
-    schema = os.path.relpath(schema_path(), folder / owner).replace(os.sep, "/") if public else "../schema.json"
+    schema = schema_reference(folder / owner)
     values = {
         "@NAME@": name,
         "@TITLE@": json.dumps(title or name, ensure_ascii=False),
@@ -51,7 +51,15 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     }
     text = resources.files("chatwright.catalogue").joinpath("starter.txt").read_text(encoding="utf-8")
     new = {place: re.sub("|".join(values), lambda match: values[match[0]], text).encode()}
-    if not public:
+    if schema == OWN_SCHEMA:
         new["schema.json"] = schema_path().read_bytes()
     replace_files(folder, new, ())
     return folder / place
+
+
+def schema_reference(folder: Path) -> str:
+    """Where a spec in a publisher's folder has its schema: the repository's in a checkout, else a copy of its own."""
+    root = checkout_root()
+    if root is None or not folder.resolve().is_relative_to(root.resolve()):
+        return OWN_SCHEMA
+    return os.path.relpath(schema_path(), folder).replace(os.sep, "/")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..meaning.visible import visible
 from ..targets.markdown import cell
 from ..targets.pages import fenced
-from .compare import Comparison, Entry, Files, Verdict, names, value_text
+from .compare import Change, Comparison, Entry, Files, Verdict, names, value_text
 
 _MOST = 60_000  # characters; GitHub takes no comment of more than 65,536
+_LINES = 40  # of one kind in a comment
 _LONG = 240  # characters of a value that are shown
 _KINDS = (
     ("families", "family", "families"),
@@ -37,7 +38,7 @@ def text_lines(compared: Comparison) -> Iterator[str]:
         for entry in entries:
             yield f"  {entry.what:<8} {_titled(entry)}{f': {visible_words(entry.told)}' if entry.told else ''}"
             for change in entry.changes:
-                yield f"    {change.name}: {_short(change.before)} -> {_short(change.after)}"
+                yield f"    {change.name}: {' -> '.join(_shortened(change))}"
             yield from _prompt_lines(entry)
     if compared.pages:
         yield f"prompts that no spec changed: {len(compared.pages)}"
@@ -66,31 +67,47 @@ def _prompt_lines(entry: Entry) -> Iterator[str]:
 
 def markdown(compared: Comparison) -> str:
     """The comparison for a pull request; what a comment cannot hold is left out, and said so."""
-    blocks = [f"### What changes for the model\n\n{cell(summary(compared))}."]
-    blocks += _markdown_entries(compared)
+    head = f"### What changes for the model\n\n{cell(summary(compared))}.\n\n"
+    tail = "".join(f"{block}\n\n" for block in _markdown_ends(compared))
+    text = ""
+    blocks = list(_markdown_entries(compared))
+    for number, block in enumerate(blocks):
+        if len(head) + len(text) + len(block) + len(tail) > _MOST:
+            text += f"{len(blocks) - number} more parts are left out here; `chatwright diff` has them.\n\n"
+            break
+        text += f"{block}\n\n"
+    return (head + text + tail).rstrip("\n") + "\n"
+
+
+def _markdown_ends(compared: Comparison) -> Iterator[str]:
+    """What stands behind the entries, and never grows so long that it is left out: files and fidelity."""
     if compared.files:
         lines = []
         for files in compared.files:
             lines.append(f"- **{cell(files.target)}**: {cell(_files_words(files))}")
-            lines += [f"  - not for {cell(files.target)}: {cell(f'{n}: {r}')}" for n, r in files.refused.items()]
-        blocks.append("#### Files\n\n" + "\n".join(lines))
+            lines += _first_lines(
+                f"  - not for {cell(files.target)}: {cell(_first_words(f'{name}: {reason}'))}"
+                for name, reason in files.refused.items()
+            )
+        yield "#### Files\n\n" + "\n".join(lines)
     if compared.fidelity:
-        told = [
+        told = (
             f"- {'**lost**' if what == 'lost' else what} {cell(template)}: {cell(words)}"
             for what, template, words in _verdicts(compared.fidelity)
-        ]
-        more = [f"- {len(told) - 40} more"] if len(told) > 40 else []
-        blocks.append("#### Fidelity\n\n" + "\n".join(told[:40] + more))
-    if compared.unread:
-        blocks.append(
-            "Not compared, since this generator cannot read them as they were: " + cell(names(compared.unread))
         )
-    text = ""
-    for number, block in enumerate(blocks):
-        if len(text) + len(block) > _MOST:
-            return f"{text}{len(blocks) - number} more parts are left out; `chatwright diff` has them.\n"
-        text += f"{block}\n\n"
-    return text.rstrip("\n") + "\n"
+        yield "#### Fidelity\n\n" + "\n".join(_first_lines(told))
+    if compared.unread:
+        yield "Not compared, since this generator cannot read them as they were: " + cell(names(compared.unread))
+
+
+def _first_lines(lines: Iterable[str]) -> list[str]:
+    listed = list(lines)
+    more = [f"- {len(listed) - _LINES} more"] if len(listed) > _LINES else []
+    return listed[:_LINES] + more
+
+
+def _first_words(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 def summary(compared: Comparison) -> str:
@@ -125,7 +142,7 @@ def _markdown_entries(compared: Comparison) -> Iterator[str]:
         for entry in entries:
             listed.append(f"- {entry.what} **{cell(entry.name)}** ({cell(entry.family)})" + _told(entry))
             for change in entry.changes:
-                listed.append(f"  - {cell(f'{change.name}: {_short(change.before)} → {_short(change.after)}')}")
+                listed.append(f"  - {cell(f'{change.name}: ' + ' → '.join(_shortened(change)))}")
             if entry.prompt:
                 listed.append(f"\n{cell(_prompt_words(entry))}\n\n{fenced(entry.prompt.lines, 'diff')}\n")
             if sum(map(len, listed)) > _MOST // 6:  # a block is kept or left out as a whole
@@ -181,6 +198,17 @@ def _count_of(entries: Sequence[Entry], one: str, several: str) -> str:
     return f"{one if len(entries) == 1 else several} {_count_by_kind(entries)}"
 
 
-def _short(value: Any) -> str:
-    text = visible_words(value_text(value))
-    return text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text)} characters)"
+def _shortened(change: Change) -> tuple[str, str]:
+    """Both values as far as a line can show them: long ones from a little before the place where they part."""
+    before, after = (visible_words(value_text(value)) for value in (change.before, change.after))
+    if len(before) <= _LONG and len(after) <= _LONG:
+        return before, after
+    alike = next((place for place, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), 0)
+    start = max(0, alike - _LONG // 4)
+    return _clipped(before, start), _clipped(after, start)
+
+
+def _clipped(text: str, start: int) -> str:
+    shown = text[start : start + _LONG]
+    head, tail = "…" * (start > 0), "…" * (start + _LONG < len(text))
+    return f"{head}{shown}{tail}" + (f" ({len(text)} characters)" if head or tail else "")

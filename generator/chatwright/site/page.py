@@ -26,8 +26,11 @@ LANGUAGES = ("en", "zh")
 SCRIPTS = ("words", "data", "elements", "search", "list", "prompt", "files", "fidelity", "detail", "app")
 
 
-def page(catalogue: Catalogue, rendering: Rendering) -> str:
-    """The page of everything in the catalogue; the same bytes on every machine."""
+def page(catalogue: Catalogue, rendering: Rendering, tables: str | None = None) -> str:
+    """The page of everything in the catalogue; the same bytes on every machine.
+
+    ``tables`` is where the tables are published, as seen from the page; without it nothing leads there.
+    """
     known = {"words": json.loads(_asset("words.json")), **blocks(catalogue, rendering)}
     script = "\n".join(['"use strict";', *(_asset(f"{name}.js") for name in SCRIPTS)])
     style = _asset("style.css")
@@ -36,6 +39,7 @@ def page(catalogue: Catalogue, rendering: Rendering) -> str:
     )
     return environment.get_template("page.html.j2").render(
         mark=MARK,
+        tables=tables,
         script=Markup(script),
         script_hash=_hash(script),
         style=Markup(style),

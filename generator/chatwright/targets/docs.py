@@ -42,6 +42,7 @@ _FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training"
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
 _TARGETS = {**_FRAMEWORKS, **_FILES}
 _ADDED = "†"
+_NO_TEMPLATE = "–"
 _PAGES = ("supported-models", "templates", "publishers")
 _LABELS = {
     "": {
@@ -282,7 +283,7 @@ def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _marked(name: str, added: bool) -> str:
-    return f"{cell(name)} {_ADDED}".lstrip() if added else cell(name)
+    return f"{cell(name or _NO_TEMPLATE)} {_ADDED}" if added else cell(name)
 
 
 def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tuple[bool, str]:

@@ -70,22 +70,22 @@ class Draft:
         }
 
 
-def draft(source: Source, catalogue: Catalogue, name: str | None = None) -> Draft:
-    """Draft a spec from a source.
+def draft(source: Source, catalogue: Catalogue, name: str | None = None, folder: str | None = None) -> Draft:
+    """Draft a spec from a source; ``folder`` is the publisher's below the specs, where that is known.
 
     Raises:
         ChatwrightError: the chat template cannot be run, or cannot be read off its texts; the message says why.
     """
     try:
         with ExitStack() as stack:
-            return _draft(source, catalogue, name, stack)
+            return _draft(source, catalogue, name, folder, stack)
     except TemplateFailed as reason:
         raise ChatwrightError(f"{source.templates.file}: the chat template cannot be run: {reason}") from reason
     except Unsupported as reason:
         raise ChatwrightError(f"{source.templates.file}: no spec can be drafted: {reason}") from reason
 
 
-def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitStack) -> Draft:
+def _draft(source: Source, catalogue: Catalogue, name: str | None, folder: str | None, stack: ExitStack) -> Draft:
     boxes = {
         text: stack.enter_context(Sandbox(text, strict=False, seconds=_SECONDS))
         for text in {source.templates.source(tools) or source.text for tools in (False, True)}
@@ -120,7 +120,7 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, stack: ExitSt
     real = asked_again(render, source.token("bos_token"), source.token("eos_token"))
     compared = _agreeing(compared, compare(template, real))
     near = _nearest(catalogue, real, compared)
-    drafted = _written(source, catalogue, name, data, template, compared, near, reading)
+    drafted = _written(source, catalogue, name, folder, data, template, compared, near, reading)
     return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
 
 
@@ -164,6 +164,7 @@ def _written(
     source: Source,
     catalogue: Catalogue,
     name: str | None,
+    folder: str | None,
     data: dict[str, Any],
     template: Template,
     compared: Sequence[Compared],
@@ -192,6 +193,9 @@ def _written(
                 data["mm_plugin"] = facts.plugin_data(plugin)
             else:
                 notes.append((("templates", own), f"mm_plugin: name one that fits; {why}"))
+        if data.get("empty_system") == "keep":
+            told = "no framework trains with an empty system turn; with `omit` they can, and system_empty alone differs"
+            notes.append((("templates", own, "empty_system"), told))
         data["evidence"] = facts.evidence(source)
         if DEFINITION in data:
             data["tool_format"] = facts.unused(own, tool_formats())
@@ -206,12 +210,15 @@ def _written(
         sections["model_types"] = types
     if group:
         sections["models"] = [group]
+        if "path" in group["checkpoints"][0]:
+            told = "a folder of this machine; put the ids on the hubs in its place before others read this"
+            notes.append((("models", 0, "checkpoints", 0), told))
     elif facts.is_listed(source, catalogue):
         notes.append(((), "the catalogue lists this checkpoint already"))
     if found.key and found.key != "reasoning_content":
         notes.append(((), f"its messages carry thoughts under {found.key!r}, where servers write reasoning_content"))
     title = source.name.replace("_", " ")
-    publisher = facts.publisher(source, catalogue)
+    publisher = facts.publisher(source, catalogue, folder)
     text = spec_text(own, title, publisher, sections, notes) if sections else f"# {own}: template {same} says it all\n"
     return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
 

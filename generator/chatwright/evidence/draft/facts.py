@@ -100,10 +100,11 @@ def hub_ids(source: Source, catalogue: Catalogue) -> dict[str, str]:
     return {"huggingface": source.hub_id}
 
 
-def publisher(source: Source, catalogue: Catalogue) -> str:
-    """Who publishes it: as the catalogue calls those whose models stand under the same name on the Hub."""
+def publisher(source: Source, catalogue: Catalogue, folder: str | None) -> str:
+    """Who publishes it: as the catalogue calls those in the same folder, or under the same name on the Hub."""
     if source.hub_id is None:
-        return "unknown"
+        beside = (spec.publisher for spec in catalogue.specs if spec.source.split("/")[0] == folder)
+        return next(beside, folder or "unknown")
     owner = source.hub_id.split("/")[0]
     for spec in catalogue.specs:
         for group in spec.models:

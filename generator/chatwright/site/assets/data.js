@@ -52,7 +52,7 @@ function nameIn(framework, model) {
   const template = TEMPLATES.get(model.templates[framework]);
   const name = template?.registered[framework] ?? "";
   const added = model.added.includes(framework) || (template?.added.includes(framework) ?? false);
-  return added && (name || model.listed.includes(framework)) ? `${name} †`.trim() : name;
+  return added && (name || model.listed.includes(framework)) ? `${name || "–"} †` : name;
 }
 
 /** The id that a model is known by, for commands and for people. */

@@ -59,7 +59,7 @@ function templateSections(template, model, asked, changed) {
     trainingSection(template, model),
     fidelitySection(template),
     publishersSection(template),
-  ];
+  ].filter(Boolean);
 }
 
 function modelsSection(models) {

@@ -14,8 +14,9 @@ for (const model of MODELS) {
   const known = names.flatMap((name) => [name, ...Object.values(TEMPLATES.get(name).registered)]).filter(Boolean);
   const lower = (values) => values.filter(Boolean).map((value) => value.toLowerCase());
   model.lowerName = model.name.toLowerCase();
+  model.ownIds = new Set(lower([model.huggingface, model.modelscope, model.openmind, model.path]));
   model.exact = new Set(lower([...known, model.model_type, ...model.architectures]));
-  model.ids = lower([model.huggingface, model.modelscope, model.openmind, model.path]).join("\n");
+  model.ids = [...model.ownIds].join("\n");
   model.all = lower([...model.exact, model.family, family.title, family.publisher]).join("\n");
   model.squeezed = squeeze([model.lowerName, model.ids, model.all].join("\n"));
   model.facets = new Set(facetsOf(model, names.map((name) => TEMPLATES.get(name))));
@@ -23,7 +24,7 @@ for (const model of MODELS) {
 
 /** The text without what people leave out or write differently: "Llama-3.1" and "llama3.1" are one. */
 function squeeze(text) {
-  return text.replace(/[^\p{L}\p{N}\n]+/gu, "");
+  return text.replace(/[^\p{L}\p{M}\p{N}\n]+/gu, "");
 }
 
 function* facetsOf(model, templates) {
@@ -39,9 +40,17 @@ function* facetsOf(model, templates) {
   if (templates.some((template) => template.levels)) yield "thinking:levels";
 }
 
+/** The words that are searched for; of a model's address on a hub, its id. */
+function wordsOf(query) {
+  return query.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
+    const hub = Object.values(HUBS).find(([, address]) => word.startsWith(address));
+    return hub ? word.slice(hub[1].length).split(/[/?#]/).slice(0, 2).join("/") : word;
+  });
+}
+
 /** The models that hold every word and every chosen facet, the closest first; and how many of them have each facet. */
 function find(query, chosen) {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean).map((word) => [word, squeeze(word)]);
+  const words = wordsOf(query).map((word) => [word, squeeze(word)]);
   const found = [];
   const counts = new Map();
   for (const model of MODELS) {
@@ -60,7 +69,7 @@ function distanceOf(model, words) {
   let distance = 0;
   for (const [word, squeezed] of words) {
     const place = model.lowerName.indexOf(word);
-    if (model.lowerName === word) distance += 0;
+    if (model.lowerName === word || model.ownIds.has(word)) distance += 0;
     else if (place === 0) distance += 1;
     else if (place > 0 && !/[\p{L}\p{N}]/u.test(model.lowerName[place - 1])) distance += 2;
     else if (model.exact.has(word)) distance += 3;
@@ -75,14 +84,14 @@ function distanceOf(model, words) {
 
 /** The templates whose names hold every word, for a search that means one. */
 function findTemplates(query) {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(query);
   if (!words.length) return [];
   return [...TEMPLATES.keys()].filter((name) => words.every((word) => name.toLowerCase().includes(word)));
 }
 
 /** The text with what was searched for marked. */
 function marked(text, query) {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(query);
   const lower = text.toLowerCase();
   if (!words.length || lower.length !== text.length) return [text];
   const inside = new Array(text.length).fill(false);
