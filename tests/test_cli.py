@@ -120,7 +120,8 @@ def test_no_name_breaks_out_of_the_line_of_its_problem(run: Runner, own: Path) -
     (own / "acme" / "b\n::stop-commands::y.yaml").write_text("name: 1\n", encoding="utf-8")
     code, out, err = run("validate", own, "--format", "github")
     assert code == 1 and "stop-commands::x" in err and "stop-commands::y" in err
-    assert [line for line in (out + err).splitlines() if line.startswith("::") and not line.startswith("::error ")] == []
+    commands = [line for line in (out + err).splitlines() if line.startswith("::")]
+    assert [line for line in commands if not line.startswith("::error ")] == []
 
 
 # -- diff, rows ------------------------------------------------------------------------------------------------------

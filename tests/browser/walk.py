@@ -85,8 +85,9 @@ def test_every_model_and_template_has_its_page(visit: Visit, site: Site) -> None
         location.hash = link;
         await changed;
         const title = document.querySelector("#detail h1")?.textContent;
-        const stray = [...document.querySelectorAll("#detail, #detail .sections, #detail section, #detail dl")].some((holder) =>
-          [...holder.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+        const holders = document.querySelectorAll("#detail, #detail .sections, #detail section, #detail dl");
+        const held = [...holders].flatMap((holder) => [...holder.childNodes]);
+        const stray = held.some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
         seen.push([link, title, stray ? -1 : document.querySelectorAll(".turns li").length]);
       }
       return seen;
