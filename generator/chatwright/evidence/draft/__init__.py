@@ -194,7 +194,9 @@ def _written(
             else:
                 notes.append((("templates", own), f"mm_plugin: name one that fits; {why}"))
         if data.get("empty_system") == "keep":
-            told = "no framework trains with an empty system turn; with `omit` they can, and system_empty alone differs"
+            told = (
+                "no framework writes an empty system turn; with `omit`, which they can, system_empty alone would differ"
+            )
             notes.append((("templates", own, "empty_system"), told))
         data["evidence"] = facts.evidence(source)
         if DEFINITION in data:
