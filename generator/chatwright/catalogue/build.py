@@ -283,8 +283,8 @@ def _mm_plugin(data: Mapping[str, Any] | None) -> MMPlugin | None:
     if data is None:
         return None
     tokens = {key: data.get(key) for key in ("image_token", "video_token", "audio_token")}
-    options = {key: value for key, value in data.items() if key not in ("name", *tokens)}
-    return MMPlugin(name=data["name"], options=_frozen(options), **tokens)
+    options = {key: value for key, value in data.items() if key not in ("name", "inputs", *tokens)}
+    return MMPlugin(name=data["name"], inputs=data.get("inputs"), options=_frozen(options), **tokens)
 
 
 def _model_type(name: str, family: str, location: Location, data: Mapping[str, Any]) -> ModelType:

@@ -186,9 +186,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class MMPlugin:
-    """A multimodal plugin by the name it is registered under in LLaMA-Factory, with its tokens."""
+    """A multimodal plugin by the name it is registered under in LLaMA-Factory, with its tokens.
+
+    ``inputs`` makes it a declared one, which leaves the work to the model's own processor: that takes the images of
+    several texts as one list (``flat``) or as a list per text (``nested``). None: LLaMA-Factory has the plugin.
+    """
 
     name: str
+    inputs: Literal["flat", "nested"] | None = None
     image_token: str | None = None
     video_token: str | None = None
     audio_token: str | None = None

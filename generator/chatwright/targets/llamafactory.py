@@ -9,11 +9,11 @@ user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..catalogue.built_ins import is_built_in
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Spec, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format
@@ -38,6 +38,7 @@ def generate(context: Context) -> Output:
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
     modules: list[str] = []
+    declared = False
     render = environment("llamafactory")
     seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
     for spec in context.catalogue.specs:
@@ -55,15 +56,28 @@ def generate(context: Context) -> Output:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         groups = list(_model_groups(spec, context.catalogue))
         if templates or groups:
-            body = render.get_template("spec.py.j2").render(spec=spec, templates=templates, groups=groups)
+            plugins = declared_plugins(templates.values())
+            declared |= bool(plugins)
+            body = render.get_template("spec.py.j2").render(
+                spec=spec, templates=templates, groups=groups, plugins=plugins
+            )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
     for source, path in (("package.py.j2", FOLDER), ("registry.py.j2", PACKAGE)):
         name = "__init__.py" if source == "package.py.j2" else "registry.py"
         body = render.get_template(source).render(modules=modules)
         files.append(GeneratedFile(f"{path}/{name}", body, "hash", ()))
+    if declared:
+        body = render.get_template("processor_plugin.py.j2").render()
+        files.append(GeneratedFile(f"{PACKAGE}/processor_plugin.py", body, "hash", ()))
     files.append(GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ()))
     return Output(tuple(files), deployments)
+
+
+def declared_plugins(templates: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the plugins that are ours to register, of templates as :func:`template_arguments` gives them."""
+    plugins = (arguments.get("mm_plugin", {}) for arguments in templates)
+    return sorted({plugin["name"] for plugin in plugins if "inputs" in plugin})
 
 
 def template_arguments(template: Template) -> dict[str, Any]:
@@ -102,8 +116,14 @@ def template_arguments(template: Template) -> dict[str, Any]:
     if plugin := template.mm_plugin:
         tokens = {key: getattr(plugin, key) for key in ("image_token", "video_token", "audio_token")}
         given = {key: value for key, value in {**tokens, **plugin.options}.items() if value is not None}
-        arguments["mm_plugin"] = {"name": plugin.name, **given}
+        declared = {} if plugin.inputs is None else {**_media_texts(template.slots), "inputs": plugin.inputs}
+        arguments["mm_plugin"] = {"name": plugin.name, **given, **declared}
     return arguments
+
+
+def _media_texts(slots: Slots) -> dict[str, str]:
+    texts = {"image_text": slots.image, "video_text": slots.video, "audio_text": slots.audio}
+    return {key: text for key, text in texts.items() if text is not None}
 
 
 def _known_tools(template: Template) -> ToolFormat | None:
