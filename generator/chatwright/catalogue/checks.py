@@ -111,6 +111,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_parsers(source)
         problems += _check_plugins(source)
         problems += _check_media_texts(source)
+        problems += _check_modules(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -447,6 +448,19 @@ def _check_media_texts(source: Source) -> Iterator[Problem]:
             elif texts and texts[0].value is not None and not named:
                 yield texts[0].on_value(
                     f"the plugin {quote(str(_mapping(plugin).get('name')))} has no {token}, so it takes no {kind}"
+                )
+
+
+def _check_modules(source: Source) -> Iterator[Problem]:
+    parts = ("language_model", "projector", "vision_tower")
+    for modules in _find(source, "model_types", _ANY, "modules"):
+        names = [(part, name) for part in parts for name in _find(source, *modules.path, part, _ANY) if _is_text(name)]
+        for part, name in names:
+            inside = [(other, each.value) for other, each in names if other != part and name.value in each.value]
+            for other, value in inside[:1]:
+                yield name.on_value(
+                    f"LLaMA-Factory would freeze {quote(value)} of the {other} with it, since that holds this name; "
+                    "name the parts beside it instead"
                 )
 
 

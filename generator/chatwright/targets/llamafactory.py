@@ -55,11 +55,12 @@ def generate(context: Context) -> Output:
             except Unsupported as reason:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         groups = list(_model_groups(spec, context.catalogue))
-        if templates or groups:
+        composites = list(_composite_models(spec, context.catalogue))
+        if templates or groups or composites:
             plugins = declared_plugins(templates.values())
             declared |= bool(plugins)
             body = render.get_template("spec.py.j2").render(
-                spec=spec, templates=templates, groups=groups, plugins=plugins
+                spec=spec, templates=templates, groups=groups, plugins=plugins, composites=composites
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
@@ -285,6 +286,27 @@ def _model_groups(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
                 kinds.setdefault(kind, {})[item.name] = _ids(item)
         for (template, multimodal), models in kinds.items():
             yield {"models": models, "template": template, "multimodal": multimodal}
+
+
+def composite_models(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """The models whose parts LLaMA-Factory can freeze apart once it knows them."""
+    for spec in catalogue.specs:
+        yield from _composite_models(spec, catalogue)
+
+
+def _composite_models(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    for item in spec.model_types:
+        if item.modules is not None:
+            users = [group for each in catalogue.specs for group in each.models if group.model_type == item.name]
+            templates = {_registered_template(one, group, catalogue) for group in users for one in group.checkpoints}
+            yield {
+                "templates": sorted(name for name in templates if name is not None),
+                "model_type": item.config_type,
+                "projector_keys": list(item.modules.projector),
+                "vision_model_keys": list(item.modules.vision_tower),
+                "language_model_keys": list(item.modules.language_model),
+                "lora_conflict_keys": list(item.modules.no_lora),
+            }
 
 
 def _multimodal(checkpoint: Checkpoint, group: ModelGroup) -> bool:

@@ -71,6 +71,10 @@ def _llamafactory(name: str, template: Template, catalogue: Catalogue) -> list[S
     if groups:
         text = render.get_template("llamafactory_models.py.j2").render(groups=groups)
         found.append(Snippet("models", "src/llamafactory/extras/constants.py", text, whole=False))
+    composites = [composite for composite in llamafactory.composite_models(catalogue) if name in composite["templates"]]
+    if composites:
+        text = render.get_template("llamafactory_composites.py.j2").render(composites=composites)
+        found.append(Snippet("composites", "src/llamafactory/model/model_utils/visual.py", text, whole=False))
     return found
 
 
