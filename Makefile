@@ -17,7 +17,8 @@ NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
-BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
+VISION := $(CONFORMANCE)/vision
+BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS) --vision $(VISION)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -114,7 +115,7 @@ $(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/ba
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/tokenizers.txt requirements/npm.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/vision.txt requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -124,6 +125,7 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	    -r requirements/older-$$framework.txt || exit; \
 	done
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(VISION) -r requirements/vision.txt
 	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \
