@@ -6,8 +6,9 @@ object:
 
 - ``versions`` of the packages;
 - ``families``: for each ``missing``, why it could not be tried, or its ``processor`` (the class), ``cases`` by name
-  (``equal``; what differs; ``["ours", what it raised]``; or ``["theirs", what it raised, how ours compares with what
-  the processor makes of the whole text]``), and ``errors``, what the declared plugin raised by mistake;
+  (``equal``; ``["ours", what it raised]``; or ``["theirs", what it raised]`` or ``["differs", in what]``, and behind
+  that how ours compares with what the processor makes of the whole text), and ``errors``, what the declared plugin
+  raised by mistake;
 - ``parts``: what is frozen of models with declared parts;
 
 or ``error``.
@@ -29,6 +30,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chatwright.evidence.engines import llamafactory, processors
+from chatwright.evidence.token_ids import first_difference
 
 Size = tuple[int, int]
 _TYPES = ("token_type_ids", "mm_token_type_ids")  # a batch has them of its own ids
@@ -58,10 +60,12 @@ IMAGES: Mapping[str, Sequence[Sample]] = {
 }
 VIDEOS: Mapping[str, Sequence[Sample]] = {
     "one video": [Sample(("<video>What happens?",), videos=((4, (96, 64)),))],
+    "an odd number of frames": [Sample(("<video>What happens?",), videos=((5, (96, 64)),))],
     "images and videos": [
-        Sample(("<video> and <image>?", "Yes.", "<video>"), (_SQUARE,), ((5, (96, 64)), (6, (80, 120)))),
+        Sample(("<video> and <image>?", "Yes.", "<video>"), (_SQUARE,), ((4, (96, 64)), (4, (96, 64)))),
         Sample(("<image>What?",), _SIZES[1:2]),
     ],
+    "several videos": [Sample(("<video> and <video>?",), videos=((6, (96, 64)), (4, (80, 120))))],
 }
 AUDIO: Mapping[str, Sequence[Sample]] = {
     "one clip": [Sample(("<audio>What is said?",), audios=(8000,))],
@@ -133,14 +137,24 @@ def _compared(theirs: Any, ours: Any, samples: Sequence[Sample], processor: Any,
         our_texts, our_inputs = _run(ours, samples, processor, folder)
     except Exception as error:
         return ["ours", f"{type(error).__name__}: {error}"]
+
+    def beside(side: str, said: str) -> list[str]:
+        alike = ours.expand_mm_tokens and _as_the_processor_itself(ours, samples, our_texts, our_inputs, processor)
+        return [side, said, *([alike] if alike else [])]
+
     try:
         texts, inputs = _run(theirs, samples, processor, folder)
     except Exception as error:
-        alike = _as_the_processor_itself(ours, samples, our_texts, our_inputs, processor)
-        return ["theirs", f"{type(error).__name__}: {error}", alike]
+        return beside("theirs", f"{type(error).__name__}: {error}")
     if texts != our_texts:
-        return f"text: {our_texts!r} instead of {texts!r}"
-    return _differing(our_inputs, inputs)
+        one, other = ("".join(map("".join, each)) for each in (our_texts, texts))
+        place = first_difference(one, other)
+        shown = f"{one[place : place + 60]!r} instead of {other[place : place + 60]!r}"
+        return beside("differs", f"text: {shown} at character {place}")
+    # A plugin of LLaMA-Factory's hands over more than goes to the model: nothing, and what it knows of frames.
+    due = {name: value for name, value in inputs.items() if value is not None and name != "video_metadata"}
+    differing = _differing(our_inputs, due)
+    return "equal" if differing == "equal" else beside("differs", differing)
 
 
 def _differing(ours: Mapping[str, Any], due: Mapping[str, Any]) -> str:
@@ -167,7 +181,7 @@ def _as_the_processor_itself(
         for all_, found in zip(media, own, strict=True):
             all_ += found
     given = plugin._read_media(dict(zip(("image", "video", "audio"), media, strict=True)), processor)
-    if plugin.inputs == "nested":
+    if plugin.inputs == "nested" and "images" in given:
         left = iter(given["images"])
         given["images"] = [[next(left) for _ in range(count)] for count in per_text]
     found = processor(text=wholes, return_tensors="pt", padding=True, **given)
