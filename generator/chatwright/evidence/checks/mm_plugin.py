@@ -114,6 +114,8 @@ def check_mm_plugin(bench: Workbench) -> Report:
     missing = [family for family, found in answer["families"].items() if "missing" in found]
     if missing:
         report.lines.append(f"not tried for want of torchvision: {', '.join(missing)}")
+    if "missing" in answer["parts"]:
+        report.lines.append(f"parts of models not tried: {answer['parts']['missing']}")
     for name, found in answer["families"].items():
         if "missing" not in found:
             report.wrong += [f"{name}: {problem}" for problem in _wrong(FAMILIES[name], found)]
