@@ -15,6 +15,7 @@ from chatwright.catalogue.model import Catalogue
 from chatwright.errors import Location
 from chatwright.pipeline.export import export
 from chatwright.targets.llamafactory import generate
+from chatwright.targets.pages import settings
 from chatwright.targets.protocol import Context
 from chatwright.targets.rendering import environment
 
@@ -206,6 +207,11 @@ def test_a_spec_registers_the_plugins_that_it_declares() -> None:
     assert "'image_text': '<img{{number}}>', 'audio_text': '<snd>', 'inputs': 'nested'" in spec
     assert "model_type='demo_config'" in spec and "templates=['demo']" in spec
     assert "llamafactory/chatwright_llamafactory/processor_plugin.py" in files
+
+
+def test_the_page_tells_a_declared_plugin() -> None:
+    told = [dict(settings(template)).get("mm_plugin.inputs") for template in SPEC.templates]
+    assert told == ["nested", None]
 
 
 def test_llamafactorys_own_sources_get_the_plugin_and_the_parts() -> None:
