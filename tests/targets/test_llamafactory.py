@@ -347,7 +347,7 @@ class StandIn:
     def modules(self) -> list[ModuleType]:
         """The generated modules, one per spec."""
         name = self.package.__name__
-        return [import_module(f"{name}.chatwright_llamafactory.{module}") for module in self.package._MODULES]
+        return [import_module(f"{name}.chatwright_llamafactory.{module}") for module in self.package.MODULES]
 
     def state(self) -> Any:
         """A copy of every registry, with the very objects."""

@@ -58,11 +58,13 @@ def generate(context: Context) -> Output:
             body = render.get_template("spec.py.j2").render(spec=spec, templates=templates, groups=groups)
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
-    for source, path in (("package.py.j2", FOLDER), ("registry.py.j2", PACKAGE)):
-        name = "__init__.py" if source == "package.py.j2" else "registry.py"
-        body = render.get_template(source).render(modules=modules)
-        files.append(GeneratedFile(f"{path}/{name}", body, "hash", ()))
-    files.append(GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ()))
+    for source, path in (
+        ("package.py.j2", f"{FOLDER}/__init__.py"),
+        ("launcher.py.j2", f"{FOLDER}/launcher.py"),
+        ("modules.py.j2", f"{PACKAGE}/__init__.py"),
+        ("registry.py.j2", f"{PACKAGE}/registry.py"),
+    ):
+        files.append(GeneratedFile(path, render.get_template(source).render(modules=modules), "hash", ()))
     return Output(tuple(files), deployments)
 
 
