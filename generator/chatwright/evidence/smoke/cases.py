@@ -1,0 +1,95 @@
+"""What is trained: which template with which model, on which conversations, and what it is compared with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...meaning.scenarios import Scenario, scenarios
+
+Framework = Literal["llamafactory", "swift"]
+FRAMEWORKS: tuple[Framework, ...] = ("llamafactory", "swift")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model trained with one template.
+
+    ``template`` is its name in both frameworks, ``model_type`` ms-swift's; ``built_in`` names for each framework the
+    template, and ``built_in_type`` the model type, that mean the same. ``real_tokenizer`` is the folder of a publisher's
+    tokenizer, None: a byte-level one is made. ``scenarios`` is what is learned, one conversation a step.
+    """
+
+    name: str
+    model: str
+    template: str
+    model_type: str
+    built_in: Mapping[Framework, str]
+    built_in_type: str
+    scenarios: tuple[Scenario, ...]
+    real_tokenizer: str | None = None
+    images: bool = False
+
+    def catalogue_name(self, framework: Framework) -> str:
+        """The template's name in the spec."""
+        return self.template if framework == "llamafactory" else f"{self.template}-swift"
+
+
+def cases() -> tuple[Case, ...]:
+    """All cases."""
+    known = scenarios()
+    tools = tuple(known[name] for name in ("tool_result", "tool_parallel", "system_multi"))
+    thinking = tuple(known[name] for name in ("thinking_on", "thinking_tools"))
+    chatml: Mapping[Framework, str] = {"llamafactory": "qwen", "swift": "qwen2_5"}
+    return (
+        Case("tools", "acme-text", "acme", "acme_text", chatml, "qwen2", tools),
+        Case("real tokenizer", "acme-real", "acme", "acme_text", chatml, "qwen2", tools, real_tokenizer="qwen2_5"),
+        Case(
+            "thinking",
+            "acme-thinking",
+            "acme_thinking",
+            "acme_text",
+            {"llamafactory": "qwen3", "swift": "qwen3"},
+            "qwen2",
+            thinking,
+        ),
+        Case(
+            "images",
+            "acme-eyes",
+            "acme_eyes",
+            "acme_eyes",
+            {"llamafactory": "llava", "swift": "llava1_5_hf"},
+            "llava1_5_hf",
+            (_seen("one image", "What is this?", 1), _seen("two images", "Compare these.", 2), known["multi"]),
+            images=True,
+        ),
+    )
+
+
+def _seen(name: str, text: str, count: int) -> Scenario:
+    content: list[dict[str, Any]] = [{"type": "image"} for _ in range(count)]
+    asked = {"role": "user", "content": [*content, {"type": "text", "text": text}]}
+    return Scenario(name, (asked, {"role": "assistant", "content": "A pattern."}), None, None, False, False)
+
+
+def with_images(messages: Any, paths: list[str]) -> list[dict[str, Any]]:
+    """The messages with a path in each image, in order, as processors read them."""
+    left = iter(paths)
+    found: list[dict[str, Any]] = copy.deepcopy([dict(message) for message in messages])
+    for message in found:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            if part["type"] == "image":
+                part["path"] = next(left)
+    return found
+
+
+def image_count(scenario: Scenario) -> int:
+    """How many images the conversation has."""
+    return sum(
+        part["type"] == "image"
+        for message in scenario.messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+    )
