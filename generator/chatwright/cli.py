@@ -636,6 +636,33 @@ def conformance(
         raise SystemExit(MISTAKE)
 
 
+@cli.command("train-smoke", hidden=True)
+@click.option(
+    "--tokenizers", required=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers."
+)
+@click.option(
+    "--swift-packages",
+    metavar="DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="What ms-swift trains with in place of what is installed.",
+)
+def train_smoke(tokenizers: Path, swift_packages: Path | None) -> None:
+    """Train tiny models in the real frameworks on what the generated files register (make train-smoke)."""
+    from .evidence.smoke import run, table
+
+    with _Progress() as progress:
+        rows = run(tokenizers, swift_packages, progress)
+    for line in table(rows):
+        click.echo(line)
+    for row in rows:
+        for line in row.wrong:
+            click.secho(f"wrong: {row.framework}, {row.start}, {row.case}: {line}", fg="red")
+    wrong = sum(bool(row.wrong) for row in rows)
+    click.echo(f"{_count(len(rows), 'training')}, {wrong} wrong")
+    if wrong:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command(hidden=True)
 @click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
