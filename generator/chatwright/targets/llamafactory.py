@@ -321,4 +321,5 @@ def _registered_template(checkpoint: Checkpoint, group: ModelGroup, catalogue: C
 
 def _ids(checkpoint: Checkpoint) -> dict[str, str]:
     ids = {**checkpoint.ids, **checkpoint.targets.get("llamafactory", {})}
-    return {source: ids[hub] for hub, source in _SOURCES.items() if ids.get(hub)}
+    listed = {source: ids[hub] for hub, source in _SOURCES.items() if ids.get(hub)}
+    return listed or ({_SOURCES["huggingface"]: checkpoint.path} if checkpoint.path else {})

@@ -23,7 +23,9 @@ _SIZES: dict[str, Any] = {
 def make_model(case: Case, folder: Path, tokenizers: Path) -> None:
     """Make the model's folder; the same weights every time. ``tokenizers`` holds the real tokenizers."""
     import torch
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     torch.manual_seed(7)
     (_make_seeing if case.images else _make_text)(case, folder, tokenizers)
 
