@@ -17,7 +17,7 @@ NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
-SWIFT_TRAINING := $(CONFORMANCE)/swift-training
+TRAINING := $(CONFORMANCE)/training
 BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
 
 export PYTHONPATH := $(CURDIR)/generator
@@ -74,7 +74,8 @@ record: $(CONFORMANCE)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
 
 train-smoke: $(CONFORMANCE)/made
-	@$(CONFORMANCE)/bin/python -m chatwright train-smoke --tokenizers $(TOKENIZERS) --swift-packages $(SWIFT_TRAINING)
+	@$(CONFORMANCE)/bin/python -m chatwright train-smoke --tokenizers $(TOKENIZERS) \
+	  --swift-4 $(TRAINING)/swift --swift-3 $(SWIFT_3) --swift-3 $(TRAINING)/swift-3
 
 bench: $(BENCH)/made
 	@$(BENCH)/bin/python -m chatwright bench
@@ -119,8 +120,8 @@ $(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/ba
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/swift-training.txt requirements/tokenizers.txt \
-  requirements/npm.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/training-swift.txt requirements/training-swift-3.txt \
+  requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -130,8 +131,10 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	    -r requirements/older-$$framework.txt || exit; \
 	done
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
-	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SWIFT_TRAINING) \
-	  -r requirements/swift-training.txt
+	@for framework in swift swift-3; do \
+	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(TRAINING)/$$framework \
+	    -r requirements/training-$$framework.txt || exit; \
+	done
 	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \

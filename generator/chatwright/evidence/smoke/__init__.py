@@ -1,9 +1,9 @@
 """Training for real (``make train-smoke``): what our generated files register, the frameworks learn as their own.
 
 Tiny models with random weights are trained for a few steps by the real LLaMA-Factory (one process, its own two-process
-torchrun, plain torchrun) and the real ms-swift, once with templates that the generated files alone register, under
-names that the frameworks do not have, and once with the built-ins that mean the same. Ids, labels, images and losses of
-every step must be equal, to the last bit. Each trained folder then gets the exported chat template, goes through
+torchrun, plain torchrun) and the real ms-swift 4 and 3, once with templates that the generated files alone register,
+under names that the frameworks do not have, and once with the built-ins that mean the same. Ids, labels, images and
+losses of every step must be equal, to the last bit. Each trained folder then gets the exported chat template, goes through
 ``verify``, and transformers must serve the very ids of the prompt that was trained on.
 """
 
@@ -13,7 +13,7 @@ import hashlib
 import importlib.metadata
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -22,7 +22,7 @@ from ...catalogue.model import Catalogue
 from ...errors import ChatwrightError
 from ...pipeline import generate, load_public_catalogue, select
 from ...resources import checkout_root
-from .cases import FRAMEWORKS, Case, Framework, cases
+from .cases import Case, Trainer, cases, framework_of
 from .models import make_images, make_model
 from .served import problems
 from .training import Bench, Start, Step, Trained
@@ -30,16 +30,24 @@ from .training import Bench, Start, Step, Trained
 SPECS = Path(__file__).parent / "specs"
 RECORD = "train_smoke.txt"
 PACKAGES = ("llamafactory", "ms-swift", "transformers")
-_SEVERAL: tuple[tuple[Start, str], ...] = (("two processes", "tools"), ("torchrun", "images"))  # with which case
+_ALL = ("tools", "real tokenizer", "thinking", "images")
+_PLAN: tuple[tuple[Trainer, Start, tuple[str, ...]], ...] = (
+    ("llamafactory", "one process", _ALL),
+    ("llamafactory", "two processes", ("tools",)),
+    ("llamafactory", "torchrun", ("images",)),
+    ("swift", "one process", _ALL),
+    ("swift 3", "one process", ("tools", "images")),
+)
 
 Progress = Callable[[str], None]
+Packages = Mapping[Trainer, Sequence[Path]]
 
 
 @dataclass(frozen=True)
 class Row:
     """One training with our template, and what is wrong with it."""
 
-    framework: Framework
+    trainer: Trainer
     start: Start
     case: str
     template: str
@@ -53,10 +61,10 @@ class Row:
     wrong: tuple[str, ...]
 
 
-def run(tokenizers: Path, packages: Path | None, progress: Progress) -> list[Row]:
+def run(tokenizers: Path, packages: Packages, progress: Progress) -> list[Row]:
     """Train everything, and record what was learned in ``tests/evidence/``.
 
-    ``tokenizers`` holds publishers' tokenizers, ``packages`` what stands in front of ms-swift's imports.
+    ``tokenizers`` holds publishers' tokenizers, ``packages`` what stands in front of a trainer's imports.
 
     Raises:
         ChatwrightError: this is no checkout, or a framework's command failed.
@@ -71,41 +79,38 @@ def run(tokenizers: Path, packages: Path | None, progress: Progress) -> list[Row
     return rows
 
 
-def _rows(folder: Path, tokenizers: Path, packages: Path | None, progress: Progress) -> Iterator[Row]:
+def _rows(
+    folder: Path, tokenizers: Path, packages: Mapping[Trainer, Sequence[Path]], progress: Progress
+) -> Iterator[Row]:
     catalogue = load_public_catalogue(SPECS)
     generate(select(catalogue, {"acme/acme.yaml"}), folder / "generated")
     bench = Bench(folder, make_images(folder / "images"), packages)
-    found = cases()
-    for case in found:
+    found = {case.name: case for case in cases()}
+    for case in found.values():
         make_model(case, folder / "models" / case.model, tokenizers)
-    bench.write_data(found)
-    for framework in FRAMEWORKS:
-        for case in found:
-            yield _row(bench, case, framework, "one process", catalogue, progress)
-    for start, name in _SEVERAL:
-        case = next(case for case in found if case.name == name)
-        yield _row(bench, case, "llamafactory", start, catalogue, progress)
+    bench.write_data(list(found.values()))
+    for trainer, start, names in _PLAN:
+        for name in names:
+            yield _row(bench, found[name], trainer, start, catalogue, progress)
 
 
-def _row(
-    bench: Bench, case: Case, framework: Framework, start: Start, catalogue: Catalogue, progress: Progress
-) -> Row:
-    progress(f"{framework}, {start}: {case.name}")
-    ours = bench.train(case, framework, start, ours=True)
-    theirs = bench.train(case, framework, "two processes" if start == "torchrun" else start, ours=False)
+def _row(bench: Bench, case: Case, trainer: Trainer, start: Start, catalogue: Catalogue, progress: Progress) -> Row:
+    progress(f"{trainer}, {start}: {case.name}")
+    ours = bench.train(case, trainer, start, ours=True)
+    theirs = bench.train(case, trainer, "two processes" if start == "torchrun" else start, ours=False)
     steps = [step for rank in ours.ranks for step in rank]
     labels = [label for step in steps for row in step.labels for label in row]
     wrong = [
         *differences(ours, theirs),
-        *problems(case, framework, ours.folder, steps, bench.images, catalogue),
+        *problems(case, trainer, ours.folder, steps, bench.images, catalogue),
     ]
     shutil.rmtree(theirs.folder)
     return Row(
-        framework=framework,
+        trainer=trainer,
         start=start,
         case=case.name,
         template=case.template,
-        built_in=case.built_in[framework],
+        built_in=case.built_in[framework_of(trainer)],
         steps=len(steps),
         tokens=len(labels),
         learned=sum(label != -100 for label in labels),
@@ -156,12 +161,12 @@ def _place(mine: object, built_in: object) -> str:
 def table(rows: Sequence[Row]) -> list[str]:
     """The figures, a line each."""
     lines = [
-        f"{'framework':<13}{'started as':<15}{'case':<16}{'steps':>5}{'tokens':>8}{'learned':>9}{'loss':>18}{'s':>6}"
+        f"{'trainer':<13}{'started as':<15}{'case':<16}{'steps':>5}{'tokens':>8}{'learned':>9}{'loss':>18}{'s':>6}"
     ]
     for row in rows:
         first, last = row.losses
         lines.append(
-            f"{row.framework:<13}{row.start:<15}{row.case:<16}{row.steps:>5}{row.tokens:>8}{row.learned:>9}"
+            f"{row.trainer:<13}{row.start:<15}{row.case:<16}{row.steps:>5}{row.tokens:>8}{row.learned:>9}"
             f"{first:>9.4f} ->{last:>7.4f}{row.seconds:>6.0f}  {'differs' if row.wrong else 'equal'}"
         )
     return lines
@@ -172,12 +177,12 @@ def recorded(rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     lines = [
         f"# Trained by `make train-smoke` with {versions}.",
-        "# Ids, labels, images and losses of every step are those of the built-in template; the prompt that transformers",
-        "# makes of the trained folder with the exported chat template has the ids that were trained on.",
+        "# Ids, labels, images and losses of every step are those of the built-in template; the prompt that",
+        "# transformers makes of the trained folder with the exported chat template has the ids that were trained on.",
     ]
     for row in rows:
         lines.append(
-            f"{row.framework}, {row.start}, {row.case}: {row.template} as {row.built_in}: {row.steps} steps, "
+            f"{row.trainer}, {row.start}, {row.case}: {row.template} as {row.built_in}: {row.steps} steps, "
             f"{row.tokens} tokens, {row.learned} learned, {row.digest}"
         )
     return "\n".join(lines) + "\n"

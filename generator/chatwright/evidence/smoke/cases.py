@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...meaning.conversation import Message
 from ...meaning.scenarios import Scenario, scenarios
 
 Framework = Literal["llamafactory", "swift"]
-FRAMEWORKS: tuple[Framework, ...] = ("llamafactory", "swift")
+Trainer = Literal["llamafactory", "swift", "swift 3"]
+
+
+def framework_of(trainer: Trainer) -> Framework:
+    """The framework whose registrations a trainer reads."""
+    return "llamafactory" if trainer == "llamafactory" else "swift"
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,8 @@ class Case:
     """One model trained with one template.
 
     ``template`` is its name in both frameworks, ``model_type`` ms-swift's; ``built_in`` names for each framework the
-    template, and ``built_in_type`` the model type, that mean the same. ``real_tokenizer`` is the folder of a publisher's
-    tokenizer, None: a byte-level one is made. ``scenarios`` is what is learned, one conversation a step.
+    template, and ``built_in_type`` the model type, that mean the same. ``real_tokenizer`` is the folder of a
+    publisher's tokenizer, None: a byte-level one is made. ``scenarios`` is what is learned, one conversation a step.
     """
 
     name: str
@@ -32,9 +37,9 @@ class Case:
     real_tokenizer: str | None = None
     images: bool = False
 
-    def catalogue_name(self, framework: Framework) -> str:
+    def catalogue_name(self, trainer: Trainer) -> str:
         """The template's name in the spec."""
-        return self.template if framework == "llamafactory" else f"{self.template}-swift"
+        return self.template if trainer == "llamafactory" else f"{self.template}-swift"
 
 
 def cases() -> tuple[Case, ...]:
@@ -74,14 +79,15 @@ def _seen(name: str, text: str, count: int) -> Scenario:
     return Scenario(name, (asked, {"role": "assistant", "content": "A pattern."}), None, None, False, False)
 
 
-def with_images(messages: Any, paths: list[str]) -> list[dict[str, Any]]:
-    """The messages with a path in each image, in order, as processors read them."""
+def with_images(messages: Sequence[Message], paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The messages in parts, as processors read them, with a path in each image, in order."""
     left = iter(paths)
-    found: list[dict[str, Any]] = copy.deepcopy([dict(message) for message in messages])
-    for message in found:
-        for part in message["content"] if isinstance(message["content"], list) else ():
-            if part["type"] == "image":
-                part["path"] = next(left)
+    found = []
+    for message in messages:
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        parts = [{**part, "path": next(left)} if part["type"] == "image" else part for part in parts]
+        found.append({**message, "content": parts})
     return found
 
 

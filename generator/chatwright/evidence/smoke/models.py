@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,21 @@ def _make_text(case: Case, folder: Path, tokenizers: Path) -> None:
         tokenizer.chat_template = None
     else:
         tokenizer = byte_level(None, "<|im_end|>", MARKERS)
-    tokenizer.save_pretrained(str(folder))
+    _save_tokenizer(tokenizer, folder)
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     sizes = {**_SIZES, "num_key_value_heads": 2, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
     Qwen2ForCausalLM(Qwen2Config(**sizes, **ids)).save_pretrained(str(folder))
     stops = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     GenerationConfig(eos_token_id=stops, pad_token_id=tokenizer.pad_token_id).save_pretrained(str(folder))
+
+
+def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Save it so that transformers 4 reads it too, which ms-swift 3 needs and which has no ``TokenizersBackend``."""
+    tokenizer.save_pretrained(str(folder))
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config["tokenizer_class"] == "TokenizersBackend":
+        path.write_text(json.dumps({**config, "tokenizer_class": "PreTrainedTokenizerFast"}), encoding="utf-8")
 
 
 def _make_seeing(case: Case, folder: Path, tokenizers: Path) -> None:
@@ -84,6 +94,9 @@ def _make_seeing(case: Case, folder: Path, tokenizers: Path) -> None:
         num_additional_image_tokens=1,
     )
     processor.save_pretrained(str(folder))
+    _save_tokenizer(tokenizer, folder)
+    image_processor = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))["image_processor"]
+    (folder / "preprocessor_config.json").write_text(json.dumps(image_processor), encoding="utf-8")
     ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     config = LlavaConfig(
         text_config=LlamaConfig(**_SIZES, **ids, vocab_size=len(tokenizer)),

@@ -10,17 +10,17 @@ from ...catalogue.model import Catalogue
 from ...meaning.scenarios import Scenario
 from ...pipeline import export
 from ..verify import verify
-from .cases import Case, Framework, image_count, with_images
+from .cases import Case, Trainer, image_count, with_images
 from .training import Step
 
 _IGNORED = -100  # the label of what is not learned
 
 
 def problems(
-    case: Case, framework: Framework, folder: Path, steps: Sequence[Step], images: Sequence[str], catalogue: Catalogue
+    case: Case, trainer: Trainer, folder: Path, steps: Sequence[Step], images: Sequence[str], catalogue: Catalogue
 ) -> Iterator[str]:
     """Export the chat template into the trained folder, verify it, and compare each prompt with what was trained."""
-    name = case.catalogue_name(framework)
+    name = case.catalogue_name(trainer)
     made = export.export(catalogue, name, "transformers", model=str(folder), into=folder)
     export.write(made, folder, force=True)
     found = verify(folder, catalogue, name)
@@ -32,23 +32,24 @@ def problems(
     tokenizer = _tokenizer(case, folder)
     trained = {(ids, labels) for step in steps for ids, labels in zip(step.ids, step.labels, strict=True)}
     for scenario in case.scenarios:
-        prompt = served_ids(tokenizer, scenario, images)
+        prompt = served_ids(tokenizer, scenario, images if case.images else ())
         if not any(ids[: len(prompt)] == prompt and asked(labels) == len(prompt) for ids, labels in trained):
             yield f"{scenario.name}: its prompt of {len(prompt)} tokens is none that was trained with"
 
 
 def served_ids(tokenizer: Any, scenario: Scenario, images: Sequence[str]) -> tuple[int, ...]:
-    """The token ids of the prompt for the last reply, through ``apply_chat_template``."""
-    messages = with_images(scenario.asked, list(images[: image_count(scenario)]))
-    switch = {} if scenario.thinking is None else {"enable_thinking": scenario.thinking}
+    """The token ids of the prompt for the last reply, through ``apply_chat_template``.
+
+    ``images`` are there for a processor, which takes messages in parts.
+    """
+    given: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+    if scenario.tools:
+        given["tools"] = list(scenario.tools)
+    if scenario.thinking is not None:
+        given["enable_thinking"] = scenario.thinking
+        given["preserve_thinking"] = True  # both frameworks learn with earlier thoughts unless told otherwise
     encoded = tokenizer.apply_chat_template(
-        messages,
-        tools=list(scenario.tools) if scenario.tools else None,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        preserve_thinking=True,  # both frameworks learn with the thoughts of earlier turns unless told otherwise
-        **switch,
+        with_images(scenario.asked, images[: image_count(scenario)]) if images else list(scenario.asked), **given
     )
     ids = encoded["input_ids"]
     return tuple(ids[0] if ids and isinstance(ids[0], list) else ids)

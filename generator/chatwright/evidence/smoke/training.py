@@ -17,7 +17,7 @@ from ...errors import ChatwrightError
 from ...meaning.scenarios import Scenario
 from ..adapters import to_llamafactory, to_swift
 from ..engines.swift import THOUGHT_WORDS
-from .cases import Case, Framework, image_count, with_images
+from .cases import Case, Trainer, image_count
 
 SITE = Path(__file__).parent / "site"
 _SECONDS = 600  # within which a training must end
@@ -50,10 +50,10 @@ class Trained:
 class Bench:
     """The folder in which everything stands: ``models/``, ``images/``, ``generated/``, ``data/``, ``runs/``.
 
-    ``packages`` are put in front of what ms-swift imports; what it trains with, LLaMA-Factory excludes.
+    ``packages`` are folders that a trainer imports from before anything else: what one needs, another excludes.
     """
 
-    def __init__(self, folder: Path, images: Sequence[str], packages: Path | None) -> None:
+    def __init__(self, folder: Path, images: Sequence[str], packages: Mapping[Trainer, Sequence[Path]]) -> None:
         self.folder = folder
         self.images = list(images)
         self.packages = packages
@@ -86,7 +86,7 @@ class Bench:
         tools = {"tools": json.dumps(found["tools"])} if "tools" in found else {}
         return {**found, **tools} | ({"images": images} if images else {})
 
-    def train(self, case: Case, framework: Framework, start: Start, *, ours: bool) -> Trained:
+    def train(self, case: Case, trainer: Trainer, start: Start, *, ours: bool) -> Trained:
         """Train a case, with our template or with the built-in one.
 
         Raises:
@@ -95,17 +95,21 @@ class Bench:
         self._runs += 1
         run = self.folder / "runs" / f"{self._runs:02}"
         run.mkdir(parents=True)
-        command, further = (_llamafactory if framework == "llamafactory" else _swift)(case, run, start, ours)
+        if trainer == "llamafactory":
+            command, further = _llamafactory(case, run, start, ours)
+        else:
+            command, further = _swift(case, run, ours, third=trainer == "swift 3"), {}
         began = time.monotonic()
-        self._call(command, {**further, "CHATWRIGHT_WATCH": str(run / "steps")}, framework)
+        self._call(command, {**further, "CHATWRIGHT_WATCH": str(run / "steps")}, trainer)
         seconds = time.monotonic() - began
         ranks = tuple(_steps(path) for path in sorted(run.glob("steps.*")))
         if not all(ranks) or not ranks:
             raise ChatwrightError(f"{' '.join(command)}: ended without a step")
         return Trained(ranks, _model_folder(run), seconds)
 
-    def _call(self, command: list[str], further: Mapping[str, str], framework: Framework) -> None:
-        packages = [str(self.packages)] if self.packages and framework == "swift" else []
+    def _call(self, command: list[str], further: Mapping[str, str], trainer: Trainer) -> None:
+        packages = [str(path.resolve()) for path in self.packages.get(trainer, ())]
+        cache = self.folder / "cache" / trainer.replace(" ", "-")
         kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LOCAL_RANK", "RANK")}
         environment = {
             **kept,
@@ -113,8 +117,8 @@ class Bench:
             "PYTHONPATH": os.pathsep.join([str(SITE), *packages]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HF_HUB_OFFLINE": "1",
-            "HF_HOME": str(self.folder / "cache"),
-            "MODELSCOPE_CACHE": str(self.folder / "cache"),
+            "HF_HOME": str(cache),
+            "MODELSCOPE_CACHE": str(cache),
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": "1",  # sums of floats come out the same every time
             "TOKENIZERS_PARALLELISM": "false",
@@ -170,8 +174,7 @@ def _llamafactory(case: Case, run: Path, start: Start, ours: bool) -> tuple[list
         "use_cpu": True,
         "seed": 7,
     }
-    config = run / "train.json"
-    config = config.with_suffix(".yaml")
+    config = run / "train.yaml"
     config.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
     launcher = "generated/llamafactory/launcher.py"
     two = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2"}
@@ -181,13 +184,13 @@ def _llamafactory(case: Case, run: Path, start: Start, ours: bool) -> tuple[list
     return [*command, "train", str(config)], two if start == "two processes" else {}
 
 
-def _swift(case: Case, run: Path, start: Start, ours: bool) -> tuple[list[str], dict[str, str]]:
+def _swift(case: Case, run: Path, ours: bool, *, third: bool) -> list[str]:
     settings = {
         "model": f"models/{case.model}",
         "model_type": case.model_type if ours else case.built_in_type,
         "template": case.template if ours else case.built_in["swift"],
         "dataset": f"data/{case.model}.jsonl",
-        "tuner_type": "full",
+        "train_type" if third else "tuner_type": "full",
         "torch_dtype": "float32",
         "output_dir": str(run / "model"),
         "add_version": "false",
@@ -206,9 +209,9 @@ def _swift(case: Case, run: Path, start: Start, ours: bool) -> tuple[list[str], 
         "data_seed": "7",
     }
     if ours:
-        settings["external_plugins"] = "generated/swift/register_all.py"
+        settings["custom_register_path" if third else "external_plugins"] = "generated/swift/register_all.py"
     words = [word for key, value in settings.items() for word in (f"--{key}", value)]
-    return [sys.executable, "-m", "swift.cli.main", "sft", *words], {}
+    return [sys.executable, "-m", "swift.cli.main", "sft", *words]
 
 
 def _steps(path: Path) -> tuple[Step, ...]:
