@@ -3,8 +3,8 @@
 Tiny models with random weights are trained for a few steps by the real LLaMA-Factory (one process, its own two-process
 torchrun, plain torchrun) and the real ms-swift 4 and 3, once with templates that the generated files alone register,
 under names that the frameworks do not have, and once with the built-ins that mean the same. Ids, labels, images and
-losses of every step must be equal, to the last bit. Each trained folder then gets the exported chat template, goes through
-``verify``, and transformers must serve the very ids of the prompt that was trained on.
+losses of every step must be equal, to the last bit. Each trained folder then gets the exported chat template, goes
+through ``verify``, and transformers must serve the very ids of the prompt that was trained on.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run(tokenizers: Path, packages: Packages, progress: Progress) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         rows = list(_rows(Path(folder).resolve(), tokenizers, packages, progress))
     if not any(row.wrong for row in rows):
-        (root / "tests" / "evidence" / RECORD).write_text(recorded(rows), encoding="utf-8")
+        (root / "tests" / "evidence" / RECORD).write_text(recorded(rows, _versions(packages)), encoding="utf-8")
     return rows
 
 
@@ -158,6 +158,14 @@ def _place(mine: object, built_in: object) -> str:
     return f": {len(mine)} examples, {len(built_in)}"
 
 
+def _versions(packages: Packages) -> list[str]:
+    """What has trained: what is installed, and what stands in front of it for ms-swift 3."""
+    beside = importlib.metadata.distributions(path=[str(path) for path in packages["swift 3"]])
+    older = {found.metadata["Name"]: found.version for found in beside}
+    installed = [f"{package} {importlib.metadata.version(package)}" for package in PACKAGES]
+    return [*installed, *(f"{package} {older[package]}" for package in PACKAGES if package in older)]
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """The figures, a line each."""
     lines = [
@@ -172,11 +180,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def recorded(rows: Sequence[Row]) -> str:
+def recorded(rows: Sequence[Row], versions: Sequence[str]) -> str:
     """What was learned, for the repository: nothing that depends on the machine."""
-    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     lines = [
-        f"# Trained by `make train-smoke` with {versions}.",
+        f"# Trained by `make train-smoke` with {', '.join(versions)}.",
         "# Ids, labels, images and losses of every step are those of the built-in template; the prompt that",
         "# transformers makes of the trained folder with the exported chat template has the ids that were trained on.",
     ]

@@ -25,6 +25,7 @@ class Case:
     ``template`` is its name in both frameworks, ``model_type`` ms-swift's; ``built_in`` names for each framework the
     template, and ``built_in_type`` the model type, that mean the same. ``real_tokenizer`` is the folder of a
     publisher's tokenizer, None: a byte-level one is made. ``scenarios`` is what is learned, one conversation a step.
+    ``by_path``: ms-swift is told neither model type nor template, and finds both by the model's local path.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     scenarios: tuple[Scenario, ...]
     real_tokenizer: str | None = None
     images: bool = False
+    by_path: bool = False
 
     def catalogue_name(self, trainer: Trainer) -> str:
         """The template's name in the spec."""
@@ -59,6 +61,7 @@ def cases() -> tuple[Case, ...]:
             {"llamafactory": "qwen3", "swift": "qwen3"},
             "qwen2",
             thinking,
+            by_path=True,
         ),
         Case(
             "images",
@@ -69,6 +72,7 @@ def cases() -> tuple[Case, ...]:
             "llava1_5_hf",
             (_seen("one image", "What is this?", 1), _seen("two images", "Compare these.", 2), known["multi"]),
             images=True,
+            by_path=True,
         ),
     )
 

@@ -187,8 +187,6 @@ def _llamafactory(case: Case, run: Path, start: Start, ours: bool) -> tuple[list
 def _swift(case: Case, run: Path, ours: bool, *, third: bool) -> list[str]:
     settings = {
         "model": f"models/{case.model}",
-        "model_type": case.model_type if ours else case.built_in_type,
-        "template": case.template if ours else case.built_in["swift"],
         "dataset": f"data/{case.model}.jsonl",
         "train_type" if third else "tuner_type": "full",
         "torch_dtype": "float32",
@@ -210,6 +208,9 @@ def _swift(case: Case, run: Path, ours: bool, *, third: bool) -> list[str]:
     }
     if ours:
         settings["custom_register_path" if third else "external_plugins"] = "generated/swift/register_all.py"
+    if not (ours and case.by_path):
+        settings["model_type"] = case.model_type if ours else case.built_in_type
+        settings["template"] = case.template if ours else case.built_in["swift"]
     words = [word for key, value in settings.items() for word in (f"--{key}", value)]
     return [sys.executable, "-m", "swift.cli.main", "sft", *words]
 

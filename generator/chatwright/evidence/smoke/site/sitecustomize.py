@@ -50,7 +50,7 @@ def _watch(module: Any) -> None:
         line["loss"] = float(loss)
         line["trained"] = sum(value.numel() for value in trainer.model.parameters() if value.requires_grad)
         with open(f"{os.environ['CHATWRIGHT_WATCH']}.{os.environ.get('RANK', '0')}", "a", encoding="utf-8") as file:
-            print(json.dumps(line), file=file)
+            file.write(json.dumps(line) + "\n")
         return loss
 
     module.Trainer.training_step = training_step
