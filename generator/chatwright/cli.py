@@ -639,6 +639,31 @@ def conformance(
         raise SystemExit(MISTAKE)
 
 
+@cli.command("train-smoke", hidden=True)
+@click.option("--tokenizers", required=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--swift-4", required=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--swift-3", required=True, multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+def train_smoke(tokenizers: Path, swift_4: Path, swift_3: tuple[Path, ...]) -> None:
+    """Train tiny models in the real frameworks on what the generated files register (make train-smoke).
+
+    --tokenizers is a folder of real tokenizers; --swift-4 and --swift-3 are folders with what each ms-swift imports
+    in place of what is installed.
+    """
+    from .evidence.smoke import run, table
+
+    with _Progress() as progress:
+        rows = run(tokenizers, {"swift": [swift_4], "swift 3": swift_3}, progress)
+    for line in table(rows):
+        click.echo(line)
+    for row in rows:
+        for line in row.wrong:
+            click.secho(f"wrong: {row.trainer}, {row.start}, {row.case}: {line}", fg="red")
+    wrong = sum(bool(row.wrong) for row in rows)
+    click.echo(f"{_count(len(rows), 'training')}, {wrong} wrong")
+    if wrong:
+        raise SystemExit(MISTAKE)
+
+
 @cli.command(hidden=True)
 @click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path))

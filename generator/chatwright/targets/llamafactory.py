@@ -64,14 +64,14 @@ def generate(context: Context) -> Output:
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
-    for source, path in (("package.py.j2", FOLDER), ("registry.py.j2", PACKAGE)):
-        name = "__init__.py" if source == "package.py.j2" else "registry.py"
-        body = render.get_template(source).render(modules=modules)
-        files.append(GeneratedFile(f"{path}/{name}", body, "hash", ()))
-    if declared:
-        body = render.get_template("processor_plugin.py.j2").render()
-        files.append(GeneratedFile(f"{PACKAGE}/processor_plugin.py", body, "hash", ()))
-    files.append(GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ()))
+    for source, path in (
+        ("package.py.j2", f"{FOLDER}/__init__.py"),
+        ("launcher.py.j2", f"{FOLDER}/launcher.py"),
+        ("modules.py.j2", f"{PACKAGE}/__init__.py"),
+        ("registry.py.j2", f"{PACKAGE}/registry.py"),
+        *((("processor_plugin.py.j2", f"{PACKAGE}/processor_plugin.py"),) if declared else ()),
+    ):
+        files.append(GeneratedFile(path, render.get_template(source).render(modules=modules), "hash", ()))
     return Output(tuple(files), deployments)
 
 
@@ -321,4 +321,5 @@ def _registered_template(checkpoint: Checkpoint, group: ModelGroup, catalogue: C
 
 def _ids(checkpoint: Checkpoint) -> dict[str, str]:
     ids = {**checkpoint.ids, **checkpoint.targets.get("llamafactory", {})}
-    return {source: ids[hub] for hub, source in _SOURCES.items() if ids.get(hub)}
+    listed = {source: ids[hub] for hub, source in _SOURCES.items() if ids.get(hub)}
+    return listed or ({_SOURCES["huggingface"]: checkpoint.path} if checkpoint.path else {})
