@@ -17,13 +17,16 @@ NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
-BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
+TRAINING := $(CONFORMANCE)/training
+VISION := $(CONFORMANCE)/vision
+BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS) \
+  --vision $(VISION)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check tables test site site-test conformance record bench format lint clean
+.PHONY: help generate validate diff check tables test site site-test conformance record train-smoke bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
@@ -36,6 +39,7 @@ help:
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
+	@echo "train-smoke  train tiny models in the real frameworks on what the generated files register"
 	@echo "bench        time the generator"
 	@echo "format       format the code"
 	@echo "lint         check style, import order and types"
@@ -70,6 +74,10 @@ conformance: $(CONFORMANCE)/made
 
 record: $(CONFORMANCE)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
+
+train-smoke: $(CONFORMANCE)/made
+	@$(CONFORMANCE)/bin/python -m chatwright train-smoke --tokenizers $(TOKENIZERS) \
+	  --swift-4 $(TRAINING)/swift --swift-3 $(SWIFT_3) --swift-3 $(TRAINING)/swift-3
 
 bench: $(BENCH)/made
 	@$(BENCH)/bin/python -m chatwright bench
@@ -114,7 +122,8 @@ $(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/ba
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/tokenizers.txt requirements/npm.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/vision.txt requirements/training-swift.txt \
+  requirements/training-swift-3.txt requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -124,6 +133,11 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	    -r requirements/older-$$framework.txt || exit; \
 	done
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(VISION) -r requirements/vision.txt
+	@for framework in swift swift-3; do \
+	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(TRAINING)/$$framework \
+	    -r requirements/training-$$framework.txt || exit; \
+	done
 	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
 	@mkdir -p $(TOKENIZERS)
 	@set -e; while read -r package; do \

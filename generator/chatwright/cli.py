@@ -638,6 +638,7 @@ def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
 @click.option(
     "--servers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="vLLM and SGLang, unpacked."
 )
+@click.option("--vision", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Unpacked torchvision.")
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
 def conformance(
     tokenizers: Path | None,
@@ -645,6 +646,7 @@ def conformance(
     swift_3: Path | None,
     older: Path | None,
     servers: Path | None,
+    vision: Path | None,
     record: bool,
 ) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
@@ -657,6 +659,7 @@ def conformance(
             swift_3=swift_3,
             older=older,
             servers=servers,
+            vision=vision,
             record=record,
             progress=progress,
         )
@@ -672,6 +675,31 @@ def conformance(
     skipped = sum(report.skipped is not None for report in reports)
     click.echo(f"{_count(len(reports), 'check')}, {wrong} wrong, {skipped} skipped")
     if wrong or (skipped and os.environ.get("CI")):
+        raise SystemExit(MISTAKE)
+
+
+@cli.command("train-smoke", hidden=True)
+@click.option("--tokenizers", required=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--swift-4", required=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--swift-3", required=True, multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path))
+def train_smoke(tokenizers: Path, swift_4: Path, swift_3: tuple[Path, ...]) -> None:
+    """Train tiny models in the real frameworks on what the generated files register (make train-smoke).
+
+    --tokenizers is a folder of real tokenizers; --swift-4 and --swift-3 are folders with what each ms-swift imports
+    in place of what is installed.
+    """
+    from .evidence.smoke import run, table
+
+    with _Progress() as progress:
+        rows = run(tokenizers, {"swift": [swift_4], "swift 3": swift_3}, progress)
+    for line in table(rows):
+        click.echo(line)
+    for row in rows:
+        for line in row.wrong:
+            click.secho(f"wrong: {row.trainer}, {row.start}, {row.case}: {line}", fg="red")
+    wrong = sum(bool(row.wrong) for row in rows)
+    click.echo(f"{_count(len(rows), 'training')}, {wrong} wrong")
+    if wrong:
         raise SystemExit(MISTAKE)
 
 

@@ -50,6 +50,11 @@ def summary(catalogue: Catalogue) -> dict[str, Any]:
             template.name: None if template.default_system is None else write_text(template.default_system)
             for template in templates
         },
+        "plugins": {
+            template.name: [template.mm_plugin.name, template.mm_plugin.inputs]
+            for template in templates
+            if template.mm_plugin
+        },
         "stop_words": {template.name: list(template.stop_words) for template in templates},
         "checkpoints": [item.title for spec in catalogue.specs for group in spec.models for item in group.checkpoints],
         **{

@@ -16,6 +16,7 @@ from chatwright.errors import Location
 from tests.catalogue.cases import CASES
 
 EVERY_KEY = read_data(read_yaml(CASES / "valid" / "every_key" / "specs" / "acme" / "demo.yaml", "demo.yaml"))
+DECLARED = read_data(read_yaml(CASES / "valid" / "declared_plugin" / "spec.yaml", "demo.yaml"))  # excludes some keys
 
 
 def build(data: Any) -> Spec:
@@ -61,7 +62,7 @@ def holder(data: Any, path: KeyPath) -> Any:
 
 
 def test_the_case_uses_every_property_of_the_schema() -> None:
-    used = {generic(path) for path in keys(EVERY_KEY)}
+    used = {generic(path) for data in (EVERY_KEY, DECLARED) for path in keys(data)}
     assert {path for path in properties(load_schema()) if path not in used} == set()
 
 
@@ -86,6 +87,13 @@ def test_every_property_is_read(path: KeyPath) -> None:
     else:
         del where[path[-1]]
     assert build(data) != build(EVERY_KEY), "a property that changes nothing is not read"
+
+
+@pytest.mark.parametrize("path", [path for path in keys(DECLARED) if path[-1] == "inputs"], ids=breadcrumb)
+def test_what_declares_a_plugin_is_read(path: KeyPath) -> None:
+    data = copy.deepcopy(DECLARED)
+    del holder(data, path)[path[-1]]
+    assert build(data) != build(DECLARED)
 
 
 @pytest.mark.parametrize("path", [path for path in keys(EVERY_KEY) if "default" in schema_at(path)], ids=breadcrumb)

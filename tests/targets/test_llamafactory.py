@@ -210,7 +210,7 @@ def test_a_checkpoint_may_have_another_template_other_ids_or_none() -> None:
                     },
                 ],
             },
-            {"checkpoints": [{"name": "Five", "huggingface": "p/five"}]},
+            {"checkpoints": [{"name": "Five", "huggingface": "p/five"}, {"name": "Seven", "path": "/models/seven"}]},
             {
                 "template": "x",
                 "checkpoints": [{"name": "Six", "targets": {"llamafactory": {"modelscope": "p/six"}}}],
@@ -235,6 +235,7 @@ def test_a_checkpoint_may_have_another_template_other_ids_or_none() -> None:
         "Four": ("x_there", True, {"hf": "q/four"}),
         "Five": (None, False, {"hf": "p/five"}),
         "Six": (None, False, {"ms": "p/six"}),
+        "Seven": (None, False, {"hf": "/models/seven"}),
     }
 
 
@@ -347,7 +348,7 @@ class StandIn:
     def modules(self) -> list[ModuleType]:
         """The generated modules, one per spec."""
         name = self.package.__name__
-        return [import_module(f"{name}.chatwright_llamafactory.{module}") for module in self.package._MODULES]
+        return [import_module(f"{name}.chatwright_llamafactory.{module}") for module in self.package.MODULES]
 
     def state(self) -> Any:
         """A copy of every registry, with the very objects."""

@@ -442,7 +442,13 @@ STAND_IN = {
 SHAPE = """
 from dataclasses import dataclass, field
 from typing import Any
-MODEL_MAPPING, TEMPLATE_MAPPING = {}, {}
+MODEL_MAPPING, TEMPLATE_MAPPING, MODEL_ARCH_MAPPING = {}, {}, {}
+@dataclass
+class MultiModelKeys:
+    arch_name: str
+    language_model: list = field(default_factory=list)
+    aligner: list = field(default_factory=list)
+    vision_tower: list = field(default_factory=list)
 @dataclass
 class TemplateMeta:
     template_type: str
@@ -478,6 +484,7 @@ class ModelMeta:
     is_multimodal: bool = False
 def register_template(meta): TEMPLATE_MAPPING[meta.template_type] = meta
 def register_model(meta): MODEL_MAPPING[meta.model_type] = meta
+def register_model_arch(keys): MODEL_ARCH_MAPPING[keys.arch_name] = keys
 """
 
 
@@ -506,7 +513,11 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
             }
             for name, own in (("one", {}), ("two", {"agent_template": "gone"}), ("three", {}))
         },
-        "model_types": {"demo": {"architectures": ["Demo"]}, "other": {"architectures": ["Demo", "Other"]}},
+        "model_types": {
+            "demo": {"architectures": ["Demo"]},
+            "eyes": {"modules": {"language_model": ["llm", "head"], "projector": ["merger"], "vision_tower": ["vit"]}},
+            "other": {"architectures": ["Demo", "Other"]},
+        },
         "models": [
             {
                 "template": name,
@@ -550,6 +561,25 @@ def test_one_item_that_cannot_be_registered_keeps_nothing_else_away(shape: tuple
     assert warnings == ["template 'two' is not registered: ValueError: ms-swift has no agent template 'gone'"]
 
 
+def test_the_parts_of_a_model_are_a_model_arch_of_its_own(shape: tuple[str, Path]) -> None:
+    script = (
+        "load(); found = {name: vars(keys) for name, keys in m.MODEL_ARCH_MAPPING.items()}\n"
+        "print(json.dumps([found, m.MODEL_MAPPING['eyes'].model_arch, m.MODEL_MAPPING['demo'].model_arch]))"
+    )
+    parts = {"language_model": ["llm", "head"], "aligner": ["merger"], "vision_tower": ["vit"]}
+    assert run(shape, script) == [{"eyes": {"arch_name": "eyes", **parts}}, "eyes", None]
+
+
+def test_a_model_arch_of_the_same_name_is_kept_and_told(shape: tuple[str, Path]) -> None:
+    script = (
+        "m.register_model_arch(m.MultiModelKeys('eyes', ['llm', 'head'], ['merger'], ['other']))\n"
+        "load(); print(json.dumps([m.MODEL_ARCH_MAPPING['eyes'].vision_tower, Logger.warnings]))"
+    )
+    kept, warnings = run(shape, script)
+    assert kept == ["other"]
+    assert any("ms-swift's own model arch 'eyes' is kept" in line and "['vit']" in line for line in warnings)
+
+
 def test_model_types(shape: tuple[str, Path]) -> None:
     script = (
         "load()\n"
@@ -561,12 +591,14 @@ def test_model_types(shape: tuple[str, Path]) -> None:
     if shape[0] == "4":
         assert found == {
             "demo": [None, ["acme/one-0", "acme/three-0", "acme/three-1"], ["Demo"]],
+            "eyes": [None, [], []],
             "other": [None, [], ["Demo", "Other"]],
         }
     else:  # one per template; the one with most models keeps the name
         assert found == {
             "demo-one": ["one", ["acme/one-0"], ["Demo"]],
             "demo": ["three", ["acme/three-0", "acme/three-1"], ["Demo"]],
+            "eyes": [None, [], []],
             "other": [None, [], ["Demo", "Other"]],
         }
 

@@ -38,6 +38,10 @@ def register_modules(modules: list[str], only: str | None, on_conflict: OnConfli
         for group in module.MODEL_GROUPS:
             if only in (None, group["template"]):
                 conflicts += _register_models(group, module.SPEC)
+    for module in loaded:
+        for composite in getattr(module, "COMPOSITE_MODELS", ()):
+            if only is None or only in composite["templates"]:
+                conflicts += _register_composite(composite, module.SPEC)
     if conflicts and on_conflict == "error":
         raise Conflict("\n".join(conflicts))
     for conflict in conflicts:
@@ -106,6 +110,26 @@ def _register_models(group: dict[str, Any], spec: str) -> list[str]:
             f"model {name!r} of {spec} is not the {name!r} that LLaMA-Factory has ({here!r} here, {there!r} there)"
         )
     return conflicts
+
+
+def _register_composite(composite: dict[str, Any], spec: str) -> list[str]:
+    given = {key: value for key, value in composite.items() if key != "templates"}
+    name = given["model_type"]
+    try:
+        from llamafactory.model.model_utils.visual import COMPOSITE_MODELS, _register_composite_model
+
+        existing = COMPOSITE_MODELS.pop(name, None)
+        try:
+            _register_composite_model(**given)
+        finally:
+            ours = COMPOSITE_MODELS.pop(name, None)
+            if (kept := existing or ours) is not None:
+                COMPOSITE_MODELS[name] = kept
+    except Exception as error:
+        return [f"the parts of {name!r} of {spec} cannot be registered with this LLaMA-Factory: {error}"]
+    if existing in (None, ours):
+        return []
+    return [f"the parts of {name!r} of {spec} are not those that LLaMA-Factory has ({ours!r} here, {existing!r} there)"]
 
 
 def _model(name: str) -> dict[str, Any]:

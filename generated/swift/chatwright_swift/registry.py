@@ -20,14 +20,15 @@ from swift.utils import get_logger
 
 try:
     from swift.agent_template import agent_template_map
-    from swift.model import MODEL_MAPPING, Model, ModelGroup, ModelMeta, register_model
+    from swift.model import MODEL_ARCH_MAPPING, MODEL_MAPPING, Model, ModelGroup, ModelMeta, MultiModelKeys
+    from swift.model import register_model, register_model_arch
     from swift.template import TEMPLATE_MAPPING, TemplateMeta, register_template
 
     SWIFT_3 = False
 except ImportError:
-    from swift.llm import MODEL_MAPPING, TEMPLATE_MAPPING, Model, ModelGroup, ModelMeta, TemplateMeta
+    from swift.llm import MODEL_ARCH_MAPPING, MODEL_MAPPING, TEMPLATE_MAPPING, Model, ModelGroup, ModelMeta
     from swift.llm import get_model_tokenizer_multimodal, get_model_tokenizer_with_flash_attn
-    from swift.llm import register_model, register_template
+    from swift.llm import MultiModelKeys, TemplateMeta, register_model, register_model_arch, register_template
     from swift.plugin.agent_template import agent_templates as agent_template_map
 
     SWIFT_3 = True
@@ -46,6 +47,7 @@ _GET_FUNCTIONS_3 = {
     "ChatGLM4Loader": "get_model_tokenizer_glm4",
     "DeepseekLoader": "get_model_tokenizer_deepseek_moe",
 }
+_REGISTER = {"template": register_template, "model arch": register_model_arch, "model type": register_model}
 _PROMPTS = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")
 _registered = {}  # (kind, name) -> the object registered from here
 
@@ -64,12 +66,17 @@ class Registry:
 
     def __init__(self):
         self._templates = {}
+        self._archs = {}
         self._model_types = {}
         self._groups = {}
 
     def template(self, template_type, **settings):
         """Describe a template by the fields of ms-swift's ``TemplateMeta``; ``template_cls`` is an import path."""
         self._templates[template_type] = settings
+
+    def model_arch(self, arch_name, **parts):
+        """Describe the parts of a model, each by the names that its modules begin with, for freezing and LoRA."""
+        self._archs[arch_name] = parts
 
     def model_type(self, model_type, **settings):
         """Describe a model type by the fields of ms-swift's ``ModelMeta``; ``loader`` is an import path."""
@@ -97,6 +104,8 @@ class Registry:
         conflicts = []
         for name, settings in self._templates.items():
             conflicts += _try("template", name, TEMPLATE_MAPPING, partial(_template, name, settings))
+        for name, parts in self._archs.items():
+            conflicts += _try("model arch", name, MODEL_ARCH_MAPPING, partial(MultiModelKeys, name, **parts))
         for name, settings in self._model_types.items():
             for type_name, values in self._by_version(name, settings):
                 if type_name not in MODEL_MAPPING:
@@ -136,8 +145,7 @@ def _try(kind, name, mapping, build):
     try:
         ours = build()
         if existing is None:
-            register = register_template if kind == "template" else register_model
-            register(ours)
+            _REGISTER[kind](ours)
             _registered[kind, name] = mapping[name]
             return []
         differences = _differences(existing, ours)
@@ -227,10 +235,10 @@ def _differences(theirs, ours):
 
     Models are compared by what they mean, whatever the groups they stand in; more models than ours are no difference.
     """
-    facts = _template_facts if isinstance(ours, TemplateMeta) else _model_facts
+    facts = {TemplateMeta: _template_facts, ModelMeta: _model_facts}.get(type(ours), vars)
     left, right = facts(theirs), facts(ours)
-    found = [(key, _shown(left[key]), _shown(right[key])) for key in right if left[key] != right[key]]
-    if not isinstance(ours, TemplateMeta):
+    found = [(key, _shown(left.get(key)), _shown(right[key])) for key in right if left.get(key) != right[key]]
+    if isinstance(ours, ModelMeta):
         missing = sorted(", ".join(filter(None, model[0])) for model in _models(ours) - _models(theirs))
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""

@@ -7,6 +7,7 @@ The data has passed the schema, so every key is known and every value has its ty
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ from .model import (
     MMPlugin,
     ModelGroup,
     ModelType,
+    Modules,
     Override,
     Pair,
     Slots,
@@ -283,8 +285,8 @@ def _mm_plugin(data: Mapping[str, Any] | None) -> MMPlugin | None:
     if data is None:
         return None
     tokens = {key: data.get(key) for key in ("image_token", "video_token", "audio_token")}
-    options = {key: value for key, value in data.items() if key not in ("name", *tokens)}
-    return MMPlugin(name=data["name"], options=_frozen(options), **tokens)
+    options = {key: value for key, value in data.items() if key not in ("name", "inputs", *tokens)}
+    return MMPlugin(name=data["name"], inputs=data.get("inputs"), options=_frozen(options), **tokens)
 
 
 def _model_type(name: str, family: str, location: Location, data: Mapping[str, Any]) -> ModelType:
@@ -294,6 +296,8 @@ def _model_type(name: str, family: str, location: Location, data: Mapping[str, A
         location=location,
         architectures=tuple(data.get("architectures", ())),
         model_arch=data.get("model_arch"),
+        config_type=data.get("config_type", name),
+        modules=_modules(data.get("modules")),
         requires=tuple(data.get("requires", ())),
         tags=tuple(data.get("tags", ())),
         additional_saved_files=tuple(data.get("additional_saved_files", ())),
@@ -302,6 +306,11 @@ def _model_type(name: str, family: str, location: Location, data: Mapping[str, A
         task_type=data.get("task_type"),
         targets=_frozen(data.get("targets", {})),
     )
+
+
+def _modules(data: Mapping[str, Any] | None) -> Modules | None:
+    parts = (field.name for field in fields(Modules))
+    return None if data is None else Modules(**{part: tuple(data.get(part, ())) for part in parts})
 
 
 def _group(data: Mapping[str, Any], locate: Callable[..., Location]) -> ModelGroup:

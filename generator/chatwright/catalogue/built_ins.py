@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,15 @@ class BuiltIns:
     """What one version of a framework registers.
 
     ``models`` holds what it knows models by: hub -> ids, and ``name`` or ``model_type`` -> names. ``text_in_code`` are
-    the templates whose text is not that of their fields alone, because code of their own changes it.
+    the templates whose text is not that of their fields alone, because code of their own changes it. ``plugins`` are
+    LLaMA-Factory's multimodal plugins with what they can be told besides their tokens.
     """
 
     version: str
     templates: frozenset[str]
     models: Mapping[str, frozenset[str]]
     text_in_code: frozenset[str] = frozenset()
+    plugins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Whether the framework knows a checkpoint, by its name or by an id."""
@@ -58,6 +60,8 @@ def dump_built_ins(record: BuiltIns) -> str:
     data: dict[str, Any] = {"version": record.version, "templates": sorted(record.templates)}
     if record.text_in_code:
         data["text_in_code"] = sorted(record.text_in_code)
+    if record.plugins:
+        data["plugins"] = {name: list(options) for name, options in sorted(record.plugins.items())}
     data["models"] = {key: sorted(values) for key, values in sorted(record.models.items())}
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
@@ -68,4 +72,5 @@ def _read(data: Mapping[str, Any]) -> BuiltIns:
         frozenset(data["templates"]),
         {key: frozenset(values) for key, values in data["models"].items()},
         frozenset(data.get("text_in_code", ())),
+        {name: tuple(options) for name, options in data.get("plugins", {}).items()},
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import Location, Problem
 from .build import FRAMEWORKS, HUBS
+from .built_ins import built_ins
 from .model import Part
 from .parsers import parsers
 from .schema import suggest
@@ -33,6 +34,7 @@ _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
 _UNCLOSED = re.compile(
     r"(\{\{(?:content|idx|round|bos_token|eos_token|query|document|instruction|token:|id:|attribute:|date:|text:))[^{}]*"
 )
+_TOKENS = {kind: f"{kind}_token" for kind in ("image", "video", "audio")}  # of a plugin
 _WRITTEN = {
     "token": "{{token:<|user|>}}",
     "id": "{{id:195}}",
@@ -109,6 +111,9 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_levels(source)
         problems += _check_pair(source)
         problems += _check_parsers(source)
+        problems += _check_plugins(source)
+        problems += _check_media_texts(source)
+        problems += _check_modules(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -418,6 +423,73 @@ def _check_parsers(source: Source) -> Iterator[Problem]:
                             f"{engine} {known.version} has no {kind.replace('_', ' ')} {quote(found.value)} "
                             f"{suggest(found.value, names)}"
                         )
+
+
+def _check_plugins(source: Source) -> Iterator[Problem]:
+    known = built_ins().get("llamafactory")
+    for above in ((), ("templates", _ANY)):
+        for plugin in _find(source, *above, "mm_plugin"):
+            declared = list(_item(plugin, "inputs"))
+            options = [found for found in _items(plugin) if found.path[-1] not in (*_TOKENS.values(), "name", "inputs")]
+            if isinstance(plugin.value, dict) and not plugin.value.keys() & {*_TOKENS.values()}:
+                yield plugin.on_key(f"a plugin without a token takes no media; give it {' or '.join(_TOKENS.values())}")
+            for option in options if declared else ():
+                yield option.on_key("a declared plugin writes the texts of slots.image, slots.video and slots.audio")
+            for name in _item(plugin, "name"):
+                if known is None or not known.plugins or not _is_text(name):
+                    continue
+                if declared and name.value in known.plugins:
+                    yield name.on_value(
+                        f"LLaMA-Factory {known.version} has a plugin {quote(name.value)} itself; give the declared one "
+                        "another name, or take 'inputs' away"
+                    )
+                elif not declared and name.value not in known.plugins:
+                    yield name.on_value(
+                        f"LLaMA-Factory {known.version} has no plugin {quote(name.value)} "
+                        f"{suggest(name.value, known.plugins)}; with 'inputs' one is made that uses the model's own "
+                        "processor"
+                    )
+                for option in options if not declared else ():
+                    if option.path[-1] not in known.plugins.get(name.value, (option.path[-1],)):
+                        takes = ", ".join(known.plugins[name.value]) or "nothing but its tokens"
+                        yield option.on_key(f"the plugin {quote(name.value)} has no such setting; it takes {takes}")
+
+
+def _check_media_texts(source: Source) -> Iterator[Problem]:
+    """A declared plugin has a token and a text for the same kinds of media."""
+    shared = list(_find(source, "mm_plugin"))
+    for template in _find(source, "templates", _ANY):
+        base = [found for extends in _item(template, "extends") for found in _find(source, "templates", extends.value)]
+        above = [template, *base]
+        names = [name for registered in _item(template, "registered") for name in _item(registered, "llamafactory")]
+        plugin = next((found for place in above for found in _item(place, "mm_plugin")), next(iter(shared), None))
+        if plugin is None or "inputs" not in _mapping(plugin) or any(name.value is None for name in names):
+            continue
+        for kind, token in _TOKENS.items():
+            texts = [text for place in above for slots in _item(place, "slots") for text in _item(slots, kind)]
+            named = list(_item(plugin, token))
+            if named and not (texts and texts[0].value):
+                yield named[0].on_key(
+                    f"template {quote(str(template.path[-1]))} has no text for it; say with slots.{kind} what the "
+                    f"model's chat template writes for one {kind}"
+                )
+            elif texts and texts[0].value is not None and not named:
+                yield texts[0].on_value(
+                    f"the plugin {quote(str(_mapping(plugin).get('name')))} has no {token}, so it takes no {kind}"
+                )
+
+
+def _check_modules(source: Source) -> Iterator[Problem]:
+    parts = ("language_model", "projector", "vision_tower")
+    for modules in _find(source, "model_types", _ANY, "modules"):
+        names = [(part, name) for part in parts for name in _find(source, *modules.path, part, _ANY) if _is_text(name)]
+        for part, name in names:
+            inside = [(other, each.value) for other, each in names if other != part and name.value in each.value]
+            for other, value in inside[:1]:
+                yield name.on_value(
+                    f"LLaMA-Factory would freeze {quote(value)} of the {other} with it, since that holds this name; "
+                    "name the parts beside it instead"
+                )
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

@@ -186,9 +186,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class MMPlugin:
-    """A multimodal plugin by the name it is registered under in LLaMA-Factory, with its tokens."""
+    """A multimodal plugin by the name it is registered under in LLaMA-Factory, with its tokens.
+
+    ``inputs`` makes it a declared one, which leaves the work to the model's own processor: that takes the images of
+    several texts as one list (``flat``) or as a list per text (``nested``). None: LLaMA-Factory has the plugin.
+    """
 
     name: str
+    inputs: Literal["flat", "nested"] | None = None
     image_token: str | None = None
     video_token: str | None = None
     audio_token: str | None = None
@@ -238,6 +243,16 @@ def _after_content(slot: Slot) -> int:
 
 
 @dataclass(frozen=True)
+class Modules:
+    """The parts of a multimodal model, each by the names that its modules begin with."""
+
+    language_model: tuple[str, ...]
+    projector: tuple[str, ...]
+    vision_tower: tuple[str, ...]  # towers for audio are among them
+    no_lora: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ModelType:
     """How the checkpoints of one architecture are loaded (ms-swift: model_type)."""
 
@@ -246,6 +261,8 @@ class ModelType:
     location: Location
     architectures: tuple[str, ...]
     model_arch: str | None
+    config_type: str  # the model_type of config.json
+    modules: Modules | None  # None: the frameworks know the parts
     requires: tuple[str, ...]
     tags: tuple[str, ...]
     additional_saved_files: tuple[str, ...]

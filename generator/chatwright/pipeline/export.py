@@ -226,12 +226,13 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
 def _upstream(catalogue: Catalogue, template: Template, framework: str) -> Export:
     found = snippets(framework, template, catalogue)
     files = []
-    for snippet, kind in zip(found, ("template", "models"), strict=False):
+    for snippet in found:
         text = format_python(f"# For {snippet.place}\n\n{snippet.text}")
-        files.append((f"{template.name}.{framework}.{kind}.py", text))
+        files.append((f"{template.name}.{framework}.{snippet.kind}.py", text))
     how = {True: "a new file, imported in the __init__.py beside it", False: "to the others of its kind"}
+    own = {"plugin": "a new file, which the template imports"}
     notes = tuple(
-        f"{name}: goes into {snippet.place}, {how[snippet.whole]}"
+        f"{name}: goes into {snippet.place}, {own.get(snippet.kind, how[snippet.whole])}"
         for (name, _), snippet in zip(files, found, strict=True)
     )
     return Export(tuple(files), None, notes)

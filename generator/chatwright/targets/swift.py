@@ -76,10 +76,16 @@ def generate(context: Context) -> Output:
             except Unsupported as reason:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         model_types = {item.name: _model_type(item, context.catalogue) for item in spec.model_types}
+        archs = {item.name: parts for item in spec.model_types if (parts := model_arch(item))}
         groups = list(_groups(spec, context.catalogue))
         if templates or model_types or groups:
             body = render.get_template("spec.py.j2").render(
-                spec=spec, templates=templates, model_types=model_types, groups=groups, dated=dated(templates)
+                spec=spec,
+                templates=templates,
+                archs=archs,
+                model_types=model_types,
+                groups=groups,
+                dated=dated(templates),
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
@@ -340,8 +346,25 @@ def model_types_of(template: Template, catalogue: Catalogue) -> Iterator[dict[st
     homes = [spec for spec in catalogue.specs if used.intersection(group.model_type for group in spec.models)]
     groups = [found for spec in homes for found in _groups(spec, catalogue)]
     for name in sorted(used):
-        arguments = _model_type(catalogue.model_types[name], catalogue)
-        yield {"name": name, "arguments": arguments, "groups": [values for key, values in groups if key == name]}
+        item = catalogue.model_types[name]
+        own = [values for key, values in groups if key == name]
+        yield {"name": name, "arguments": _model_type(item, catalogue), "arch": model_arch(item), "groups": own}
+
+
+def model_arch(model_type: ModelType) -> dict[str, list[str]] | None:
+    """The arguments of ms-swift's ``MultiModelKeys`` for a model type that names its parts and no known model_arch.
+
+    ms-swift freezes the parameters whose names begin with one of these, and puts LoRA on the others.
+    """
+    modules = model_type.modules
+    if modules is None or model_type.model_arch is not None:
+        return None
+    parts = {
+        "language_model": modules.language_model,
+        "aligner": modules.projector,
+        "vision_tower": modules.vision_tower,
+    }
+    return {key: list(names) for key, names in parts.items() if names}
 
 
 def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
@@ -352,7 +375,7 @@ def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
     values: dict[str, Any] = {
         "loader": own.get("loader"),
         "template": _default_template(model_type, catalogue),
-        "model_arch": model_type.model_arch,
+        "model_arch": model_type.name if model_arch(model_type) else model_type.model_arch,
         "mcore_model_type": own.get("mcore_model_type"),
         "architectures": list(model_type.architectures),
         "additional_saved_files": list(model_type.additional_saved_files),

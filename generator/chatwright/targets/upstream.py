@@ -33,8 +33,9 @@ _LLAMAFACTORY_DEFAULTS: Mapping[str, Any] = {  # data/template.py, register_temp
 
 @dataclass(frozen=True)
 class Snippet:
-    """Python for a file of a framework: ``place`` is the file, ``whole`` says that it is a new one."""
+    """Python for a file of a framework: ``kind`` is what it adds, ``place`` the file; ``whole``: a new one."""
 
+    kind: str
     place: str
     text: str
     whole: bool
@@ -60,12 +61,20 @@ def _llamafactory(name: str, template: Template, catalogue: Catalogue) -> list[S
     defaults["format_function"] = ("FunctionFormatter", arguments["format_assistant"][1], "default")
     told = {key: value for key, value in arguments.items() if key not in defaults or value != defaults[key]}
     render = environment("upstream")
-    text = render.get_template("llamafactory_template.py.j2").render(name=name, arguments=told)
-    found = [Snippet("src/llamafactory/data/template.py", text, whole=False)]
+    plugins = llamafactory.declared_plugins([told])
+    text = render.get_template("llamafactory_template.py.j2").render(name=name, arguments=told, plugins=plugins)
+    found = [Snippet("template", "src/llamafactory/data/template.py", text, whole=False)]
+    if plugins:
+        text = environment("llamafactory").get_template("processor_plugin.py.j2").render()
+        found.append(Snippet("plugin", "src/llamafactory/data/processor_plugin.py", text, whole=True))
     groups = [group for group in llamafactory.model_groups(catalogue) if group["template"] == name]
     if groups:
         text = render.get_template("llamafactory_models.py.j2").render(groups=groups)
-        found.append(Snippet("src/llamafactory/extras/constants.py", text, whole=False))
+        found.append(Snippet("models", "src/llamafactory/extras/constants.py", text, whole=False))
+    composites = [composite for composite in llamafactory.composite_models(catalogue) if name in composite["templates"]]
+    if composites:
+        text = render.get_template("llamafactory_composites.py.j2").render(composites=composites)
+        found.append(Snippet("composites", "src/llamafactory/model/model_utils/visual.py", text, whole=False))
     return found
 
 
@@ -79,7 +88,7 @@ def _swift(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]
         template_class=(own[0], own[2]) if own[2] else None,
         dated=swift.dated(arguments),
     )
-    found = [Snippet(f"swift/template/templates/{_module(name)}.py", text, whole=True)]
+    found = [Snippet("template", f"swift/template/templates/{_module(name)}.py", text, whole=True)]
     model_types = list(swift.model_types_of(template, catalogue))
     if model_types:
         loaders = {path for item in model_types if (path := item["arguments"].get("loader"))}
@@ -88,7 +97,7 @@ def _swift(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]
             loaders=sorted((path.rpartition(".")[0], path.rpartition(".")[2]) for path in loaders),
             torch=any("torch_dtype" in item["arguments"] for item in model_types),
         )
-        found.append(Snippet(f"swift/model/models/{_module(name)}.py", text, whole=True))
+        found.append(Snippet("models", f"swift/model/models/{_module(name)}.py", text, whole=True))
     return found
 
 

@@ -20,9 +20,8 @@ def check_built_ins(bench: Workbench) -> Report:
     report = Report("built-ins")
     importlib.metadata.version("ms-swift")  # ImportError where there is none
     version = importlib.metadata.version("llamafactory")
-    bench.built_ins["llamafactory"] = built_ins_of(
-        Registry("llamafactory", version, llamafactory.templates(), llamafactory.registered_models())
-    )
+    registered = Registry("llamafactory", version, llamafactory.templates(), llamafactory.registered_models())
+    bench.built_ins["llamafactory"] = replace(built_ins_of(registered), plugins=llamafactory.plugins())
     with start(today=TODAY) as swift:
         templates, model_types = swift.registries["templates"], swift.registries["model_types"]
         plain = {name for name, fields in templates.items() if fields["template_cls"] == PLAIN_CLASS}

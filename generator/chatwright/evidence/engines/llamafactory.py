@@ -66,6 +66,16 @@ def templates() -> dict[str, Any]:
     return registry
 
 
+def plugins() -> dict[str, tuple[str, ...]]:
+    """LLaMA-Factory's own multimodal plugins with the names of what they can be told besides their tokens."""
+    load()
+    from llamafactory.data.mm_plugin import PLUGINS, BasePlugin
+
+    own = {field.name for field in fields(BasePlugin)}
+    found = {name: tuple(field.name for field in fields(plugin)) for name, plugin in PLUGINS.items()}
+    return {name: tuple(each for each in options if each not in own) for name, options in sorted(found.items())}
+
+
 def encode(template: Any, tokenizer: Any, scenario: Scenario, kind: Kind) -> Encoded:
     """What the template writes for a scenario, through ``encode_oneturn`` and ``encode_multiturn``.
 
