@@ -18,7 +18,9 @@ SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
 TRAINING := $(CONFORMANCE)/training
-BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS)
+VISION := $(CONFORMANCE)/vision
+BESIDE := --tokenizers $(TOKENIZERS) --npm $(NPM)/node_modules --swift-3 $(SWIFT_3) --older $(OLDER) --servers $(SERVERS) \
+  --vision $(VISION)
 
 export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
@@ -120,8 +122,8 @@ $(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/ba
 	@touch $@
 
 $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/training-swift.txt requirements/training-swift-3.txt \
-  requirements/tokenizers.txt requirements/npm.txt
+  requirements/older-swift.txt requirements/servers.txt requirements/vision.txt requirements/training-swift.txt \
+  requirements/training-swift-3.txt requirements/tokenizers.txt requirements/npm.txt
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
 	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
@@ -131,6 +133,7 @@ $(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt require
 	    -r requirements/older-$$framework.txt || exit; \
 	done
 	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
+	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(VISION) -r requirements/vision.txt
 	@for framework in swift swift-3; do \
 	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(TRAINING)/$$framework \
 	    -r requirements/training-$$framework.txt || exit; \

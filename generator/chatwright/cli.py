@@ -599,6 +599,7 @@ def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
 @click.option(
     "--servers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="vLLM and SGLang, unpacked."
 )
+@click.option("--vision", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Unpacked torchvision.")
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
 def conformance(
     tokenizers: Path | None,
@@ -606,6 +607,7 @@ def conformance(
     swift_3: Path | None,
     older: Path | None,
     servers: Path | None,
+    vision: Path | None,
     record: bool,
 ) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
@@ -618,6 +620,7 @@ def conformance(
             swift_3=swift_3,
             older=older,
             servers=servers,
+            vision=vision,
             record=record,
             progress=progress,
         )

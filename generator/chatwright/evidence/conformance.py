@@ -32,6 +32,7 @@ from .checks.identify import check_identify, check_identify_names, check_identif
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.media import check_media
+from .checks.mm_plugin import check_mm_plugin
 from .checks.overlay import check_overlay
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
@@ -64,6 +65,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "pairs": check_pairs,
     "added": check_added,
     "built-ins": check_built_ins,
+    "mm_plugin": check_mm_plugin,
     "sync": check_sync,
     "reference renderer": check_reference,
     "transformers": check_transformers,
@@ -99,15 +101,16 @@ def run(
     swift_3: Path | None,
     older: Path | None,
     servers: Path | None,
+    vision: Path | None,
     record: bool,
     progress: Progress,
 ) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
     ``tokenizers`` is a folder of real tokenizers, ``npm`` a ``node_modules`` folder, ``swift_3`` an unpacked ms-swift
-    3, ``older`` a folder with an unpacked older version of each framework, ``servers`` one with vLLM and SGLang. An
-    engine whose package is missing is reported as skipped, and its evidence stays as it was; without a framework's
-    truths all evidence does.
+    3, ``older`` a folder with an unpacked older version of each framework, ``servers`` one with vLLM and SGLang,
+    ``vision`` one with torchvision. An engine whose package is missing is reported as skipped, and its evidence stays
+    as it was; without a framework's truths all evidence does.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
@@ -131,6 +134,7 @@ def run(
             swift_3=swift_3,
             older=older,
             servers=servers,
+            vision=vision,
             official=root.parent / OFFICIAL,
             recorded_publishers=publishers_path(),
             record=record,

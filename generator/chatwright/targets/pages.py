@@ -199,6 +199,8 @@ def settings(template: Template) -> Iterator[tuple[str, str]]:
         yield from _thinking(template.thinking)
     if template.mm_plugin:
         yield "mm_plugin", _written(template.mm_plugin.name)
+        if template.mm_plugin.inputs:
+            yield "mm_plugin.inputs", _written(template.mm_plugin.inputs)
 
 
 def _thinking(thinking: Thinking) -> Iterator[tuple[str, str]]:

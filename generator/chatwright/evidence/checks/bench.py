@@ -34,6 +34,7 @@ class Workbench:
     npm: Path | None = None  # a node_modules folder
     older: Path | None = None  # older versions of the frameworks, by framework
     servers: Path | None = None  # vLLM and SGLang, unpacked side by side
+    vision: Path | None = None  # a folder with torchvision
     official: Path | None = None  # publishers' chat templates, as JSON lines
     recorded_publishers: Path | None = None  # what is recorded of them
     record: bool = False  # whether what is compared with a file is written to it instead

@@ -128,16 +128,82 @@ def _paligemma(hf: Any) -> Any:
     return hf.PaliGemmaProcessor(images, _tokenizer("<image>"))
 
 
+def _qwen3_vl(hf: Any) -> Any:
+    tokenizer = _tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    images = hf.Qwen2VLImageProcessor(size={"shortest_edge": 4 * 32 * 32, "longest_edge": 40 * 32 * 32}, patch_size=16)
+    videos = hf.Qwen3VLVideoProcessor(size={"shortest_edge": 4 * 32 * 32, "longest_edge": 400 * 32 * 32})
+    return hf.Qwen3VLProcessor(images, tokenizer, videos)
+
+
+def _qwen2_5_omni(hf: Any) -> Any:
+    base = _qwen2_vl(hf)
+    tokens = {f"{kind}_token": f"<|{kind.upper()}|>" for kind in ("image", "video", "audio")}
+    tokens |= {f"{kind}_{edge}_token": f"<|{kind}_{edge}|>" for kind in ("vision", "audio") for edge in ("bos", "eos")}
+    sounds = hf.WhisperFeatureExtractor(feature_size=16, chunk_length=2)
+    return hf.Qwen2_5OmniProcessor(base.image_processor, base.video_processor, sounds, _tokenizer(**tokens))
+
+
+def _internvl(hf: Any) -> Any:
+    size = {"height": 56, "width": 56}
+    tokens = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+    tokenizer = _tokenizer(**tokens, video_token="<video>")
+    images, videos = hf.GotOcr2ImageProcessor(size=size), hf.InternVLVideoProcessor(size=size)
+    return hf.InternVLProcessor(images, tokenizer, videos, image_seq_length=4)
+
+
+def _lfm2_vl(hf: Any) -> Any:
+    tokenizer = _tokenizer("<image>", "<|image_start|>", "<|image_end|>", "<|img_thumbnail|>")
+    return hf.Lfm2VlProcessor(hf.Lfm2VlImageProcessor(), tokenizer)
+
+
+def _video_llava(hf: Any) -> Any:
+    size = {"size": {"shortest_edge": 56}, "crop_size": {"height": 56, "width": 56}}
+    images, videos = hf.VideoLlavaImageProcessor(**size), hf.VideoLlavaVideoProcessor(**size)
+    return hf.VideoLlavaProcessor(images, videos, _tokenizer("<image>", "<video>"))
+
+
+def _llava_next_video(hf: Any) -> Any:
+    base = _llava_next(hf)
+    videos = hf.LlavaNextVideoVideoProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
+    strategy = {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    tokenizer = _tokenizer("<image>", "<video>")
+    return hf.LlavaNextVideoProcessor(videos, base.image_processor, tokenizer, patch_size=14, **strategy)
+
+
+def _gemma3n(hf: Any) -> Any:
+    tokens = {
+        f"{name}_token": token
+        for name, token in (
+            ("image", "<image_soft_token>"),
+            ("boi", "<start_of_image>"),
+            ("eoi", "<end_of_image>"),
+            ("audio", "<audio_soft_token>"),
+            ("boa", "<start_of_audio>"),
+            ("eoa", "<end_of_audio>"),
+        )
+    }
+    images = hf.SiglipImageProcessor(size={"height": 56, "width": 56})
+    sounds = hf.Gemma3nAudioFeatureExtractor()
+    return hf.Gemma3nProcessor(sounds, images, _tokenizer(**tokens), image_seq_length=4, audio_seq_length=4)
+
+
 PROCESSORS: Mapping[str, Callable[[Any], Any]] = {
     "gemma3": _gemma3,
+    "gemma3n": _gemma3n,
     "glm4v": _glm4v,
+    "internvl": _internvl,
+    "lfm2_vl": _lfm2_vl,
     "llama4": _llama4,
     "llava": _llava,
     "llava_next": _llava_next,
+    "llava_next_video": _llava_next_video,
     "mllama": _mllama,
     "paligemma": _paligemma,
     "pixtral": _pixtral,
+    "qwen2_5_omni": _qwen2_5_omni,
     "qwen2_5_vl": _qwen2_5_vl,
     "qwen2_audio": _qwen2_audio,
     "qwen2_vl": _qwen2_vl,
+    "qwen3_vl": _qwen3_vl,
+    "video_llava": _video_llava,
 }
