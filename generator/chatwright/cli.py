@@ -429,7 +429,7 @@ def sync(
         raise UsageError(f"repositories and --revision are for `sync publishers`; {framework} is read as installed")
     from .catalogue.built_ins import built_ins
     from .evidence.sync import compare, registry, report
-    from .resources import checkout_root, specs_path
+    from .resources import built_ins_path, checkout_root, specs_path
 
     if writes and checkout_root() is None:
         raise UsageError("--write edits the specs of a checkout of the repository, and this is none")
@@ -445,8 +445,9 @@ def sync(
                 "follow: --write would take them back to it; leave --write out to compare only"
             )
         if writes and differences:
-            from .evidence.sync.write import write
+            from .evidence.sync.write import remember_plugins, write
 
+            remember_plugins(theirs, built_ins_path())
             done = write(differences, theirs, specs_path(), before=before)
     if done:
         if not as_json:

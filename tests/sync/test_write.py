@@ -17,6 +17,7 @@ import pytest
 from ruamel.yaml.comments import CommentedMap
 
 from chatwright.catalogue import load_catalogue
+from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
 from chatwright.evidence.sync.compare import Difference, compare
@@ -25,7 +26,7 @@ from chatwright.evidence.sync.lift import Lifted, lift
 from chatwright.evidence.sync.place import Home, Newcomer, beside_relatives
 from chatwright.evidence.sync.registry import Registry
 from chatwright.evidence.sync.specs import Specs
-from chatwright.evidence.sync.write import _extending, write
+from chatwright.evidence.sync.write import _extending, remember_plugins, write
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets import llamafactory, swift
@@ -747,3 +748,14 @@ def test_a_class_that_nobody_knows_is_left_to_a_person(specs: Path) -> None:
     )
     known = {**fields, "template_cls": "swift.template.templates.qwen.Qwen3OmniTemplate"}
     assert "undescribed" not in lift("swift", "fresh", known, Catalogue(())).data
+
+
+def test_plugins_of_a_newer_version_may_be_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Registry("llamafactory", "9.9", {}, {}, plugins={"new_vl": ["vision_bos_token"]})
+    known = built_ins()["llamafactory"]
+    monkeypatch.setattr("chatwright.catalogue.built_ins.built_ins_path", lambda: tmp_path)
+    remember_plugins(theirs, tmp_path)
+    try:
+        assert built_ins()["llamafactory"] == replace(known, plugins={**known.plugins, "new_vl": ("vision_bos_token",)})
+    finally:
+        built_ins.cache_clear()

@@ -13,6 +13,7 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import Location
+from chatwright.evidence.draft.facts import plugin_data
 from chatwright.pipeline.export import export
 from chatwright.targets.llamafactory import generate
 from chatwright.targets.pages import settings
@@ -220,3 +221,9 @@ def test_llamafactorys_own_sources_get_the_plugin_and_the_parts() -> None:
     assert 'register_plugin("demo_vl")' in files["demo.llamafactory.template.py"]
     assert 'vision_model_keys=["blocks"]' in files["demo.llamafactory.composites.py"]
     assert len(export(CATALOGUE, "demo_plain", "llamafactory").files) == 1
+
+
+def test_a_draft_takes_a_declared_plugin_over_as_it_is() -> None:
+    plugin = SPEC.templates[0].mm_plugin
+    assert plugin is not None
+    assert plugin_data(plugin) == DATA["mm_plugin"]

@@ -105,29 +105,26 @@ def check_mm_plugin(bench: Workbench) -> Report:
     """Declared multimodal plugins beside LLaMA-Factory's own, on processors made on the spot."""
     report = Report("mm_plugin")
     importlib.metadata.version("llamafactory")  # ImportError where there is none
+    if bench.vision is None:
+        return Report(report.engine, skipped="the folder with torchvision is not given")
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         generate(declared(bench.catalogue), Path(folder) / "generated")
         answer = run(Path(folder), bench.vision)
     if "error" in answer:
         report.wrong.append(answer["error"])
         return report
-    missing = [family for family, found in answer["families"].items() if "missing" in found]
-    if missing:
-        report.lines.append(f"not tried for want of torchvision: {', '.join(missing)}")
-    if "missing" in answer["parts"]:
-        report.lines.append(f"parts of models not tried: {answer['parts']['missing']}")
+    tried = {**answer["families"], "parts of models": answer["parts"]}
+    if missing := [f"{name}: {found['missing']}" for name, found in tried.items() if "missing" in found]:
+        return Report(report.engine, skipped="; ".join(missing))
     for name, found in answer["families"].items():
-        if "missing" not in found:
-            report.wrong += [f"{name}: {problem}" for problem in _wrong(FAMILIES[name], found)]
-    for model_type, frozen in () if "missing" in answer["parts"] else answer["parts"].items():
+        report.wrong += [f"{name}: {problem}" for problem in _wrong(FAMILIES[name], found)]
+    for model_type, frozen in answer["parts"].items():
         if frozen != _FROZEN:
             report.wrong.append(f"{model_type}: LLaMA-Factory freezes {frozen}")
     told = list(lines(answer))
-    report.lines += told[-1:]
+    report.lines.append(told[-1])
     path = evidence_path() / FILE
     text = "\n".join(told) + "\n"
-    if missing or "missing" in answer["parts"]:
-        return report
     if bench.record:
         path.write_text(text, encoding="utf-8")
     elif not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -204,8 +201,6 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
     yield f"processor_plugin.py {digest()}"
     counts: Counter[str] = Counter()
     for name, found in answer["families"].items():
-        if "missing" in found:
-            continue
         family = FAMILIES[name]
         yield f"{name}: {found['processor']}, {family.inputs}"
         for case, result in found["cases"].items():

@@ -192,7 +192,7 @@ def _written(
             if plugin:
                 data["mm_plugin"] = facts.plugin_data(plugin)
             else:
-                notes.append((("templates", own), f"mm_plugin: name one that fits; {why}"))
+                notes.append((("templates", own), f"mm_plugin: name one that fits, or declare one ('inputs'); {why}"))
         if data.get("empty_system") == "keep":
             told = (
                 "no framework writes an empty system turn; with `omit`, which they can, system_empty alone would differ"

@@ -75,6 +75,8 @@ def plugin(source: Source, catalogue: Catalogue, slots: Mapping[str, Any]) -> tu
                 found.setdefault(template.mm_plugin.name, template.mm_plugin)
     for candidate in found.values():
         tokens = {kind: getattr(candidate, f"{kind}_token") for kind in ("image", "video", "audio")}
+        if candidate.inputs and any((token is None) is (kind in slots) for kind, token in tokens.items()):
+            continue  # a declared one has a text for each token
         if all(token in slots[kind] for kind, token in tokens.items() if token and kind in slots):
             return candidate, ""
     if found:
@@ -85,7 +87,8 @@ def plugin(source: Source, catalogue: Catalogue, slots: Mapping[str, Any]) -> tu
 def plugin_data(found: MMPlugin) -> dict[str, Any]:
     """A plugin as a spec says it."""
     tokens = {key: getattr(found, key) for key in ("image_token", "video_token", "audio_token")}
-    return {"name": found.name, **{key: value for key, value in tokens.items() if value}, **found.options}
+    inputs = {"inputs": found.inputs} if found.inputs else {}
+    return {"name": found.name, **inputs, **{key: value for key, value in tokens.items() if value}, **found.options}
 
 
 def hub_ids(source: Source, catalogue: Catalogue) -> dict[str, str]:

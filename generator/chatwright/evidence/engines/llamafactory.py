@@ -72,7 +72,8 @@ def plugins() -> dict[str, tuple[str, ...]]:
     from llamafactory.data.mm_plugin import PLUGINS, BasePlugin
 
     own = {field.name for field in fields(BasePlugin)}
-    found = {name: tuple(field.name for field in fields(plugin)) for name, plugin in PLUGINS.items()}
+    theirs = {name: plugin for name, plugin in PLUGINS.items() if plugin.__module__ == BasePlugin.__module__}
+    found = {name: tuple(field.name for field in fields(plugin)) for name, plugin in theirs.items()}
     return {name: tuple(each for each in options if each not in own) for name, options in sorted(found.items())}
 
 

@@ -1,9 +1,9 @@
 """The process in which the registries of a LLaMA-Factory are read, whichever version stands first on the search path.
 
 Writes one JSON object: ``version``, the file that ``origin`` names, ``groups`` (the calls of ``register_model_group``
-in source order), ``theirs`` and ``ours`` (``templates`` and ``models`` by name, of LLaMA-Factory and of the generated
-package in the folder that the argument names), and ``refused``, the lines that say what of ours this version does not
-take; or ``error``.
+in source order), ``plugins`` (its own multimodal ones, with their settings), ``theirs`` and ``ours`` (``templates`` and
+``models`` by name, of LLaMA-Factory and of the generated package in the folder that the argument names), and
+``refused``, the lines that say what of ours this version does not take; or ``error``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def _read(root: Path) -> dict[str, Any]:
     import llamafactory.extras.env as env  # the engine's module above has another full name
 
     found: dict[str, Any] = {"version": env.VERSION, "origin": env.__file__, "groups": _groups(), "theirs": _plain()}
+    found["plugins"] = llamafactory.plugins()
     with llamafactory.registries(empty=True), _lenient(), llamafactory.generated_package(root) as package:
         try:
             package.register_all()

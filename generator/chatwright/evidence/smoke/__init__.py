@@ -161,7 +161,7 @@ def _place(mine: object, built_in: object) -> str:
 def _versions(packages: Packages) -> list[str]:
     """What has trained: what is installed, and what stands in front of it for ms-swift 3."""
     beside = importlib.metadata.distributions(path=[str(path) for path in packages["swift 3"]])
-    older = {found.metadata["Name"]: found.version for found in beside}
+    older = {found.metadata["Name"].replace("_", "-"): found.version for found in beside}
     installed = [f"{package} {importlib.metadata.version(package)}" for package in PACKAGES]
     return [*installed, *(f"{package} {older[package]}" for package in PACKAGES if package in older)]
 

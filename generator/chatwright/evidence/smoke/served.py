@@ -32,21 +32,23 @@ def problems(
     tokenizer = _tokenizer(case, folder)
     trained = {(ids, labels) for step in steps for ids, labels in zip(step.ids, step.labels, strict=True)}
     for scenario in case.scenarios:
-        prompt = served_ids(tokenizer, scenario, images if case.images else ())
+        prompt = served_ids(tokenizer, trainer, scenario, images if case.images else ())
         if not any(ids[: len(prompt)] == prompt and asked(labels) == len(prompt) for ids, labels in trained):
             yield f"{scenario.name}: its prompt of {len(prompt)} tokens is none that was trained with"
 
 
-def served_ids(tokenizer: Any, scenario: Scenario, images: Sequence[str]) -> tuple[int, ...]:
+def served_ids(tokenizer: Any, trainer: Trainer, scenario: Scenario, images: Sequence[str]) -> tuple[int, ...]:
     """The token ids of the prompt for the last reply, through ``apply_chat_template``.
 
-    ``images`` are there for a processor, which takes messages in parts.
+    ``images`` are there for a processor, which takes messages in parts. ms-swift learns a reply without a thought
+    behind the prompt of thinking off; with LLaMA-Factory the empty thought is learned itself.
     """
     given: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
     if scenario.tools:
         given["tools"] = list(scenario.tools)
     if scenario.thinking is not None:
-        given["enable_thinking"] = scenario.thinking
+        thought = "reasoning_content" in scenario.messages[-1]
+        given["enable_thinking"] = scenario.thinking if trainer == "llamafactory" else thought
         given["preserve_thinking"] = True  # both frameworks learn with earlier thoughts unless told otherwise
     encoded = tokenizer.apply_chat_template(
         with_images(scenario.asked, images[: image_count(scenario)]) if images else list(scenario.asked), **given

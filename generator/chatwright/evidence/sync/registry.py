@@ -36,7 +36,7 @@ class Registry:
     LLaMA-Factory's ``register_model_group`` calls in source order (``models``: the names, ``template``,
     ``multimodal``), since its registries forget the template of a name that is no chat model; empty for ms-swift and
     for what we register. ``refused`` says why this version does not take a registration of ours, by ``template``,
-    ``model`` or ``model_type`` and name.
+    ``model`` or ``model_type`` and name. ``plugins`` are LLaMA-Factory's multimodal plugins with their settings.
     """
 
     framework: str
@@ -45,6 +45,7 @@ class Registry:
     models: Mapping[str, Mapping[str, Any]]
     groups: tuple[Mapping[str, Any], ...] = ()
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    plugins: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read(framework: str, python_path: Sequence[Path] = ()) -> Registry:
@@ -88,7 +89,14 @@ def read_both(framework: str, catalogue: Catalogue, python_path: Sequence[Path] 
     version = answer["version"]
     return (
         Registry(framework, version, ours["templates"], ours["models"], refused=refused),
-        Registry(framework, version, theirs["templates"], theirs["models"], tuple(answer["groups"])),
+        Registry(
+            framework,
+            version,
+            theirs["templates"],
+            theirs["models"],
+            tuple(answer["groups"]),
+            plugins=answer.get("plugins", {}),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from ...catalogue.build import FRAMEWORKS, build_spec, resolve_extends
-from ...catalogue.built_ins import BuiltIns, is_built_in
+from ...catalogue.built_ins import BuiltIns, built_ins, dump_built_ins, is_built_in
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from .compare import Difference
@@ -33,6 +34,16 @@ _ABSENT = object()
 _LEFT = "left to a person"
 _OWN = ("registered", "turns", "evidence")  # no framework knows them, and no template takes them from another
 _Change = tuple[tuple[str, ...], Any]
+
+
+def remember_plugins(theirs: Registry, folder: Path) -> None:
+    """Add multimodal plugins to what is recorded in a folder, so that specs may name them before `make record`."""
+    known = built_ins().get(theirs.framework)
+    if known is not None and not theirs.plugins.keys() <= known.plugins.keys():
+        plugins = {**known.plugins, **{name: tuple(options) for name, options in theirs.plugins.items()}}
+        text = dump_built_ins(replace(known, plugins=plugins))
+        (folder / f"{theirs.framework}.json").write_text(text, encoding="utf-8")
+        built_ins.cache_clear()
 
 
 def write(
