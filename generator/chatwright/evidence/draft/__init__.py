@@ -191,7 +191,7 @@ def _written(
             if plugin:
                 data["mm_plugin"] = facts.plugin_data(plugin)
             else:
-                notes.append((("templates", own), f"mm_plugin: name one that fits, or declare one ('inputs'); {why}"))
+                notes.append((("templates", own), f"mm_plugin: name one that fits; {why}"))
         data["evidence"] = facts.evidence(source)
         if DEFINITION in data:
             data["tool_format"] = facts.unused(own, tool_formats())
