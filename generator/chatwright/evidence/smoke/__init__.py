@@ -14,6 +14,7 @@ import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -96,8 +97,12 @@ def _rows(
 
 def _row(bench: Bench, case: Case, trainer: Trainer, start: Start, catalogue: Catalogue, progress: Progress) -> Row:
     progress(f"{trainer}, {start}: {case.name}")
-    ours = bench.train(case, trainer, start, ours=True)
-    theirs = bench.train(case, trainer, "two processes" if start == "torchrun" else start, ours=False)
+    with ThreadPoolExecutor(2) as both:
+        waiting = [
+            both.submit(bench.train, case, trainer, start, ours=True),
+            both.submit(bench.train, case, trainer, "two processes" if start == "torchrun" else start, ours=False),
+        ]
+        ours, theirs = (each.result() for each in waiting)
     steps = [step for rank in ours.ranks for step in rank]
     labels = [label for step in steps for row in step.labels for label in row]
     wrong = [

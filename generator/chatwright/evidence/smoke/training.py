@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +58,7 @@ class Bench:
         self.folder = folder
         self.images = list(images)
         self.packages = packages
-        self._runs = 0
+        self._numbers = count(1)
 
     def write_data(self, cases: Sequence[Case]) -> None:
         """Write the conversations in both frameworks' forms."""
@@ -92,24 +93,22 @@ class Bench:
         Raises:
             ChatwrightError: the framework's command failed, or has not ended in time.
         """
-        self._runs += 1
-        run = self.folder / "runs" / f"{self._runs:02}"
+        run = self.folder / "runs" / f"{next(self._numbers):02}"
         run.mkdir(parents=True)
         if trainer == "llamafactory":
             command, further = _llamafactory(case, run, start, ours)
         else:
             command, further = _swift(case, run, ours, third=trainer == "swift 3"), {}
         began = time.monotonic()
-        self._call(command, {**further, "CHATWRIGHT_WATCH": str(run / "steps")}, trainer)
+        self._call(command, {**further, "CHATWRIGHT_WATCH": str(run / "steps")}, trainer, run / "cache")
         seconds = time.monotonic() - began
         ranks = tuple(_steps(path) for path in sorted(run.glob("steps.*")))
         if not all(ranks) or not ranks:
             raise ChatwrightError(f"{' '.join(command)}: ended without a step")
         return Trained(ranks, _model_folder(run), seconds)
 
-    def _call(self, command: list[str], further: Mapping[str, str], trainer: Trainer) -> None:
+    def _call(self, command: list[str], further: Mapping[str, str], trainer: Trainer, cache: Path) -> None:
         packages = [str(path.resolve()) for path in self.packages.get(trainer, ())]
-        cache = self.folder / "cache" / trainer.replace(" ", "-")
         kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LOCAL_RANK", "RANK")}
         environment = {
             **kept,
@@ -179,7 +178,7 @@ def _llamafactory(case: Case, run: Path, start: Start, ours: bool) -> tuple[list
     launcher = "generated/llamafactory/launcher.py"
     two = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2"}
     if start == "torchrun":
-        return ["torchrun", "--nproc-per-node", "2", launcher, str(config)], {}
+        return ["torchrun", "--standalone", "--nproc-per-node", "2", launcher, str(config)], {}
     command = [sys.executable, launcher] if ours else [sys.executable, "-m", "llamafactory.cli"]
     return [*command, "train", str(config)], two if start == "two processes" else {}
 
