@@ -9,7 +9,7 @@ user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.built_ins import is_built_in
@@ -18,6 +18,7 @@ from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
+from .python import Call
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "llamafactory"
@@ -40,7 +41,7 @@ def generate(context: Context) -> Output:
     modules: list[str] = []
     render = environment("llamafactory")
     seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
-    for spec in context.catalogue.specs:
+    for spec in context.specs:
         templates: dict[str, Mapping[str, Any]] = {}
         path = f"{PACKAGE}/{module_name(spec)}.py"
         for template in spec.templates:
@@ -55,15 +56,33 @@ def generate(context: Context) -> Output:
                 deployments[template.name] = Deployment(None, reason=str(reason))
         groups = list(_model_groups(spec, context.catalogue))
         if templates or groups:
-            body = render.get_template("spec.py.j2").render(spec=spec, templates=templates, groups=groups)
+            written = {name: dict(_written(arguments)) for name, arguments in templates.items()}
+            body = render.get_template("spec.py.j2").render(spec=spec, templates=written, groups=groups)
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
+    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+
+def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
+    """The package that registers these modules of specs."""
     for source, path in (("package.py.j2", FOLDER), ("registry.py.j2", PACKAGE)):
         name = "__init__.py" if source == "package.py.j2" else "registry.py"
-        body = render.get_template(source).render(modules=modules)
-        files.append(GeneratedFile(f"{path}/{name}", body, "hash", ()))
-    files.append(GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ()))
-    return Output(tuple(files), deployments)
+        body = environment("llamafactory").get_template(source).render(modules=modules)
+        yield GeneratedFile(f"{path}/{name}", body, "hash", ())
+    yield GeneratedFile(f"{PACKAGE}/__init__.py", '"""One module per spec."""\n', "hash", ())
+
+
+def _written(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The arguments as they stand in Python: what makes formatters and plugins is called."""
+    for key, value in arguments.items():
+        if key.startswith("format_"):
+            function, slots, tools = value
+            given = {"slots": slots, "tool_format": tools}
+            yield key, Call(function, {name: each for name, each in given.items() if each is not None})
+        elif key == "mm_plugin":
+            yield key, Call("get_mm_plugin", {"**": value})
+        else:
+            yield key, value
 
 
 def template_arguments(template: Template) -> dict[str, Any]:

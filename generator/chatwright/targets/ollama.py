@@ -56,7 +56,7 @@ _HARMONY = ("<|start|>", "<|end|>")  # what Ollama knows a harmony template by (
 
 def generate(context: Context) -> Output:
     """One Modelfile per template."""
-    return file_per_template(context.catalogue, FOLDER + "/{}.Modelfile", "hash", modelfile)
+    return file_per_template(context, FOLDER + "/{}.Modelfile", "hash", modelfile)
 
 
 def modelfile(spec: Spec, template: Template) -> str:
