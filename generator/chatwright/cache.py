@@ -39,7 +39,6 @@ class Cache:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self.grown = False
 
     def get(self, key: str) -> Any:
         """What is kept under a key, None where nothing is."""
@@ -74,11 +73,10 @@ class Cache:
                 raise
         except OSError:
             self.folder = None  # full, or read-only: this run does without
-        self.grown = True
 
     def prune(self) -> None:
         """Remove what was not used for longest where the folder has grown too large."""
-        if self.folder is None or not self.grown:
+        if self.folder is None:
             return
         entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime, reverse=True)
         if sum(status.st_size for _, status in entries) <= MAX_BYTES:
