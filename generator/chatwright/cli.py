@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +20,7 @@ from . import __version__
 from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
 
 if TYPE_CHECKING:
+    from .cache import Cache
     from .catalogue.model import Catalogue, Override, Spec, Template
     from .evidence.draft import Draft
     from .evidence.identify import Answer
@@ -109,45 +110,71 @@ def validate(paths: tuple[Path, ...], form: str) -> None:
     help="Where the files go; `generated` beside the public specs where left out.",
 )
 def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
-    """Generate every file from the specs."""
+    """Generate every file from the specs.
+
+    What has not changed since an earlier run is not made again: that is kept below ~/.cache/chatwright, or in the
+    folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
+    """
+    from .cache import user_cache
+    from .resources import checkout_root
+    from .runs import Runs
+
+    if folders and out is None:
+        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
+    root = checkout_root()
+    again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
+    out = out or (root or Path.cwd()) / "generated"
+    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+    cache = user_cache()
+    runs = Runs(cache, folders, only_mine=only_mine)
+    run = runs.known()
+    if run and run.stands_in(out, readme):
+        for line in () if check or diff else run.told:
+            click.echo(line, err=True)
+        if check:
+            click.echo(f"{_shown(out)}: up to date")
+        elif not diff:
+            click.echo(f"{_shown(out)}: 0 written, 0 removed")
+        return
+
     from . import pipeline
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .catalogue.load import spec_sources
-    from .resources import checkout_root, evidence_path
+    from .pipeline.generate import differences
+    from .pipeline.parallel import cores
+    from .pipeline.readme import marked_counts
+    from .resources import evidence_path
 
-    if folders and out is None:
-        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
-    catalogue = _chosen(folders, only_mine)
+    catalogue = _chosen(folders, only_mine, cache)
     mine = {source for folder in folders for source in spec_sources(folder)}
-    root = checkout_root()
-    again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
-    out = out or (root or Path.cwd()) / "generated"
     evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
     with _Progress() as progress:
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
+        told = list(_refusals(catalogue, rendering, mine))
         if check or diff:
-            differences = pipeline.check(catalogue, out, evidence, progress, comparisons)
+            found = differences(out, rendering.files)
         else:
-            rendering = pipeline.render(catalogue, evidence, progress, comparisons)
             changes = pipeline.write_tree(out, rendering.files)
-    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+        runs.keep(rendering.files, told, marked_counts(catalogue))
     stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not (check or diff):
-        _echo_refusals(catalogue, rendering, mine)
+        for line in told:
+            click.echo(line, err=True)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
             click.echo("README.md: its figures written")
         return
     if diff:
-        for difference in differences:
+        for difference in found:
             _echo_diff(difference.diff)
     if check:
-        for difference in differences:
+        for difference in found:
             click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
         if stale:
             click.echo("README.md: its figures are not the catalogue's", err=True)
-        if differences or stale:
-            click.echo(f"{_count(len(differences) + stale, 'file')} out of date; run: {again}", err=True)
+        if found or stale:
+            click.echo(f"{_count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
         click.echo(f"{_shown(out)}: up to date")
 
@@ -723,20 +750,21 @@ def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str |
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _load(folders: Iterable[Path]) -> Catalogue:
+def _load(folders: Iterable[Path], cache: Cache | None = None) -> Catalogue:
+    from .cache import user_cache
     from .pipeline import load_public_catalogue
 
-    return load_public_catalogue(*folders)
+    return load_public_catalogue(*folders, cache=cache or user_cache())
 
 
-def _chosen(folders: Sequence[Path], only_mine: bool) -> Catalogue:
+def _chosen(folders: Sequence[Path], only_mine: bool, cache: Cache | None = None) -> Catalogue:
     """The catalogue, or what the specs of these folders hold and use."""
     from .catalogue.load import spec_sources
     from .pipeline import select
 
     if only_mine and not folders:
         raise UsageError("--only-mine needs --specs DIR")
-    catalogue = _load(folders)
+    catalogue = _load(folders, cache)
     if not only_mine:
         return catalogue
     return select(catalogue, {source for folder in folders for source in spec_sources(folder)})
@@ -821,16 +849,15 @@ def _beside(template: Template, rendering: Rendering) -> dict[str, Any]:
     return verdict
 
 
-def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> None:
-    """Tell the author of these specs what his templates cannot be on which target."""
+def _refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> Iterator[str]:
+    """What the author of these specs must know: what his templates cannot be on which target."""
     for spec in catalogue.specs:
         for template in spec.templates if spec.source in sources else ():
             for target, deployments in rendering.deployments.items():
                 deployment = deployments.get(template.name)
                 if deployment and deployment.path is None:
-                    click.echo(f"{template.name}: not for {target}: {deployment.reason}", err=True)
-        for line in _without_template(spec, catalogue, rendering) if spec.source in sources else ():
-            click.echo(line, err=True)
+                    yield f"{template.name}: not for {target}: {deployment.reason}"
+        yield from _without_template(spec, catalogue, rendering) if spec.source in sources else ()
 
 
 def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:

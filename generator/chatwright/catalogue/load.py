@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..cache import Cache, key_of
 from ..errors import CatalogueError, Location, Problem, UsageError
+from ..resources import yaml_files
 from .build import build_spec
 from .checks import Source, check
 from .model import Catalogue
@@ -86,16 +87,13 @@ def _spec_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
         raise UsageError(f"there is no specs folder {shown_path(folder)}")
     specs: dict[str, Path] = {}
     problems = []
-    for pattern in ("*", "*/*", "*/*/*"):
-        for file in folder.glob(pattern):
-            place = file.relative_to(folder)
-            if file.suffix not in (".yaml", ".yml") or any(part.startswith(".") for part in place.parts):
-                continue
-            if pattern == "*/*" and file.suffix == ".yaml":
-                specs[place.as_posix()] = file
-            elif not file.is_dir():
-                message = "specs are <publisher>/<family>.yaml in the specs folder; this file would be overlooked"
-                problems.append(Problem(Location(shown_path(file)), "", message))
+    for file in yaml_files(folder):
+        place = file.relative_to(folder)
+        if len(place.parts) == 2 and file.suffix == ".yaml":
+            specs[place.as_posix()] = file
+        elif not file.is_dir():
+            message = "specs are <publisher>/<family>.yaml in the specs folder; this file would be overlooked"
+            problems.append(Problem(Location(shown_path(file)), "", message))
     if not specs and not problems:
         message = "this folder holds no spec; specs are <publisher>/<family>.yaml in it"
         problems.append(Problem(Location(shown_path(folder)), "", message))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from ..cache import Cache
+from ..cache import Cache, key_of
 from ..catalogue.comparisons import Comparisons
 from ..catalogue.evidence import EngineEvidence
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS, TOLD
-from ..targets.protocol import Context, Deployment, Deployments, GeneratedFile
+from ..targets.protocol import Context, Deployment, Deployments
 from .fidelity import beside_publishers, fidelity, fidelity_text
 from .index import catalog_index
 from .parts import Part, Parts, written
@@ -75,7 +75,7 @@ def render(
         lambda: {file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files},
         lambda: {"fidelity.json": fidelity_text(evidence or {}, known, beside)},
         lambda: {"catalog.json": json_text(catalog_index(catalogue, deployments), depth=2)},
-        lambda: {file.path: written(file)[0] for file in _packages(served)},
+        lambda: _packages(served, cache or Cache(None)),
     ]
     told, shared = parts.make(TOLD, served, known, about_all)
     files: dict[str, str] = {}
@@ -144,11 +144,16 @@ def _joined(deployments: Iterable[Mapping[str, Deployment]]) -> dict[str, Deploy
     return dict(sorted((name, deployment) for found in deployments for name, deployment in found.items()))
 
 
-def _packages(parts: Iterable[Part]) -> Iterator[GeneratedFile]:
+def _packages(parts: Iterable[Part], cache: Cache) -> dict[str, str]:
     """What makes packages of the modules of specs."""
     paths = [PurePosixPath(path) for part in parts for path in part.files]
-    for folder, package in PACKAGES.items():
-        yield from package([path.stem for path in paths if path.parent == PurePosixPath(folder)])
+    modules = {folder: [path.stem for path in paths if path.parent == PurePosixPath(folder)] for folder in PACKAGES}
+    key = key_of("packages", modules)
+    files: dict[str, str] | None = cache.get(key)
+    if files is None:
+        files = {file.path: written(file)[0] for folder in PACKAGES for file in PACKAGES[folder](modules[folder])}
+        cache.put(key, files)
+    return files
 
 
 def _unified(path: str, old: str | None, new: str | None) -> str:
