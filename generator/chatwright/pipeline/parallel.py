@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from ..errors import ChatwrightError
 
 Result = TypeVar("Result")
+_COLLECTED = 16  # jobs between two looks for what may go: black leaves much behind, and looking takes its time
 _BATCHES = 4096  # at most; each takes 4 bytes of a pipe that is filled before anyone reads it
 
 
@@ -87,6 +88,7 @@ def _work(jobs: Sequence[Callable[[], Any]], step: int, to_do: int, results: Con
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the workers is told, and ends them
         gc.freeze()  # what was there before the fork stays
         gc.disable()
+        done = 0
         while token := os.read(to_do, 4):
             start = int.from_bytes(token, "big")
             for number in range(start, min(start + step, len(jobs))):
@@ -95,7 +97,10 @@ def _work(jobs: Sequence[Callable[[], Any]], step: int, to_do: int, results: Con
                 except Exception:
                     outcome = (number, True, None)
                 results.send(outcome)
-            gc.collect()
+                done += 1
+                if done % _COLLECTED == 0:
+                    gc.collect()
+                    gc.freeze()
         results.close()
     except BaseException:  # nobody reads any more
         os._exit(1)
