@@ -36,7 +36,7 @@ help:
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
-	@echo "bench        time the generator"
+	@echo "bench        time the generator beside its peers, and with ten times the catalogue"
 	@echo "format       format the code"
 	@echo "lint         check style, import order and types"
 	@echo "clean        remove the environments"
@@ -72,7 +72,8 @@ record: $(CONFORMANCE)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
 
 bench: $(BENCH)/made
-	@$(BENCH)/bin/python -m chatwright bench
+	@$(BENCH)/bin/python -m chatwright bench --times 1 --times 10 $(ARGS) \
+	  $(if $(wildcard $(CONFORMANCE)/made),--swift-python $(abspath $(CONFORMANCE)/bin/python))
 
 format: $(TEST)/made
 	@$(TEST)/bin/ruff check --select I --fix generator tests

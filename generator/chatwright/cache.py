@@ -18,6 +18,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import sha256
@@ -85,10 +86,8 @@ class Cache:
         for file, status in entries:
             kept += status.st_size
             if kept > MAX_BYTES * _KEPT:
-                try:
+                with suppress(OSError):  # another run was faster
                     file.unlink()
-                except OSError:  # another run was faster
-                    pass
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
         assert self.folder is not None

@@ -29,7 +29,7 @@ class Run:
         try:
             if any(name.startswith(".chatwright") for name in os.listdir(out)):
                 return False
-            if readme and self.counts not in readme.read_text(encoding="utf-8"):
+            if readme and readme.is_file() and self.counts not in readme.read_text(encoding="utf-8"):
                 return False
             return all(_digest(out / path) == digest for path, digest in self.files.items())
         except (OSError, UnicodeDecodeError):

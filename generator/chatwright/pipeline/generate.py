@@ -72,7 +72,9 @@ def render(
     context = Context(catalogue, deployments, known, beside)
     tell("generating tables and pages")
     about_all = [
-        lambda: {file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files},
+        lambda: {
+            file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files
+        },
         lambda: {"fidelity.json": fidelity_text(evidence or {}, known, beside)},
         lambda: {"catalog.json": json_text(catalog_index(catalogue, deployments), depth=2)},
         lambda: _packages(served, cache or Cache(None)),

@@ -42,8 +42,6 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int) -> list[Resu
     try:
         os.write(given, b"".join(start.to_bytes(4, "big") for start in range(0, len(jobs), step)))
         os.close(given)
-        sys.stdout.flush()
-        sys.stderr.flush()
         for number in range(workers):
             if child := os.fork():
                 children.append(child)

@@ -137,14 +137,6 @@ _LANGUAGES = {"": "English", ".zh": "中文"}
 def generate(context: Context) -> Output:
     """Up to three pages per language."""
     families = list(_families(context))
-    by_page = {
-        "supported-models": lambda labels, language: {"families": families},
-        "templates": lambda labels, language: {
-            "templates": list(_templates(context, labels, f"publishers{language}.md")),
-            "refusals": refusals,
-        },
-        "publishers": lambda labels, language: {"compared": publishers_rows(context.publishers, labels)},
-    }
     counts = {
         "families": len(context.catalogue.specs),
         "templates": len(context.catalogue.templates),
@@ -178,7 +170,12 @@ def generate(context: Context) -> Output:
                     ),
                     frameworks=_FRAMEWORKS,
                     engines=_ENGINE_TITLES,
-                    **{"compared": compared, **by_page[page](labels, language)},
+                    families=families,
+                    templates=(
+                        list(_templates(context, labels, f"publishers{language}.md")) if page == "templates" else []
+                    ),
+                    compared=publishers_rows(context.publishers, labels) if page == "publishers" else compared,
+                    refusals=refusals,
                 )
             )
             files.append(GeneratedFile(f"{FOLDER}/{page}{language}.md", body, "html", ()))
