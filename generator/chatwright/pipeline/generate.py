@@ -14,11 +14,12 @@ from ..catalogue.evidence import EngineEvidence
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
-from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS, TOLD
+from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
 from ..targets.protocol import Context, Deployment, Deployments
-from .fidelity import beside_publishers, fidelity, fidelity_text
+from .fidelity import beside_publishers, fidelity_text
 from .index import catalog_index
-from .parts import Part, Parts, written
+from .parallel import in_parallel
+from .parts import OfSpec, Parts, written
 from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
 
 Evidence = Mapping[str, EngineEvidence]
@@ -63,29 +64,30 @@ def render(
         ChatwrightError: two specs lead to files of the same name.
     """
     tell = progress or (lambda what: None)
-    parts = Parts(catalogue, cache or Cache(None), workers)
+    cache = cache or Cache(None)
     tell("generating templates and models")
-    served, _ = parts.make(SERVED)
-    deployments = {target: _joined(part.deployments[target] for part in served) for target in SERVED}
-    known = fidelity(evidence or {}, deployments)
+    parts = Parts(catalogue, evidence or {}, cache).make(workers)
+    deployments = {target: _joined(part.served.deployments[target] for part in parts) for target in SERVED}
+    known = dict(sorted((name, verdict) for part in parts for name, verdict in part.fidelity.items()))
     beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
     context = Context(catalogue, deployments, known, beside)
-    tell("generating tables and pages")
-    about_all = [
+    tell("generating tables")
+    about_all: list[Callable[[], dict[str, str]]] = [
         lambda: {
             file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files
         },
-        lambda: {"fidelity.json": fidelity_text(evidence or {}, known, beside)},
-        lambda: {"catalog.json": json_text(catalog_index(catalogue, deployments), depth=2)},
-        lambda: _packages(served, cache or Cache(None)),
+        lambda: {
+            **_packages(parts, cache),
+            "catalog.json": json_text(catalog_index(catalogue, deployments), depth=2),
+            "fidelity.json": fidelity_text(evidence or {}, known, beside),
+        },
     ]
-    told, shared = parts.make(TOLD, served, known, about_all)
     files: dict[str, str] = {}
     made_from: dict[str, str] = {}
-    for spec, *made in zip(catalogue.specs, served, told, strict=True):
-        for part in made:
-            _add(files, made_from, part.files, spec.source)
-    for found in shared:
+    for spec, part in zip(catalogue.specs, parts, strict=True):
+        _add(files, made_from, part.served.files, spec.source)
+        _add(files, made_from, part.told.files, spec.source)
+    for found in in_parallel(about_all, workers):
         _add(files, made_from, found, "")
     _add(files, made_from, {MANIFEST: manifest_text(files)}, "")
     return Rendering(dict(sorted(files.items())), deployments, known, beside)
@@ -146,9 +148,9 @@ def _joined(deployments: Iterable[Mapping[str, Deployment]]) -> dict[str, Deploy
     return dict(sorted((name, deployment) for found in deployments for name, deployment in found.items()))
 
 
-def _packages(parts: Iterable[Part], cache: Cache) -> dict[str, str]:
+def _packages(parts: Iterable[OfSpec], cache: Cache) -> dict[str, str]:
     """What makes packages of the modules of specs."""
-    paths = [PurePosixPath(path) for part in parts for path in part.files]
+    paths = [PurePosixPath(path) for part in parts for path in part.served.files]
     modules = {folder: [path.stem for path in paths if path.parent == PurePosixPath(folder)] for folder in PACKAGES}
     key = key_of("packages", modules)
     files: dict[str, str] | None = cache.get(key)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from ..cache import Cache, key_of
+from ..catalogue.evidence import EngineEvidence
 from ..catalogue.model import Catalogue
-from ..targets import TARGETS
-from ..targets.protocol import Context, Deployment, GeneratedFile
+from ..targets import SERVED, TARGETS, TOLD
+from ..targets.protocol import Context, Deployment, Deployments, GeneratedFile
 from .around import Surroundings
+from .fidelity import fidelity
 from .formatting import formatted_body, header
 from .parallel import in_parallel
 
-Job = Callable[[], Any]
-_ENOUGH = 4  # jobs that pay for a second process
+Evidence = Mapping[str, EngineEvidence]
+_ENOUGH = 4  # specs that pay for a second process
 
 
 @dataclass(frozen=True)
@@ -28,42 +30,50 @@ class Part:
     deployments: Mapping[str, Mapping[str, Deployment]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class OfSpec:
+    """Everything that is made of one spec: what frameworks and engines read, what is known of it, and its pages."""
+
+    served: Part
+    fidelity: Mapping[str, Any]
+    told: Part
+
+
 class Parts:
     """Makes the parts of a catalogue, from the cache where it has them."""
 
-    def __init__(self, catalogue: Catalogue, cache: Cache, workers: int) -> None:
-        self.cache, self.workers = cache, workers
-        self._surroundings = Surroundings(catalogue)
-        self._around = [self._surroundings.of(number) for number in range(len(catalogue.specs))]
+    def __init__(self, catalogue: Catalogue, evidence: Evidence, cache: Cache) -> None:
+        self.evidence, self.cache = evidence, cache
+        surroundings = Surroundings(catalogue)
         self._sources = [spec.source for spec in catalogue.specs]
-        self._digests = [self._surroundings.digest(around) for around in self._around]
+        self._around = [surroundings.of(number) for number in range(len(catalogue.specs))]
+        self._digests = [surroundings.digest(around) for around in self._around]
 
-    def make(
-        self,
-        targets: Sequence[str],
-        before: Sequence[Part] | None = None,
-        fidelity: Mapping[str, Any] | None = None,
-        beside: Sequence[Job] = (),
-    ) -> tuple[list[Part], list[Any]]:
-        """What these targets make of each spec, in the catalogue's order, and the results of the jobs ``beside``.
+    def make(self, workers: int) -> list[OfSpec]:
+        """What is made of each spec, in the catalogue's order."""
+        found = [self._of_spec(number, make=False) for number in range(len(self._sources))]
+        jobs = [partial(self._of_spec, number, make=True) for number, known in enumerate(found) if known is None]
+        made = iter(in_parallel(jobs, workers if len(jobs) >= _ENOUGH else 1))
+        return [next(made) if known is None else known for known in found]  # type: ignore[misc]
 
-        ``before`` are the parts that other targets made, ``fidelity`` what is known of the files in them.
-        """
-        found: list[Part | None] = []
-        jobs: list[Job] = list(beside)
-        for number, source in enumerate(self._sources):
-            deployments = before[number].deployments if before else {}
-            names = {name for each in deployments.values() for name in each}
-            known = {name: fidelity[name] for name in sorted(names) if name in fidelity} if fidelity else {}
-            key = key_of("part", targets, source, self._digests[number], deployments, known)
-            kept = self.cache.get(key)
-            found.append(None if kept is None else _from_json(kept))
-            if kept is None:
-                context = Context(self._around[number], deployments, known, source=source)
-                jobs.append(partial(self._made, targets, context, key))
-        results = in_parallel(jobs, self.workers if len(jobs) >= _ENOUGH else 1)
-        made = iter(results[len(beside) :])
-        return [next(made) if part is None else part for part in found], results[: len(beside)]
+    def _of_spec(self, number: int, *, make: bool) -> OfSpec | None:
+        """What is made of one spec; None where something is not kept, and may not be made."""
+        served = self._part(number, SERVED, {}, {}, make=make)
+        if served is None:
+            return None
+        known = fidelity(self.evidence, served.deployments)
+        told = self._part(number, TOLD, served.deployments, known, make=make)
+        return None if told is None else OfSpec(served, known, told)
+
+    def _part(
+        self, number: int, targets: Sequence[str], deployments: Deployments, known: Mapping[str, Any], *, make: bool
+    ) -> Part | None:
+        key = key_of("part", targets, self._sources[number], self._digests[number], deployments, known)
+        kept = self.cache.get(key)
+        if kept is not None:
+            return _from_json(kept)
+        context = Context(self._around[number], deployments, known, source=self._sources[number])
+        return self._made(targets, context, key) if make else None
 
     def _made(self, targets: Sequence[str], context: Context, key: str) -> Part:
         files: dict[str, str] = {}
