@@ -40,7 +40,7 @@ help:
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
 	@echo "train-smoke  train tiny models in the real frameworks on what the generated files register"
-	@echo "bench        time the generator"
+	@echo "bench        time the generator beside its peers, and with ten times the catalogue"
 	@echo "format       format the code"
 	@echo "lint         check style, import order and types"
 	@echo "clean        remove the environments"
@@ -80,7 +80,8 @@ train-smoke: $(CONFORMANCE)/made
 	  --swift-4 $(TRAINING)/swift --swift-3 $(SWIFT_3) --swift-3 $(TRAINING)/swift-3
 
 bench: $(BENCH)/made
-	@$(BENCH)/bin/python -m chatwright bench
+	@$(BENCH)/bin/python -m chatwright bench --times 1 --times 10 $(ARGS) \
+	  $(if $(wildcard $(CONFORMANCE)/made),--swift-python $(abspath $(CONFORMANCE)/bin/python))
 
 format: $(TEST)/made
 	@$(TEST)/bin/ruff check --select I --fix generator tests

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chatwright.cache import user_cache
 from chatwright.catalogue.evidence import Result
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import CatalogueError
@@ -39,7 +40,7 @@ def catalogue() -> Catalogue:
 @cache
 def _catalogue() -> Catalogue | CatalogueError:
     try:
-        return load_public_catalogue()
+        return load_public_catalogue(cache=user_cache())
     except CatalogueError as error:
         return error
 

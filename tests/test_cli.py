@@ -59,7 +59,9 @@ class Runner:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
     load = chatwright.pipeline.load_public_catalogue
     monkeypatch.setattr(
-        chatwright.pipeline, "load_public_catalogue", lambda *folders: load(*folders) if folders else catalogue()
+        chatwright.pipeline,
+        "load_public_catalogue",
+        lambda *folders, cache: load(*folders, cache=cache) if folders else catalogue(),
     )
     return Runner(monkeypatch, capsys)
 
@@ -341,7 +343,7 @@ def test_wrong_usage(run: Runner) -> None:
 
 
 def test_our_own_mistake(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
     monkeypatch.delenv("CHATWRIGHT_DEBUG", raising=False)

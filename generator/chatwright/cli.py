@@ -11,7 +11,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +21,7 @@ from . import __version__
 from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
 
 if TYPE_CHECKING:
+    from .cache import Cache
     from .catalogue.model import Catalogue, Override, Spec, Template
     from .evidence.draft import Draft
     from .evidence.identify import Answer
@@ -110,45 +111,71 @@ def validate(paths: tuple[Path, ...], form: str) -> None:
     help="Where the files go; `generated` beside the public specs where left out.",
 )
 def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
-    """Generate every file from the specs."""
+    """Generate every file from the specs.
+
+    What has not changed since an earlier run is not made again: that is kept below ~/.cache/chatwright, or in the
+    folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
+    """
+    from .cache import user_cache
+    from .resources import checkout_root
+    from .runs import Runs
+
+    if folders and out is None:
+        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
+    root = checkout_root()
+    again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
+    out = out or (root or Path.cwd()) / "generated"
+    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+    cache = user_cache()
+    runs = Runs(cache, folders, only_mine=only_mine)
+    run = runs.known()
+    if run and run.stands_in(out, readme):
+        for line in () if check or diff else run.told:
+            click.echo(line, err=True)
+        if check:
+            click.echo(f"{_shown(out)}: up to date")
+        elif not diff:
+            click.echo(f"{_shown(out)}: 0 written, 0 removed")
+        return
+
     from . import pipeline
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .catalogue.load import spec_sources
-    from .resources import checkout_root, evidence_path
+    from .pipeline.generate import differences
+    from .pipeline.parallel import cores
+    from .pipeline.readme import marked_counts
+    from .resources import evidence_path
 
-    if folders and out is None:
-        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
-    catalogue = _chosen(folders, only_mine)
+    catalogue = _chosen(folders, only_mine, cache)
     mine = {source for folder in folders for source in spec_sources(folder)}
-    root = checkout_root()
-    again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
-    out = out or (root or Path.cwd()) / "generated"
     evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
     with _Progress() as progress:
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
+        told = list(_refusals(catalogue, rendering, mine))
         if check or diff:
-            differences = pipeline.check(catalogue, out, evidence, progress, comparisons)
+            found = differences(out, rendering.files)
         else:
-            rendering = pipeline.render(catalogue, evidence, progress, comparisons)
             changes = pipeline.write_tree(out, rendering.files)
-    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+        runs.keep(rendering.files, told, marked_counts(catalogue))
     stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not (check or diff):
-        _echo_refusals(catalogue, rendering, mine)
+        for line in told:
+            click.echo(line, err=True)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
             click.echo("README.md: its figures written")
         return
     if diff:
-        for difference in differences:
+        for difference in found:
             _echo_diff(difference.diff)
     if check:
-        for difference in differences:
+        for difference in found:
             click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
         if stale:
             click.echo("README.md: its figures are not the catalogue's", err=True)
-        if differences or stale:
-            click.echo(f"{_count(len(differences) + stale, 'file')} out of date; run: {again}", err=True)
+        if found or stale:
+            click.echo(f"{_count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
         click.echo(f"{_shown(out)}: up to date")
 
@@ -570,7 +597,8 @@ def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path |
                 click.echo(f"note: {_shown(out) if out else found.name}: {problem.message}", err=True)
             return
         part = pipeline.select(catalogue, {place})
-        _echo_refusals(part, pipeline.render(part), {place})
+        for line in _refusals(part, pipeline.render(part), {place}):
+            click.echo(line, err=True)
 
 
 @cli.command()
@@ -718,16 +746,36 @@ def tables(docs: Path, into: Path) -> None:
 
 
 @cli.command(hidden=True)
-@click.option("--rounds", default=7, show_default=True, help="How often each command runs.")
-def bench(rounds: int) -> None:
-    """Time the generator beside a plain schema validator (make bench)."""
-    from .evidence.bench import run
+@click.option("--rounds", default=5, show_default=True, help="How often each command runs.")
+@click.option("--times", multiple=True, type=int, help="Then generate so many times the catalogue; may be repeated.")
+@click.option("--swift-python", metavar="PYTHON", help="A Python that has ms-swift, whose registry is then imported.")
+def bench(rounds: int, times: tuple[int, ...], swift_python: str | None) -> None:
+    """Time the generator beside its peers, and with larger catalogues (make bench)."""
+    from .evidence.bench import run, sizes
 
+    if rounds:
+        with _Progress() as progress:
+            report = run(rounds, progress, swift_python)
+        for timing in report.timings:
+            shown = " ".join(f"{seconds:.2f}" for seconds in timing.seconds)
+            click.echo(f"{timing.name:<40} median {timing.median:.3f} s   ({shown})")
+        size = f"{report.python_files} files, {report.python_lines} lines, {report.python_bytes} bytes"
+        click.echo(f"the generated Python: {size}")
+        for ratio in report.ratios:
+            pair = f"{ratio.ours.name} / {ratio.theirs.name}"
+            click.echo(f"{pair:<70} {ratio.value:.2f} (at most {ratio.most})")
+        if swift_python is None:
+            click.echo("ms-swift: not timed; `make conformance` makes the environment that has it")
     with _Progress() as progress:
-        ours, theirs = run(rounds, progress)
-    for timing in (ours, theirs):
-        click.echo(f"{timing.name:<20} median {timing.median:.3f} s of {len(timing.seconds)} rounds")
-    click.echo(f"{'ratio':<20} {ours.median / theirs.median:.2f}")
+        one = None
+        for found in sizes(times, progress):
+            one = one or found
+            memory = "" if found.memory is None else f", {found.memory / 1e6:.0f} MB of memory"
+            grown = "" if found is one else f", {found.seconds / one.seconds:.1f} times as long"
+            click.echo(
+                f"{found.times} x the catalogue: {found.specs} specs, {found.written / 1e6:.0f} MB written, "
+                f"{found.seconds:.1f} s{memory}{grown}"
+            )
 
 
 def main() -> NoReturn:
@@ -791,20 +839,21 @@ def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str |
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _load(folders: Iterable[Path]) -> Catalogue:
+def _load(folders: Iterable[Path], cache: Cache | None = None) -> Catalogue:
+    from .cache import user_cache
     from .pipeline import load_public_catalogue
 
-    return load_public_catalogue(*folders)
+    return load_public_catalogue(*folders, cache=cache or user_cache())
 
 
-def _chosen(folders: Sequence[Path], only_mine: bool) -> Catalogue:
+def _chosen(folders: Sequence[Path], only_mine: bool, cache: Cache | None = None) -> Catalogue:
     """The catalogue, or what the specs of these folders hold and use."""
     from .catalogue.load import spec_sources
     from .pipeline import select
 
     if only_mine and not folders:
         raise UsageError("--only-mine needs --specs DIR")
-    catalogue = _load(folders)
+    catalogue = _load(folders, cache)
     if not only_mine:
         return catalogue
     return select(catalogue, {source for folder in folders for source in spec_sources(folder)})
@@ -889,16 +938,15 @@ def _beside(template: Template, rendering: Rendering) -> dict[str, Any]:
     return verdict
 
 
-def _echo_refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> None:
-    """Tell the author of these specs what his templates cannot be on which target."""
+def _refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> Iterator[str]:
+    """What the author of these specs must know: what his templates cannot be on which target."""
     for spec in catalogue.specs:
         for template in spec.templates if spec.source in sources else ():
             for target, deployments in rendering.deployments.items():
                 deployment = deployments.get(template.name)
                 if deployment and deployment.path is None:
-                    click.echo(f"{template.name}: not for {target}: {deployment.reason}", err=True)
-        for line in _without_template(spec, catalogue, rendering) if spec.source in sources else ():
-            click.echo(line, err=True)
+                    yield f"{template.name}: not for {target}: {deployment.reason}"
+        yield from _without_template(spec, catalogue, rendering) if spec.source in sources else ()
 
 
 def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -27,6 +28,17 @@ def schema_path() -> Path:
 def specs_path() -> Path:
     """The public catalogue's specs."""
     return data_root() / "specs"
+
+
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files of a specs folder, those in the wrong place too; the file itself where that stands for one."""
+    if folder.is_file():
+        yield folder
+    for pattern in ("*", "*/*", "*/*/*"):
+        for file in folder.glob(pattern):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.suffix in (".yaml", ".yml") and not hidden:
+                yield file
 
 
 def evidence_path() -> Path:

@@ -15,13 +15,14 @@ import black
 import pytest
 
 from chatwright import __version__
+from chatwright.cache import user_cache
 from chatwright.catalogue.comparisons import load_comparisons
 from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
 from chatwright.pipeline import Rendering, check, generate, render, select
 from chatwright.pipeline.formatting import MARK, header
-from chatwright.pipeline.generate import _add
+from chatwright.pipeline.generate import _add, differences
 from chatwright.resources import evidence_path
 from chatwright.targets.protocol import GeneratedFile
 from tests.support import ROOT, catalogue, is_told
@@ -31,13 +32,13 @@ WITHOUT_COMMENTS = (".json", ".manifest")
 
 @cache
 def rendering() -> Rendering:
-    return render(catalogue(), load_evidence(evidence_path()), comparisons=load_comparisons(evidence_path()))
+    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+    return render(catalogue(), evidence, comparisons=comparisons, cache=user_cache())
 
 
 def test_what_is_committed_is_what_the_specs_say() -> None:
-    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
-    differences = check(catalogue(), ROOT / "generated", evidence, comparisons=comparisons)
-    assert [f"{item.path}: {item.kind}" for item in differences] == [], "run: make generate"
+    found = differences(ROOT / "generated", rendering().files)
+    assert [f"{item.path}: {item.kind}" for item in found] == [], "run: make generate"
 
 
 GENERATE = """
@@ -62,7 +63,7 @@ def test_the_same_bytes_without_any_framework_or_network(tmp_path: Path) -> None
     """In a process that shares neither hash seed nor locale nor time zone with this one."""
     odd = {"PYTHONHASHSEED": "1", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Asia/Tokyo"}
     out = tmp_path / "somewhere else"
-    environment = {**os.environ, **odd, "PYTHONPATH": str(ROOT / "generator")}
+    environment = {**os.environ, **odd, "PYTHONPATH": str(ROOT / "generator"), "CHATWRIGHT_CACHE": "off"}
     assert subprocess.run([sys.executable, "-c", GENERATE, str(out)], env=environment, cwd=tmp_path).returncode == 0
     written = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert written == {path: content.encode() for path, content in rendering().files.items()}
@@ -151,14 +152,14 @@ def test_check_names_every_kind_of_difference(tmp_path: Path) -> None:
 def test_no_path_is_made_twice() -> None:
     files: dict[str, str] = {}
     made_from: dict[str, str] = {}
-    _add(files, made_from, "deploy/vllm/Yi.jinja", "", "a/yi.yaml")
+    _add(files, made_from, {"deploy/vllm/Yi.jinja": ""}, "a/yi.yaml")
     with pytest.raises(ChatwrightError, match=r"a/yi\.yaml and b/yi\.yaml: the file deploy/vllm/yi\.jinja would be"):
-        _add(files, made_from, "deploy/vllm/yi.jinja", "", "b/yi.yaml")
+        _add(files, made_from, {"deploy/vllm/yi.jinja": ""}, "b/yi.yaml")
 
 
 def test_a_selection_stands_on_its_own() -> None:
     for spec in catalogue().specs:
         part = select(catalogue(), {spec.source})
         assert spec in part.specs
-        assert render(part).files
+        assert render(part, cache=user_cache()).files
     assert select(catalogue(), set()) == Catalogue(())

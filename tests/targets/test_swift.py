@@ -199,7 +199,7 @@ def test_what_the_tokenizer_puts_in_front(how: str, prefix: list[str]) -> None:
 
 def test_todays_date_is_that_of_the_day_it_is_used() -> None:
     value = swift.template_arguments(template(default_system="It is {{date:%d %b %Y}}."))["default_system"]
-    assert repr(value) == "'It is ' + today('%d %b %Y') + '.'"
+    assert repr(value) == '"It is " + today("%d %b %Y") + "."'
     assert evaluated(value) == f"It is {TODAY:%d %b %Y}."
 
 

@@ -10,7 +10,7 @@ because they say something: checkpoints as their publisher lists them, stop word
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise, product
 from keyword import iskeyword
@@ -623,26 +623,32 @@ def _check_multimodal(sources: list[Source]) -> Iterator[Problem]:
 
 def _find(source: Source, *pattern: Any) -> Iterator[Found]:
     """All values whose path of keys fits the pattern; what does not have the expected shape is passed over."""
-    places: list[Found] = [Found(source.document, (), source.data)]
+    places: list[tuple[KeyPath, Any]] = [((), source.data)]
     for step in pattern:
-        places = [inner for outer in places for inner in (_items(outer) if step is _ANY else _item(outer, step))]
-    return iter(places)
+        places = [((*path, key), inner) for path, value in places for key, inner in _inside(value, step)]
+        if not places:
+            break
+    return (Found(source.document, path, value) for path, value in places)
+
+
+def _inside(value: Any, step: Any) -> Iterable[tuple[Any, Any]]:
+    """The keys and values that one step of a pattern leads to."""
+    if isinstance(value, dict):
+        return value.items() if step is _ANY else ((step, value[step]),) if step in value else ()
+    if isinstance(value, list):
+        if step is _ANY:
+            return enumerate(value)
+        if isinstance(step, int) and step < len(value):
+            return ((step, value[step]),)
+    return ()
 
 
 def _items(found: Found) -> Iterator[Found]:
-    if isinstance(found.value, dict):
-        for key, value in found.value.items():
-            yield Found(found.document, (*found.path, key), value)
-    elif isinstance(found.value, list):
-        for index, value in enumerate(found.value):
-            yield Found(found.document, (*found.path, index), value)
+    return (Found(found.document, (*found.path, key), value) for key, value in _inside(found.value, _ANY))
 
 
 def _item(found: Found, key: str | int) -> Iterator[Found]:
-    mapping_has_it = isinstance(found.value, dict) and key in found.value
-    list_has_it = isinstance(found.value, list) and isinstance(key, int) and key < len(found.value)
-    if mapping_has_it or list_has_it:
-        yield Found(found.document, (*found.path, key), found.value[key])
+    return (Found(found.document, (*found.path, key), value) for key, value in _inside(found.value, key))
 
 
 def _mapping(found: Found) -> Mapping[str, Any]:

@@ -74,12 +74,11 @@ def dump_evidence(evidence: EngineEvidence) -> str:
 
 def by_reason(results: Mapping[str, Result]) -> dict[str, dict[str, list[str]]]:
     """The scenarios that are not exact, by status and reason."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for status in STATUSES[1:]:
-        for scenario, result in results.items():
-            if result.status == status:
-                found.setdefault(status, {}).setdefault(result.reason or "", []).append(scenario)
-    return found
+    found: dict[str, dict[str, list[str]]] = {status: {} for status in STATUSES[1:]}
+    for scenario, result in results.items():
+        if result.status in found:
+            found[result.status].setdefault(result.reason or "", []).append(scenario)
+    return {status: reasons for status, reasons in found.items() if reasons}
 
 
 def _read(data: Mapping[str, Any]) -> EngineEvidence:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from hashlib import sha256
 from pathlib import Path
 
+from ..cache import Cache, key_of
 from ..errors import CatalogueError, Location, Problem, UsageError
+from ..resources import yaml_files
 from .build import build_spec
 from .checks import Source, check
 from .model import Catalogue
 from .schema import read_data, validate
-from .yaml_reader import read_yaml, shown_path
+from .yaml_reader import Document, dump_tree, load_tree, parse_yaml, read_yaml, shown_path
 
 
-def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) -> Catalogue:
+def load_catalogue(
+    *folders: Path, tool_formats: Collection[str] | None = None, cache: Cache | None = None
+) -> Catalogue:
     """Load the specs ``<folder>/<publisher>/<family>.yaml`` of all folders, sorted by their path in their folder.
 
     A later folder lies on top of the earlier ones: its specs may use what theirs introduce, and a spec at the same
     path ``<publisher>/<family>.yaml`` replaces theirs as a whole. A single spec may stand for a folder.
-    ``tool_formats`` are the names of the known tool formats; without them, that reference is not checked.
+    ``tool_formats`` are the names of the known tool formats; without them, that reference is not checked. What
+    ``cache`` keeps of a spec is not read and held against the schema again.
 
     Raises:
         CatalogueError: something is wrong with the specs; carries every problem of every file.
@@ -31,13 +37,13 @@ def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) 
         files.update({source: (layer, file) for source, file in found.items()})
         problems += misplaced
     sources: list[Source] = []  # the lower layers first: where two are in each other's way, the upper one is at fault
+    further: list[Problem] = []
     for source, (_, file) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
-        document = read_yaml(file, shown_path(file))
-        data = read_data(document)
-        problems += document.problems
-        sources.append(Source(source, document, data))
+        item, refused = _read(source, file, cache or Cache(None))
+        problems += item.document.problems
+        further += refused
+        sources.append(item)
     reported = {problem.location for problem in problems}  # a value that is wrong as YAML needs no further words
-    further = [problem for item in sources for problem in validate(item.document, item.data)]
     further += check(sources, tool_formats)
     problems += (problem for problem in further if problem.location not in reported)
     if problems:
@@ -48,6 +54,24 @@ def load_catalogue(*folders: Path, tool_formats: Collection[str] | None = None) 
             for item in sorted(sources, key=lambda item: item.source)
         )
     )
+
+
+def _read(source: str, file: Path, cache: Cache) -> tuple[Source, list[Problem]]:
+    """A spec, and what the schema refuses in it; what is faultless is kept in the cache."""
+    key, kept = "", None
+
+    def parse(content: bytes, shown: str) -> Document:
+        nonlocal key, kept
+        key = key_of("spec", sha256(content).hexdigest())
+        kept = cache.get(key)
+        return parse_yaml(content, shown) if kept is None else Document(shown, load_tree(kept), ())
+
+    document = read_yaml(file, shown_path(file), parse)
+    item = Source(source, document, read_data(document))
+    problems = [] if kept else validate(document, item.data)
+    if kept is None and document.root is not None and not (document.problems or problems):
+        cache.put(key, dump_tree(document.root))
+    return item, problems
 
 
 def spec_sources(folder: Path) -> list[str]:
@@ -63,16 +87,13 @@ def _spec_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
         raise UsageError(f"there is no specs folder {shown_path(folder)}")
     specs: dict[str, Path] = {}
     problems = []
-    for pattern in ("*", "*/*", "*/*/*"):
-        for file in folder.glob(pattern):
-            place = file.relative_to(folder)
-            if file.suffix not in (".yaml", ".yml") or any(part.startswith(".") for part in place.parts):
-                continue
-            if pattern == "*/*" and file.suffix == ".yaml":
-                specs[place.as_posix()] = file
-            elif not file.is_dir():
-                message = "specs are <publisher>/<family>.yaml in the specs folder; this file would be overlooked"
-                problems.append(Problem(Location(shown_path(file)), "", message))
+    for file in yaml_files(folder):
+        place = file.relative_to(folder)
+        if len(place.parts) == 2 and file.suffix == ".yaml":
+            specs[place.as_posix()] = file
+        elif not file.is_dir():
+            message = "specs are <publisher>/<family>.yaml in the specs folder; this file would be overlooked"
+            problems.append(Problem(Location(shown_path(file)), "", message))
     if not specs and not problems:
         message = "this folder holds no spec; specs are <publisher>/<family>.yaml in it"
         problems.append(Problem(Location(shown_path(folder)), "", message))

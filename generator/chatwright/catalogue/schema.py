@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
-
-from jsonschema import Draft202012Validator, ValidationError, validators
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem
 from ..resources import schema_path
 from .yaml_reader import Document, KeyPath, breadcrumb, quote
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _KINDS: Mapping[str, str] = {
     "string": "text",
@@ -259,17 +260,23 @@ def _repeated(items: list[Any]) -> list[int]:
 
 
 def _check_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    from jsonschema import ValidationError
+
     if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
         yield ValidationError("pattern")  # ``$`` alone would let a final newline pass
 
 
 def _check_unique(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    from jsonschema import ValidationError
+
     if unique and isinstance(instance, list) and _repeated(instance):
         yield ValidationError("uniqueItems")  # the library's own check is quadratic on mixed items
 
 
 @cache
 def _validator() -> Any:
+    from jsonschema import Draft202012Validator, validators  # not where all specs are known to be faultless
+
     checker = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )

@@ -14,6 +14,7 @@ __all__ = ["TemplateError", "compile_template", "literal", "text"]
 
 
 _DELIMITERS = re.compile(r"[{](?=[{%#])|(?<=[}%#])[}]")
+_NOT_PLAIN = re.compile(r"\0.|[^ -&(-\[\]-~]")  # a marked delimiter, or what may have to be escaped
 
 
 def literal(value: str) -> str:
@@ -24,19 +25,16 @@ def literal(value: str) -> str:
     would corrupt everything else. Braces are escaped where they would look like a Jinja delimiter.
     """
     value = _DELIMITERS.sub(lambda match: f"\0{match[0]}", value)  # the schema refuses NUL, so it is free as a mark
-    out: list[str] = []
-    for character in value:
-        if out and out[-1] == "\0":
-            out[-1] = f"\\u{ord(character):04x}"
-        elif character == "\0":
-            out.append(character)
-        elif character == "\n":
-            out.append("\\n")
-        elif character in "\\'" or (not character.isprintable() and ord(character) < 0x10000):
-            out.append(f"\\u{ord(character):04x}")
-        else:
-            out.append(character)
-    return "'" + "".join(out) + "'"
+    return f"'{_NOT_PLAIN.sub(_escaped, value)}'"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0][-1]
+    if match[0] == "\n":
+        return "\\n"
+    if len(match[0]) == 2 or character in "\\'" or (not character.isprintable() and ord(character) < 0x10000):
+        return f"\\u{ord(character):04x}"
+    return character
 
 
 def text(value: str) -> str:

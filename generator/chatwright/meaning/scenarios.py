@@ -60,7 +60,7 @@ class Scenario:
 def scenarios() -> Mapping[str, Scenario]:
     """All scenarios by name, in the order of the file."""
     file = resources.files(__package__).joinpath("scenarios.yaml")
-    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    data = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return {
         name: Scenario(
             name=name,

@@ -98,6 +98,9 @@ class ToolFormat:
     call_words: tuple[str, str] | None
 
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @cache
 def tool_formats() -> Mapping[str, ToolFormat]:
     """All known tool formats by name, sorted."""
@@ -105,7 +108,7 @@ def tool_formats() -> Mapping[str, ToolFormat]:
     found = {}
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".yaml"):
-            data = yaml.safe_load(file.read_text(encoding="utf-8"))
+            data = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)
             name = file.name.removesuffix(".yaml")
             found[name] = read_definition(name, data)
     return found

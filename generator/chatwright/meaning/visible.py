@@ -9,6 +9,7 @@ from ..catalogue.model import Slot
 from .render import Piece, Role
 
 _SHOWN = {" ": "·", "\t": "→", "\n": "⏎"}
+_TABLE = str.maketrans(_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,10 @@ class Row:
 
 def visible(text: str) -> str:
     """The text with white space as ``·``, ``→`` and ``⏎``, and whatever else cannot be seen as an escape."""
-    return "".join(
-        _SHOWN.get(character) or (character if character.isprintable() else _escape(character)) for character in text
-    )
+    shown = text.translate(_TABLE)
+    if shown.isprintable():
+        return shown
+    return "".join(character if character.isprintable() else _escape(character) for character in shown)
 
 
 def rows(pieces: Sequence[Piece]) -> Iterator[Row]:

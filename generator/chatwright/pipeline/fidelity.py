@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -104,11 +105,8 @@ def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[
         return {"status": "unverified", "reason": "the engine has not read this file"}
     if template.artefact != deployment.sha256:
         return {"status": "unverified", "reason": "the file has changed since the engine read it"}
-    counts = {
-        status: count
-        for status in STATUSES
-        if (count := sum(result.status == status for result in template.results.values()))
-    }
+    found = Counter(result.status for result in template.results.values())
+    counts = {status: found[status] for status in STATUSES if found[status]}
     rest = by_reason(template.results)
     worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "no upstream truth"
     return {"status": worst, "grade": recorded.grade, "version": recorded.version, "counts": counts, "not exact": rest}

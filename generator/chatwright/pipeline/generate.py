@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from ..cache import Cache, key_of
 from ..catalogue.comparisons import Comparisons
 from ..catalogue.evidence import EngineEvidence
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
-from ..targets import TARGETS
-from ..targets.protocol import Context, Deployment, Deployments, Output
-from .fidelity import beside_publishers, fidelity, fidelity_text
-from .formatting import formatted_body, header
+from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
+from ..targets.protocol import Context, Deployment, Deployments
+from .fidelity import beside_publishers, fidelity_text
 from .index import catalog_index
+from .parallel import in_parallel
+from .parts import OfSpec, Parts, written
 from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
 
 Evidence = Mapping[str, EngineEvidence]
@@ -49,35 +50,46 @@ def render(
     evidence: Evidence | None = None,
     progress: Progress | None = None,
     comparisons: Comparisons | None = None,
+    *,
+    cache: Cache | None = None,
+    workers: int = 1,
 ) -> Rendering:
     """Run every target in memory.
 
     ``evidence`` is what the engines said, by engine; without it every file is unverified. ``comparisons`` tells how
-    templates compare with their publishers' own; without it nothing is said of that.
+    templates compare with their publishers' own; without it nothing is said of that. What ``cache`` keeps is not made
+    again; ``workers`` processes make the rest, where it is enough for several.
 
     Raises:
         ChatwrightError: two specs lead to files of the same name.
     """
+    tell = progress or (lambda what: None)
+    cache = cache or Cache(None)
+    tell("generating templates and models")
+    parts = Parts(catalogue, evidence or {}, cache).make(workers)
+    deployments = {target: _joined(part.served.deployments[target] for part in parts) for target in SERVED}
+    known = dict(sorted((name, verdict) for part in parts for name, verdict in part.fidelity.items()))
+    beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
+    context = Context(catalogue, deployments, known, beside)
+    tell("generating tables")
+    about_all: list[Callable[[], dict[str, str]]] = [
+        lambda: {
+            file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files
+        },
+        lambda: {
+            **_packages(parts, cache),
+            "catalog.json": json_text(catalog_index(catalogue, deployments), depth=2),
+            "fidelity.json": fidelity_text(evidence or {}, known, beside),
+        },
+    ]
     files: dict[str, str] = {}
     made_from: dict[str, str] = {}
-    deployments: dict[str, Mapping[str, Deployment]] = {}
-    for name, target in TARGETS.items():
-        if progress:
-            progress(f"generating {name}")
-        beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
-        known = fidelity(evidence or {}, deployments)
-        output = target.generate(Context(catalogue, dict(deployments), known, beside))
-        hashes: dict[str, str] = {}
-        for file in output.files:
-            body = formatted_body(file)
-            hashes[file.path] = sha256(body.encode()).hexdigest()
-            _add(files, made_from, file.path, header(file) + body, ", ".join(file.sources))
-        deployments[name] = _with_hashes(output, hashes)
-    known = fidelity(evidence or {}, deployments)
-    beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
-    _add(files, made_from, "catalog.json", json_text(catalog_index(catalogue, deployments), depth=2), "")
-    _add(files, made_from, "fidelity.json", fidelity_text(evidence or {}, known, beside), "")
-    _add(files, made_from, MANIFEST, manifest_text(files), "")
+    for spec, part in zip(catalogue.specs, parts, strict=True):
+        _add(files, made_from, part.served.files, spec.source)
+        _add(files, made_from, part.told.files, spec.source)
+    for found in in_parallel(about_all, workers):
+        _add(files, made_from, found, "")
+    _add(files, made_from, {MANIFEST: manifest_text(files)}, "")
     return Rendering(dict(sorted(files.items())), deployments, known, beside)
 
 
@@ -104,7 +116,11 @@ def check(
     comparisons: Comparisons | None = None,
 ) -> tuple[Difference, ...]:
     """What :func:`generate` would change, sorted by path; nothing is written."""
-    files = render(catalogue, evidence, progress, comparisons).files
+    return differences(out, render(catalogue, evidence, progress, comparisons).files)
+
+
+def differences(out: Path, files: Mapping[str, str]) -> tuple[Difference, ...]:
+    """How a folder differs from what it should hold, sorted by path."""
     found = []
     for path in sorted({*files, *owned_paths(out)}):
         old, new = read_text(out / path), files.get(path)
@@ -117,21 +133,31 @@ def check(
     return tuple(found)
 
 
-def _add(files: dict[str, str], made_from: dict[str, str], path: str, content: str, sources: str) -> None:
-    """Add a file; two paths that a file system without upper and lower case takes for one are refused, too."""
-    key = path.casefold()
-    if key in made_from:
-        both = " and ".join(sorted({made_from[key], sources} - {""})) or "two targets"
-        raise ChatwrightError(f"{both}: the file {path} would be generated twice")
-    made_from[key] = sources
-    files[path] = content
+def _add(files: dict[str, str], made_from: dict[str, str], further: Mapping[str, str], source: str) -> None:
+    """Add files; two paths that a file system without upper and lower case takes for one are refused, too."""
+    for path, content in further.items():
+        key = path.casefold()
+        if key in made_from:
+            both = " and ".join(sorted({made_from[key], source} - {""})) or "two targets"
+            raise ChatwrightError(f"{both}: the file {path} would be generated twice")
+        made_from[key] = source
+        files[path] = content
 
 
-def _with_hashes(output: Output, hashes: Mapping[str, str]) -> dict[str, Deployment]:
-    return {
-        name: deployment if deployment.path is None else replace(deployment, sha256=hashes[deployment.path])
-        for name, deployment in sorted(output.deployments.items())
-    }
+def _joined(deployments: Iterable[Mapping[str, Deployment]]) -> dict[str, Deployment]:
+    return dict(sorted((name, deployment) for found in deployments for name, deployment in found.items()))
+
+
+def _packages(parts: Iterable[OfSpec], cache: Cache) -> dict[str, str]:
+    """What makes packages of the modules of specs."""
+    paths = [PurePosixPath(path) for part in parts for path in part.served.files]
+    modules = {folder: [path.stem for path in paths if path.parent == PurePosixPath(folder)] for folder in PACKAGES}
+    key = key_of("packages", modules)
+    files: dict[str, str] | None = cache.get(key)
+    if files is None:
+        files = {file.path: written(file)[0] for folder in PACKAGES for file in PACKAGES[folder](modules[folder])}
+        cache.put(key, files)
+    return files
 
 
 def _unified(path: str, old: str | None, new: str | None) -> str:

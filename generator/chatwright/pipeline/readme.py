@@ -10,9 +10,14 @@ START, END = "<!-- counts: written by make generate -->", "<!-- end of counts --
 
 def with_counts(text: str, catalogue: Catalogue) -> str:
     """The text with the catalogue's figures between the marks; as it was where a mark is missing."""
-    head, start, rest = text.partition(START)
+    head, _, rest = text.partition(START)
     _, end, tail = rest.partition(END)
-    return f"{head}{start}\n\n{counts(catalogue)}\n\n{end}{tail}" if end else text
+    return f"{head}{marked_counts(catalogue)}{tail}" if end else text
+
+
+def marked_counts(catalogue: Catalogue) -> str:
+    """The figures with the marks around them."""
+    return f"{START}\n\n{counts(catalogue)}\n\n{END}"
 
 
 def counts(catalogue: Catalogue) -> str:

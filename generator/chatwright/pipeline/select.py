@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from ..cache import Cache
 from ..catalogue import load_catalogue
 from ..catalogue.model import Catalogue, Spec
 from ..meaning.tool_formats import tool_formats
 from ..resources import specs_path
 
 
-def load_public_catalogue(*folders: Path) -> Catalogue:
+def load_public_catalogue(*folders: Path, cache: Cache | None = None) -> Catalogue:
     """The public catalogue, with the specs of these folders on top of it.
 
     Raises:
@@ -19,7 +20,7 @@ def load_public_catalogue(*folders: Path) -> Catalogue:
     """
     public = specs_path()
     own = [folder for folder in dict.fromkeys(folders) if folder.resolve() != public.resolve()]
-    return load_catalogue(public, *own, tool_formats=frozenset(tool_formats()))
+    return load_catalogue(public, *own, tool_formats=frozenset(tool_formats()), cache=cache)
 
 
 def select(catalogue: Catalogue, sources: Collection[str]) -> Catalogue:

@@ -66,9 +66,10 @@ def write_tree(out: Path, files: Mapping[str, str]) -> Changes:
 def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
     owned = owned_paths(out)
     root = out.resolve()
-    for path in (*files, *owned):
-        if not (out / path).parent.resolve().is_relative_to(root):
-            raise ChatwrightError(f"{out / path}: a symbolic link leads out of the output folder")
+    parents = {(out / path).parent for path in (*files, *owned)}
+    for parent in sorted(parents):
+        if not parent.resolve().is_relative_to(root):
+            raise ChatwrightError(f"{parent}: a symbolic link leads out of the output folder")
     old = {path: _read(out / path) for path in files}
     new = {path: content.encode() for path, content in files.items() if old[path] != content.encode()}
     in_the_way = [path for path in new if _is_foreign(path, old[path], owned)]

@@ -172,8 +172,10 @@ def generate(context: Context) -> Output:
                     frameworks=_FRAMEWORKS,
                     engines=_ENGINE_TITLES,
                     families=families,
-                    templates=list(_templates(context, labels, f"publishers{language}.md")),
-                    compared=publishers_rows(context.publishers, labels) if compared else None,
+                    templates=(
+                        list(_templates(context, labels, f"publishers{language}.md")) if page == "templates" else []
+                    ),
+                    compared=publishers_rows(context.publishers, labels) if page == "publishers" else compared,
                     refusals=refusals,
                 )
             )

@@ -22,7 +22,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from jinja2 import Environment, nodes
@@ -283,11 +283,17 @@ def compile_jinja(source: str, writer: GoWriter, variables: Mapping[str, Value])
     Raises:
         Unsupported: it uses what Go, Ollama's data or this compiler does not have.
     """
-    tree = Environment(trim_blocks=True, lstrip_blocks=True).parse(source)
+    tree = _parsed(source)
     compiler = _Compiler(writer, _assigned_anew(tree))
     compiler.names.update(variables)
     compiler.body(tree.body)
     return compiler.written
+
+
+@cache
+def _parsed(source: str) -> nodes.Template:
+    """The tree of a Jinja template, which nobody changes: one tool format is written for many templates."""
+    return Environment(trim_blocks=True, lstrip_blocks=True).parse(source)
 
 
 def _assigned_anew(tree: nodes.Template) -> set[str]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -223,6 +224,7 @@ def _month(*, short: bool) -> str:
     return f"{{{{ $month := slice currentDate 5 7 }}}}{{{{ {'{{ else '.join(cases)}{{{{ end }}}}"
 
 
+@cache
 def is_plain(character: str) -> bool:
     """Whether Go calls the character printable, whatever its Unicode version.
 

@@ -9,7 +9,7 @@ user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.built_ins import is_built_in
@@ -18,6 +18,7 @@ from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format
 from .protocol import Context, Deployment, GeneratedFile, Output
+from .python import Call
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "llamafactory"
@@ -38,10 +39,9 @@ def generate(context: Context) -> Output:
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
     modules: list[str] = []
-    declared = False
     render = environment("llamafactory")
     seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
-    for spec in context.catalogue.specs:
+    for spec in context.specs:
         templates: dict[str, Mapping[str, Any]] = {}
         path = f"{PACKAGE}/{module_name(spec)}.py"
         for template in spec.templates:
@@ -57,22 +57,41 @@ def generate(context: Context) -> Output:
         groups = list(_model_groups(spec, context.catalogue))
         composites = list(_composite_models(spec, context.catalogue))
         if templates or groups or composites:
-            plugins = declared_plugins(templates.values())
-            declared |= bool(plugins)
             body = render.get_template("spec.py.j2").render(
-                spec=spec, templates=templates, groups=groups, plugins=plugins, composites=composites
+                spec=spec,
+                templates={name: dict(_written(arguments)) for name, arguments in templates.items()},
+                groups=groups,
+                plugins=declared_plugins(templates.values()),
+                composites=composites,
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
+    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+
+def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
+    """What registers these modules of specs: the package, the launcher, and the code that they share."""
     for source, path in (
         ("package.py.j2", f"{FOLDER}/__init__.py"),
         ("launcher.py.j2", f"{FOLDER}/launcher.py"),
         ("modules.py.j2", f"{PACKAGE}/__init__.py"),
         ("registry.py.j2", f"{PACKAGE}/registry.py"),
-        *((("processor_plugin.py.j2", f"{PACKAGE}/processor_plugin.py"),) if declared else ()),
+        ("processor_plugin.py.j2", f"{PACKAGE}/processor_plugin.py"),
     ):
-        files.append(GeneratedFile(path, render.get_template(source).render(modules=modules), "hash", ()))
-    return Output(tuple(files), deployments)
+        yield GeneratedFile(path, environment(FOLDER).get_template(source).render(modules=modules), "hash", ())
+
+
+def _written(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The arguments as they stand in Python: what makes formatters and plugins is called."""
+    for key, value in arguments.items():
+        if key.startswith("format_"):
+            function, slots, tools = value
+            given = {"slots": slots, "tool_format": tools}
+            yield key, Call(function, {name: each for name, each in given.items() if each is not None})
+        elif key == "mm_plugin":
+            yield key, Call("get_mm_plugin", {"**": value})
+        else:
+            yield key, value
 
 
 def declared_plugins(templates: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -31,7 +31,7 @@ FOLDER = "deploy/lmdeploy"
 
 def generate(context: Context) -> Output:
     """One JSON file per template that the format can express."""
-    return file_per_template(context.catalogue, FOLDER + "/{}.json", "none", _json_text)
+    return file_per_template(context, FOLDER + "/{}.json", "none", _json_text)
 
 
 def _json_text(spec: Spec, template: Template) -> str:

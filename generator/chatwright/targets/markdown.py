@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from ..meaning.visible import visible
@@ -11,13 +12,16 @@ _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
 _AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1 << 16)
 def cell(value: str) -> str:
     """The text as it may stand in a table's cell, or anywhere else in a line of Markdown.
 
     What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
     written as character references or behind a backslash, so that a reader sees exactly them.
     """
-    shown = "".join(character if character.isprintable() else visible(character) for character in value)
+    shown = value
+    if not value.isprintable():
+        shown = "".join(character if character.isprintable() else visible(character) for character in value)
     escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
     return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
 

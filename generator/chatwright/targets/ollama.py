@@ -56,7 +56,7 @@ _HARMONY = ("<|start|>", "<|end|>")  # what Ollama knows a harmony template by (
 
 def generate(context: Context) -> Output:
     """One Modelfile per template."""
-    return file_per_template(context.catalogue, FOLDER + "/{}.Modelfile", "hash", modelfile)
+    return file_per_template(context, FOLDER + "/{}.Modelfile", "hash", modelfile)
 
 
 def modelfile(spec: Spec, template: Template) -> str:
@@ -96,7 +96,7 @@ def quote(text: str) -> str:
     Raises:
         Unsupported: Modelfiles have no way to write it; they know no escapes.
     """
-    dropped = sorted({character for character in text if character not in "\n\t" and not is_plain(character)})
+    dropped = sorted({character for character in set(text) - set("\n\t") if not is_plain(character)})
     if dropped:
         names = ", ".join(f"U+{ord(character):04X}" for character in dropped)
         raise Unsupported(f"Ollama's Modelfile parser may drop or change {names}, and knows no escapes")

@@ -53,7 +53,7 @@ def generate(context: Context) -> Output:
     models = _models(context)
     files = [
         GeneratedFile(f"{FOLDER}/{template.name}.md", _page(template, spec, models, context), "html", (spec.source,))
-        for spec in context.catalogue.specs
+        for spec in context.specs
         for template in spec.templates
     ]
     return Output(tuple(files))

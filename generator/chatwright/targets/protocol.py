@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..catalogue.built_ins import built_ins, is_built_in
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 
 Comment = Literal["hash", "jinja", "html", "none"]
 
@@ -101,13 +101,21 @@ def count_added(catalogue: Catalogue, deployments: Deployments) -> dict[str, dic
 class Context:
     """What a target may read. ``deployments`` holds what the targets before it in the registry made, by target.
 
-    ``publishers`` tells how templates compare with their publishers' own, as ``fidelity.json`` does.
+    ``publishers`` tells how templates compare with their publishers' own, as ``fidelity.json`` does. ``source`` names
+    the one spec whose files are to be made, from a catalogue that holds what these may depend on (and nothing else, so
+    that it can be told when they change); without it the files of all specs are, and those that are about all of them.
     """
 
     catalogue: Catalogue
     deployments: Deployments
     fidelity: Mapping[str, Any]
     publishers: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """The specs whose files are to be made."""
+        return tuple(spec for spec in self.catalogue.specs if self.source in (None, spec.source))
 
 
 class Target(Protocol):

@@ -10,11 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..catalogue.model import Catalogue, Spec, Template
 from ..errors import Unsupported
-from .protocol import Comment, Deployment, GeneratedFile, Output
+from .protocol import Comment, Context, Deployment, GeneratedFile, Output
+from .python import literal, statement
 
 
 def file_per_template(
-    catalogue: Catalogue,
+    context: Context,
     path: str,
     comment: Comment,
     write: Callable[[Spec, Template], str],
@@ -27,7 +28,7 @@ def file_per_template(
     """
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
-    for spec in catalogue.specs:
+    for spec in context.specs:
         for template in spec.templates:
             try:
                 if template.undescribed:
@@ -62,12 +63,13 @@ def multimodal_templates(catalogue: Catalogue, framework: str) -> set[str | None
 
 @cache
 def environment(target: str) -> Environment:
-    """The templates folder of a target. Every value reaches Python through the ``py`` filter, which is ``repr``."""
+    """The templates folder of a target. Every value reaches Python through the filters ``py`` and ``py_lines``."""
     loader = PackageLoader("chatwright.targets", f"templates/{target}")
     found = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    found.filters["py"] = repr
+    found.filters["py"] = literal
+    found.filters["py_lines"] = statement
     found.filters["doc"] = docstring_text
     return found
 

@@ -28,6 +28,7 @@ from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import Results, format_of
 from .protocol import Context, Deployment, GeneratedFile, Output
+from .python import literal
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "swift"
@@ -52,7 +53,7 @@ class Expression:
         self.parts = parts
 
     def __repr__(self) -> str:
-        return " + ".join(repr(part) if isinstance(part, str) else f"today({part.value!r})" for part in self.parts)
+        return " + ".join(literal(p) if isinstance(p, str) else f"today({literal(p.value)})" for p in self.parts)
 
 
 def generate(context: Context) -> Output:
@@ -62,7 +63,7 @@ def generate(context: Context) -> Output:
     modules: list[str] = []
     render = environment("swift")
     seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
-    for spec in context.catalogue.specs:
+    for spec in context.specs:
         path = f"{PACKAGE}/{module_name(spec)}.py"
         templates: dict[str, Mapping[str, Any]] = {}
         for template in spec.templates:
@@ -89,13 +90,17 @@ def generate(context: Context) -> Output:
             )
             files.append(GeneratedFile(path, body, "hash", (spec.source,)))
             modules.append(module_name(spec))
+    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+
+def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
+    """The file given to ms-swift, and the package that registers these modules of specs."""
     for source, path in (
         ("register_all.py.j2", f"{FOLDER}/register_all.py"),
         ("package.py.j2", f"{PACKAGE}/__init__.py"),
         ("registry.py.j2", f"{PACKAGE}/registry.py"),
     ):
-        files.append(GeneratedFile(path, render.get_template(source).render(modules=modules), "hash", ()))
-    return Output(tuple(files), deployments)
+        yield GeneratedFile(path, environment("swift").get_template(source).render(modules=modules), "hash", ())
 
 
 def template_arguments(template: Template) -> dict[str, Any]:

@@ -17,5 +17,5 @@ FOLDER = "training"
 def generate(context: Context) -> Output:
     """One ``.jinja`` file per template."""
     return file_per_template(
-        context.catalogue, FOLDER + "/{}.jinja", "jinja", lambda spec, template: chat_template(template, marks=True)
+        context, FOLDER + "/{}.jinja", "jinja", lambda spec, template: chat_template(template, marks=True)
     )

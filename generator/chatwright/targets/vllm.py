@@ -18,7 +18,7 @@ FOLDER = "deploy/vllm"
 def generate(context: Context) -> Output:
     """One ``.jinja`` file per template."""
     return file_per_template(
-        context.catalogue,
+        context,
         FOLDER + "/{}.jinja",
         "jinja",
         lambda spec, template: chat_template(template),
