@@ -45,6 +45,8 @@ help:
 	@echo "lint         check style, import order and types"
 	@echo "clean        remove the environments"
 
+generate validate diff check site bench: export PYTHONDONTWRITEBYTECODE :=
+
 generate: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate
 
