@@ -49,6 +49,8 @@ TAKEN = re.compile(
     "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
     "known|line|list|one|properties|required|written|compact|elements"
 )
+_DEVICES = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
+_KINDS_OF_PARTS = ("text", "date", "each", "once")  # of a tool format
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
     *("token:TEXT", "id:NUMBER", "attribute:NAME", "date:FORMAT"),
@@ -98,6 +100,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
     for source in sources:
         for rule in (_check_file, _check_extends, _check_sorted, _check_checkpoints):
             problems += rule(source)
+        problems += _check_file_names(source)
         problems += _check_slots(source)
         problems += _check_plain_texts(source)
         problems += _check_dated_texts(source)
@@ -107,6 +110,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_levels(source)
         problems += _check_pair(source)
         problems += _check_parsers(source)
+        problems += _check_tool_formats(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -127,6 +131,15 @@ def _check_file(source: Source) -> Iterator[Problem]:
             "",
             "this spec has neither 'templates' nor 'models'; give it one of them or both",
         )
+
+
+def _check_file_names(source: Source) -> Iterator[Problem]:
+    """Names that become names of files must be ones on every system: Windows keeps some for devices."""
+    for found in (*_find(source, "name"), *_find(source, "templates", _ANY)):
+        name = found.value if found.path == ("name",) else found.path[-1]
+        if isinstance(name, str) and (_DEVICES.fullmatch(name.partition(".")[0]) or name.endswith(".")):
+            wrong = f"{quote(name)} cannot be the name of a file on every system; choose another name"
+            yield found.on_value(wrong) if found.path == ("name",) else found.on_key(wrong)
 
 
 def _check_extends(source: Source) -> Iterator[Problem]:
@@ -390,6 +403,50 @@ def _check_parsers(source: Source) -> Iterator[Problem]:
                             f"{engine} {known.version} has no {kind.replace('_', ' ')} {quote(found.value)} "
                             f"{suggest(found.value, names)}"
                         )
+
+
+def _check_tool_formats(source: Source) -> Iterator[Problem]:
+    for definition in _find(source, "tool_formats", _ANY):
+        parts = [part for key in ("tools", "calls", "single") for part in _find(source, *definition.path, key, _ANY)]
+        for part in parts:
+            kinds = [key for key in _mapping(part) if key in _KINDS_OF_PARTS]
+            if len(kinds) != 1:
+                written = f"this part has {' and '.join(map(quote, kinds)) or 'none of them'}"
+                yield part.on_value(f"a part is one of {', '.join(map(quote, _KINDS_OF_PARTS))}; {written}")
+            for found in _item(part, "join") if kinds != ["each"] else ():
+                yield found.on_key("'join' stands between two of 'each', and this part has no 'each'")
+            for found in _item(part, "date"):
+                if _is_text(found) and (wrong := _wrong_date(found.value)):
+                    yield found.on_value(wrong)
+        place = _mapping(definition).get("place", "behind_system")
+        fragments = [found for part in parts for key in ("each", "once") for found in _item(part, key)]
+        fragments += [found for beside in _item(definition, "beside") for found in _items(beside)]
+        for found in (*fragments, *_item(definition, "result")):
+            seen = place if "tools" in found.path else ""
+            if _is_text(found) and (wrong := _wrong_jinja(found.value, {"system", "user"} - {seen})):
+                yield found.on_value(wrong)
+
+
+def _wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
+    """What keeps a fragment from being Jinja by itself, so that nothing in it reaches what stands around it.
+
+    ``unseen`` are variables that are not there for it.
+    """
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    try:
+        known = meta.find_undeclared_variables(Environment().parse(source))
+    except TemplateSyntaxError as error:
+        return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}"
+    except RecursionError:
+        return "this Jinja nests too deeply"
+    if source.rstrip("\n") != source.strip():
+        return "white space at the ends of a fragment is not written; write it as {{ ' ' }}"
+    if source.rstrip("\n").endswith("{"):
+        return "a fragment that ends with '{' would run into what stands behind it; write {{ '{' }}"
+    for name in sorted(known.intersection(unseen)):
+        return f"{quote(name)} is seen by a description alone, and with 'place: {name}'"
+    return None
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

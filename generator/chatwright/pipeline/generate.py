@@ -19,7 +19,7 @@ from ..targets.protocol import Context, Deployment, Deployments, Output
 from .fidelity import beside_publishers, fidelity, fidelity_text
 from .formatting import formatted_body, header
 from .index import catalog_index
-from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
+from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, recover, write_tree
 
 Evidence = Mapping[str, EngineEvidence]
 Progress = Callable[[str], None]
@@ -93,6 +93,7 @@ def generate(
     Raises:
         ChatwrightError: the tree cannot be written; it is then as it was before.
     """
+    recover(out)
     return write_tree(out, render(catalogue, evidence, progress, comparisons).files)
 
 
