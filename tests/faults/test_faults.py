@@ -85,7 +85,7 @@ def ended(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-# -- killed, and what the disk refuses -------------------------------------------------------------------------------------
+# -- killed, and what the disk refuses ---------------------------------------------------------------------------------
 
 
 def test_killed_at_random_moments(out: Path) -> None:
@@ -217,7 +217,7 @@ def test_two_runs_at_once(out: Path) -> None:
     assert ours(out) == OLD
 
 
-# -- what people do to the tree --------------------------------------------------------------------------------------------
+# -- what people do to the tree ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_clock_locale_and_hash_seed_change_nothing(tmp_path: Path, specs: Path) 
     assert found(tmp_path / "there") == found(tmp_path / "here")
 
 
-# -- links and names --------------------------------------------------------------------------------------------------------
+# -- links and names ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", ["many", ".chatwright-stage", "come"])
@@ -355,7 +355,7 @@ def problems(folder: Path, specs: Mapping[str, str]) -> list[str]:
     return []
 
 
-# -- specs that are too much -------------------------------------------------------------------------------------------------
+# -- specs that are too much -------------------------------------------------------------------------------------------
 
 
 HUGE = {

@@ -36,7 +36,7 @@ from chatwright.site import data, page
 from chatwright.targets import TARGETS, ollama
 from chatwright.targets.protocol import Context, Output
 from tests.strings.fields import Field, free_fields, is_code, load, refused_fields, text_fields
-from tests.strings.readers import changed, html_elements, json_value, markdown_value, python_value, go_value
+from tests.strings.readers import changed, go_value, html_elements, json_value, markdown_value, python_value
 from tests.strings.texts import texts
 
 FUZZ = int(os.environ.get("CHATWRIGHT_FUZZ", "0"))
@@ -44,7 +44,7 @@ each = settings(max_examples=FUZZ or 50, deadline=None, derandomize=not FUZZ, da
 TODAY = date(2025, 3, 4)
 
 
-# -- families -----------------------------------------------------------------------------------------------------------
+# -- families ----------------------------------------------------------------------------------------------------------
 
 Texts = Mapping[Field, str]
 
@@ -150,7 +150,7 @@ def test_the_catalogue(given: Texts) -> None:
         assert json_value(ours) == changed(json_value(theirs), put_back(given))
 
 
-# -- Jinja and Go ---------------------------------------------------------------------------------------------------------
+# -- Jinja and Go ------------------------------------------------------------------------------------------------------
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 CALL = {"type": "function", "id": "c", "function": {"name": "f", "arguments": {"a": "b"}}}
@@ -321,7 +321,7 @@ def compares(template: Template, talk: Scenario, modelfile: Modelfile) -> bool:
     return talk.tools is None and not talk.preserve_thinking and talk.name != "picture"
 
 
-# -- pages ----------------------------------------------------------------------------------------------------------------
+# -- pages -------------------------------------------------------------------------------------------------------------
 
 
 def shown(text: str) -> str:
@@ -428,7 +428,7 @@ def taken_apart(text: str) -> tuple[list[Any], dict[str, Any]]:
     return found, blocks
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------------
+# -- what is refused ---------------------------------------------------------------------------------------------------
 
 
 def test_the_fields_are_found() -> None:
