@@ -15,25 +15,147 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 WRITER, CHECKS, YAML = "pipeline/writer.py", "catalogue/checks.py", "catalogue/yaml_reader.py"
-FAULTS, STRINGS = "tests/faults/test_faults.py", "tests/strings/test_strings.py"
+EXPORT = "pipeline/export.py"
+FAULTS, STRINGS, WRITES = (
+    "tests/faults/test_faults.py",
+    "tests/strings/test_strings.py",
+    "tests/pipeline/test_writer.py",
+)
 # What is guarded against, the file, what stands there, what takes its place, and the tests that must notice.
 GUARDS = (
-    ("a run that fails undoes its moves", WRITER, "        moves.undo(out)\n        _clear", "        _clear", FAULTS),
-    ("a killed run leaves a journal", WRITER, "journal.replace(stage / _FORWARD)", "pass", FAULTS),
-    ("the next run finishes it", WRITER, "            moves.make(out)\n    _clear", "            pass\n    _clear", FAULTS),
-    ("files are kept before they are replaced", WRITER, "_link(place, kept)", "pass", FAULTS),
-    ("one run at a time", WRITER, "fcntl.flock(handle, fcntl.LOCK_EX)", "pass", FAULTS),
-    ("links that lead out", WRITER, "    _refuse_links(out, (*files, *owned))\n", "", FAULTS),
-    ("a link in place of the stage", WRITER, "if stage.is_symlink() or stage.is_file():", "if False:", FAULTS),
-    ("a journal by somebody else", WRITER, "return moves if ours and not", "return moves if not", FAULTS),
-    ("files made by hand", WRITER, "    if in_the_way:", "    if False:", "tests/pipeline/test_writer.py"),
-    ("paths that lead out", WRITER, "if not _is_inside(path):", "if False:", "tests/pipeline/test_writer.py"),
-    ("names of devices", CHECKS, "_DEVICES.fullmatch(name.partition(\".\")[0])", "False", FAULTS),
-    ("names that differ in case alone", CHECKS, "all_of(\"templates\", _ANY), key=str.casefold", "all_of(\"templates\", _ANY), key=str", FAULTS),
-    ("specs of 10 MB", YAML, "MAX_BYTES = 1 << 20", "MAX_BYTES = 1 << 30", FAULTS),
-    ("YAML bombs", YAML, "MAX_NODES = 50_000", "MAX_NODES = 10**9", FAULTS),
-    ("fragments that are no Jinja", CHECKS, "Environment().parse(source)", "Environment().parse('')", STRINGS),
-    ("NUL and half characters", "catalogue/schema.py", "\"pattern\": _check_pattern, ", "", STRINGS),
+    (
+        "a run that fails undoes its moves",
+        WRITER,
+        "        moves.undo(out)\n        _clear",
+        "        _clear",
+        FAULTS,
+    ),
+    (
+        "a killed run leaves a journal",
+        WRITER,
+        "journal.replace(stage / _FORWARD)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "the next run finishes it",
+        WRITER,
+        "            moves.make(out)\n    _clear",
+        "            pass\n    _clear",
+        FAULTS,
+    ),
+    (
+        "files are kept before they are replaced",
+        WRITER,
+        "_link(place, kept)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "one run at a time",
+        WRITER,
+        "fcntl.flock(handle, fcntl.LOCK_EX)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "links that lead out",
+        WRITER,
+        "    _refuse_links(out, (*files, *owned))\n",
+        "",
+        FAULTS,
+    ),
+    (
+        "a link in place of the stage",
+        WRITER,
+        "if stage.is_symlink() or stage.is_file():",
+        "if False:",
+        FAULTS,
+    ),
+    (
+        "a journal by somebody else",
+        WRITER,
+        "return moves if ours and not",
+        "return moves if not",
+        FAULTS,
+    ),
+    (
+        "files made by hand",
+        WRITER,
+        "    if in_the_way:",
+        "    if False:",
+        WRITES,
+    ),
+    (
+        "paths that lead out",
+        WRITER,
+        "if not _is_inside(path):",
+        "if False:",
+        WRITES,
+    ),
+    (
+        "names of devices",
+        CHECKS,
+        '_DEVICES.fullmatch(name.partition(".")[0])',
+        "False",
+        FAULTS,
+    ),
+    (
+        "names that differ in case alone",
+        CHECKS,
+        'all_of("templates", _ANY), key=str.casefold',
+        'all_of("templates", _ANY), key=str',
+        FAULTS,
+    ),
+    (
+        "a model that is a line of a Modelfile",
+        EXPORT,
+        " or not all(map(is_plain, place))",
+        "",
+        FAULTS,
+    ),
+    (
+        "a model that is more than a word of a shell",
+        EXPORT,
+        "shlex.join([*words, *flags])",
+        '" ".join([*words, *flags])',
+        FAULTS,
+    ),
+    (
+        "files that never end",
+        "pipeline/model_files.py",
+        "if not file.is_file():\n        raise",
+        "if not file.exists():\n        raise",
+        FAULTS,
+    ),
+    (
+        "specs of 10 MB",
+        YAML,
+        "MAX_BYTES = 1 << 20",
+        "MAX_BYTES = 1 << 30",
+        FAULTS,
+    ),
+    (
+        "YAML bombs",
+        YAML,
+        "MAX_NODES = 50_000",
+        "MAX_NODES = 10**9",
+        FAULTS,
+    ),
+    (
+        "fragments that are no Jinja",
+        CHECKS,
+        "Environment().parse(source)",
+        "Environment().parse('')",
+        STRINGS,
+    ),
+    (
+        "NUL and half characters",
+        "catalogue/schema.py",
+        '"pattern": _check_pattern, ',
+        "",
+        STRINGS,
+    ),
 )
 
 
@@ -62,7 +184,7 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=no", "-rf", "-x", tests]
     settings = {**os.environ, "PYTHONPATH": str(root / "generator"), "COLUMNS": "200"}
     answer = subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, timeout=600, check=False)
-    return re.findall(r"^FAILED \S+::(\S+)", answer.stdout, re.MULTILINE)
+    return re.findall(r"^(?:FAILED|ERROR) \S+::(\S+)", answer.stdout, re.MULTILINE)
 
 
 if __name__ == "__main__":

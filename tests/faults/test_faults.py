@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import resource
@@ -20,8 +21,10 @@ from typing import Any
 import pytest
 
 from chatwright.catalogue import load_catalogue
-from chatwright.errors import CatalogueError, ChatwrightError
-from chatwright.pipeline import generate
+from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
+from chatwright.pipeline import generate, model_files
+from chatwright.pipeline.export import _from_model, export
+from chatwright.pipeline.model_files import read_text
 from chatwright.pipeline.writer import MANIFEST, manifest_text, recover, write_tree
 
 GENERATOR = Path(sys.modules["chatwright"].__path__[0]).parent
@@ -315,7 +318,7 @@ def test_a_journal_by_somebody_else(out: Path, journal: str) -> None:
     for name in ("forward", "back"):
         (stage / name).write_text(journal)
         recover(out)
-        assert ours(out) == OLD
+        assert found(out) == {**OLD, "gone/mine.txt": "by hand"}
         stage.mkdir(exist_ok=True)
 
 
@@ -353,6 +356,43 @@ def problems(folder: Path, specs: Mapping[str, str]) -> list[str]:
         assert all(problem.location.path and problem.message.isprintable() for problem in error.problems)
         return [problem.message for problem in error.problems]
     return []
+
+
+def test_a_model_that_is_more_than_a_name_in_a_modelfile() -> None:
+    assert "\nFROM a/b\n" in _from_model("#\nFROM .\n", "a/b")
+    assert '\nFROM "a b"\n' in _from_model("#\nFROM .\n", "a b")
+    for model in ("x\nSYSTEM y", "x\rSYSTEM y", 'x"', "x\u200dy", "x\x00", " x", "x\t", "#x"):
+        with pytest.raises(Unsupported, match="a Modelfile cannot name the model"):
+            _from_model("#\nFROM .\n", model)
+
+
+HOSTILE_MODEL = 'it\'s; $(touch x) `y` "z" \\ \n \u2028 \U0001f600 | & > < * ?'
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "transformers", "lmdeploy"])
+def test_a_printed_command_has_a_model_as_one_word(specs: Path, engine: str) -> None:
+    """What a shell makes of it, and what Python makes of the program in it."""
+    catalogue = load_catalogue(specs)
+    command = export(catalogue, "one", engine, model=HOSTILE_MODEL).command or ""
+    shell = ["sh", "-c", f'for word in {command}; do printf "%s\\0" "$word"; done']
+    words = subprocess.run(shell, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.split("\0")
+    if engine == "transformers":
+        texts = [node.value for node in ast.walk(ast.parse(words[2])) if isinstance(node, ast.Constant)]
+        assert HOSTILE_MODEL in texts
+    else:
+        assert HOSTILE_MODEL in words
+
+
+def test_a_model_folder_whose_files_never_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "device").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("device", "pipe", "nowhere"):
+        with pytest.raises(ChatwrightError, match="not a regular file"):
+            read_text(tmp_path / name)
+    monkeypatch.setattr(model_files, "MAX_BYTES", 1 << 20)
+    (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
+    with pytest.raises(ChatwrightError, match="larger than 1 MB"):
+        read_text(tmp_path / "large")
 
 
 # -- specs that are too much -------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_json_as_transformers_writes_it() -> None:
 
 
 def test_a_template_refuses_in_its_own_words() -> None:
-    with pytest.raises(TemplateError, match="^no way$"):
+    with pytest.raises(TemplateError, match=r"^no way$"):
         compile_template("{{ raise_exception('no way') }}").render()
 
 

@@ -108,7 +108,8 @@ def load(texts: Mapping[Field, str], *, raw: bool = False) -> Catalogue:
 def yaml_text(value: Any, *, raw: bool) -> str:
     """A value as YAML, its texts in double quotes."""
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{yaml_text(key, raw=raw)}: {yaml_text(item, raw=raw)}' for key, item in value.items())} }}"
+        members = (f"{yaml_text(key, raw=raw)}: {yaml_text(item, raw=raw)}" for key, item in value.items())
+        return f"{{ {', '.join(members)} }}"
     if isinstance(value, list):
         return f"[{', '.join(yaml_text(item, raw=raw) for item in value)}]"
     if isinstance(value, str):

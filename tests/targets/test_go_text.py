@@ -15,12 +15,49 @@ from chatwright.catalogue.model import Trim
 from chatwright.errors import Unsupported
 from chatwright.evidence.engines.ollama import Engine
 from chatwright.meaning.render import remove_thoughts, trim
-from chatwright.targets.go_text import WHITE_SPACE, Action, Block, GoWriter, Inline, Thought, go_date, go_literal, is_plain
+from chatwright.targets.go_text import (
+    WHITE_SPACE,
+    Action,
+    Block,
+    GoWriter,
+    Inline,
+    Thought,
+    go_date,
+    go_literal,
+    is_plain,
+)
 
 DAY = date(2025, 3, 4)
 TEXTS = (
-    *("", "x", " ", "\n", "\n\n", " x", "x ", "\nx\n", "\n\nx y\n\n", " \n\tx \n", "{{ x }}", "{", "}}", "{{", "a{", '"'),
-    *('"""', "\\", "\\n", "é中\U0001f600", "\x00\x07\x7f\x85\u00ad\u200d\u2028\u3000", "\u3000x\u2003", "\r\n", "`", "%s"),
+    *(
+        "",
+        "x",
+        " ",
+        "\n",
+        "\n\n",
+        " x",
+        "x ",
+        "\nx\n",
+        "\n\nx y\n\n",
+        " \n\tx \n",
+        "{{ x }}",
+        "{",
+        "}}",
+        "{{",
+        "a{",
+        '"',
+    ),
+    *(
+        '"""',
+        "\\",
+        "\\n",
+        "é中\U0001f600",
+        "\x00\x07\x7f\x85\u00ad\u200d\u2028\u3000",
+        "\u3000x\u2003",
+        "\r\n",
+        "`",
+        "%s",
+    ),
     *("<t>a</t>b", "<t>a</t>b<t>c</t>d", "a<t>b", "a</t>b", "</t>a<t>b</t>", "<t></t>", "<t><t>a</t></t>", "</t></t>"),
     "".join(character for characters in WHITE_SPACE for character in characters) + "x",
 )
@@ -54,7 +91,10 @@ def shown(writer: GoWriter) -> None:
 def test_texts_come_out_as_they_are(go: Engine) -> None:
     for text in TEXTS:
         assert ran(go, lambda writer, text=text: writer.put([text])) == text
-        assert ran(go, lambda writer, text=text: writer.put([text, Action("$text"), text, text]), "|") == f"{text}|{text * 2}"
+        assert (
+            ran(go, lambda writer, text=text: writer.put([text, Action("$text"), text, text]), "|")
+            == f"{text}|{text * 2}"
+        )
         assert ran(go, lambda writer, text=text: writer.put([Action(go_literal(text))])) == text
 
 
@@ -85,7 +125,9 @@ def test_dates_that_go_cannot_write(form: str) -> None:
     if form == "%":
         assert go_date(form) == ["%"] or "".join(map(str, go_date(form))) == "%"
         return
-    with pytest.raises(Unsupported, match=f"^Ollama tells templates the year, month and day only, the format wants {form}"):
+    with pytest.raises(
+        Unsupported, match=f"^Ollama tells templates the year, month and day only, the format wants {form}"
+    ):
         go_date(form)
 
 
@@ -138,13 +180,20 @@ def test_the_layout() -> None:
 def test_words_that_need_escapes_are_refused(words: tuple[str, str]) -> None:
     writer = GoWriter()
     writer.put([Thought(".Thinking", words)])
-    with pytest.raises(Unsupported, match="^Ollama finds thoughts by plain texts around them; these words need escapes$"):
+    with pytest.raises(
+        Unsupported, match=r"^Ollama finds thoughts by plain texts around them; these words need escapes$"
+    ):
         writer.source()
 
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("a\"\\\n\t\r", r'"a\"\\\n\t\r"'), ("é 中", '"é 中"'), ("\x00\u00ad\u200d", r'"\u0000\u00ad\u200d"'), ("\U0001f600\uffff", r'"\U0001f600\uffff"')],
+    [
+        ('a"\\\n\t\r', r'"a\"\\\n\t\r"'),
+        ("é 中", '"é 中"'),
+        ("\x00\u00ad\u200d", r'"\u0000\u00ad\u200d"'),
+        ("\U0001f600\uffff", r'"\U0001f600\uffff"'),
+    ],
 )
 def test_literals(text: str, written: str) -> None:
     assert go_literal(text) == written

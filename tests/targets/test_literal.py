@@ -57,7 +57,12 @@ def spec_of(assistant: dict[str, Any], more: dict[str, Any], tokens: dict[str, s
         ("{{content}}", {}, {}, []),
         ("{{content}}\n", {}, {}, []),
         ("{{content}}<end>", {"slots": {"function": "{{content}}<call>"}}, {}, ["<end>"]),
-        ("{{content}}<end>", {"slots": {"function": "{{content}}<call>"}, "tool_format": "qwen"}, {}, ["<end>", "<call>"]),
+        (
+            "{{content}}<end>",
+            {"slots": {"function": "{{content}}<call>"}, "tool_format": "qwen"},
+            {},
+            ["<end>", "<call>"],
+        ),
         ("<head>{{content}}<end>", {"stop_words": ["<head>"]}, {}, ["<end>"]),
         ("{{content}}<end>", {"stop_words": ["</t>"], "thinking": {"words": ["<t>", "</t>"]}}, {}, ["<end>"]),
         (
