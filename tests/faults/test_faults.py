@@ -404,7 +404,7 @@ HUGE = {
     + "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
     + "".join(
         f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
-        for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        for a, b in zip("abcde", "bcdef", strict=True)
     ),
     "itself": SPEC.format(name="demo") + "a: &a [*a]\n",
 }
