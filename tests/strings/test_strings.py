@@ -37,7 +37,7 @@ from chatwright.targets import TARGETS, ollama
 from chatwright.targets.protocol import Context, Output
 from tests.strings.fields import Field, free_fields, is_code, load, refused_fields, text_fields
 from tests.strings.readers import changed, go_value, html_elements, json_value, markdown_value, python_value
-from tests.strings.texts import texts
+from tests.strings.texts import TALKS, texts
 
 FUZZ = int(os.environ.get("CHATWRIGHT_FUZZ", "0"))
 each = settings(max_examples=FUZZ or 50, deadline=None, derandomize=not FUZZ, database=None)
@@ -152,43 +152,6 @@ def test_the_catalogue(given: Texts) -> None:
 
 # -- Jinja and Go ------------------------------------------------------------------------------------------------------
 
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-CALL = {"type": "function", "id": "c", "function": {"name": "f", "arguments": {"a": "b"}}}
-SYSTEM = {"role": "system", "content": "Rules"}
-TURNS = [
-    {"role": "user", "content": "One"},
-    {"role": "assistant", "content": "Two", "reasoning_content": "thought"},
-    {"role": "user", "content": "Three"},
-    {"role": "assistant", "content": "Four"},
-]
-PICTURE = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "x"}}]
-TALKS = (
-    Scenario("system", (SYSTEM, *TURNS), None, None, preserve_thinking=False, base=False),
-    Scenario("off", tuple(TURNS), None, False, preserve_thinking=False, base=False),
-    Scenario(
-        "kept", tuple(TURNS), None, True, preserve_thinking=True, base=False, variables={"reasoning_effort": "name"}
-    ),
-    Scenario(
-        "picture", ({"role": "user", "content": PICTURE}, TURNS[1]), None, None, preserve_thinking=False, base=False
-    ),
-    Scenario(
-        "tools",
-        (
-            SYSTEM,
-            TURNS[0],
-            {"role": "assistant", "content": "Wait", "tool_calls": [CALL, CALL]},
-            {"role": "tool", "tool_call_id": "c", "content": "r"},
-            {"role": "tool", "tool_call_id": "c", "content": "s"},
-            {"role": "assistant", "content": "", "tool_calls": [CALL]},
-            {"role": "tool", "tool_call_id": "c", "content": "t"},
-            TURNS[3],
-        ),
-        (TOOL,),
-        None,
-        preserve_thinking=False,
-        base=False,
-    ),
-)
 OWN = {"bos": "<BOS>", "eos": "<EOS>"}
 
 

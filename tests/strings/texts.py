@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
 from hypothesis import strategies as st
 
+from chatwright.meaning.scenarios import Scenario, scenarios
 from tests.strings.fields import Field, free_fields, is_code
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -78,7 +83,64 @@ FRAGMENTS = (
 )
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=8).map("".join)
 TEXTS = ANY | HOSTILE
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+CALL = {"type": "function", "id": "c", "function": {"name": "f", "arguments": {"a": "b"}}}
+SYSTEM = {"role": "system", "content": "Rules"}
+TURNS = [
+    {"role": "user", "content": "One"},
+    {"role": "assistant", "content": "Two", "reasoning_content": "thought"},
+    {"role": "user", "content": "Three"},
+    {"role": "assistant", "content": "Four"},
+]
+PICTURE = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "x"}}]
+TALKS = (
+    Scenario("system", (SYSTEM, *TURNS), None, None, preserve_thinking=False, base=False),
+    Scenario("off", tuple(TURNS), None, False, preserve_thinking=False, base=False),
+    Scenario(
+        "kept", tuple(TURNS), None, True, preserve_thinking=True, base=False, variables={"reasoning_effort": "name"}
+    ),
+    Scenario(
+        "picture", ({"role": "user", "content": PICTURE}, TURNS[1]), None, None, preserve_thinking=False, base=False
+    ),
+    Scenario(
+        "tools",
+        (
+            SYSTEM,
+            TURNS[0],
+            {"role": "assistant", "content": "Wait", "tool_calls": [CALL, CALL]},
+            {"role": "tool", "tool_call_id": "c", "content": "r"},
+            {"role": "tool", "tool_call_id": "c", "content": "s"},
+            {"role": "assistant", "content": "", "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "c", "content": "t"},
+            TURNS[3],
+        ),
+        (TOOL,),
+        None,
+        preserve_thinking=False,
+        base=False,
+    ),
+)
 MOST = 4  # fields that one family has texts in
+
+
+LOOKED_FOR = {"thinking", "last_message_end"}  # fields whose texts are looked for in messages
+
+
+@cache
+def said() -> str:
+    """Every text of every conversation that is tried."""
+    return "\n".join(_strings([[talk.messages, talk.tools] for talk in (*scenarios().values(), *TALKS)]))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from (str(key), *_strings(item))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
 
 
 def texts(*, code: bool = False) -> st.SearchStrategy[dict[Field, str]]:
@@ -88,7 +150,12 @@ def texts(*, code: bool = False) -> st.SearchStrategy[dict[Field, str]]:
 
 
 def _are_apart(given: dict[Field, str]) -> bool:
-    """Whether no text is another one, or begins with what the spec calls BOS: that means something."""
+    """Whether no text is another one, begins with what the spec calls BOS, or is looked for and found in a message.
+
+    All of that means something: then the texts do not come out where words in their place would.
+    """
+    if any(LOOKED_FOR.intersection(field) and text in said() for field, text in given.items()):
+        return False
     bos = given.get(("serving", "tokens", "bos_token"))
     return len(set(given.values())) == len(given) and not any(
         bos and text.startswith(bos) for text in given.values() if text != bos
