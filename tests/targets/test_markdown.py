@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from markdown_it import MarkdownIt
 
 from chatwright.targets.markdown import cell, link
 
@@ -30,8 +33,19 @@ def test_addresses(address: str, written: str) -> None:
         ("\\|&@#$", "&#92;&#124;&#38;&#64;&#35;&#36;"),
         ("a: b:c www.x WWW.y", "a: b&#58;c www&#46;x WWW&#46;y"),
         (" a b ", "&#32;a b&#32;"),
+        ("1. a 2. b", "1&#46; a 2. b"),
+        ("12) a", "12&#41; a"),
+        ("1.", "1&#46;"),
+        ("- a - b", "&#45; a - b"),
+        ("+", "&#43;"),
+        ("---", "&#45;--"),
+        ("==", "&#61;="),
+        ("1.5 B-x", "1.5 B-x"),
+        ("-x", "-x"),
         ("\n\x00\u200d中", "⏎\\x00\\u200d中".replace("\\", "&#92;")),
     ],
 )
 def test_cells(text: str, written: str) -> None:
     assert cell(text) == written
+    assert re.sub(r"<[^>]*>", "", MarkdownIt("commonmark").render(written)).count("\n") == 1, "one paragraph"
+    assert next(token.type for token in MarkdownIt("commonmark").parse(written)) == "paragraph_open"

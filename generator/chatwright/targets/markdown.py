@@ -9,6 +9,7 @@ from ..meaning.visible import visible
 
 _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
 _AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
+_BLOCK = re.compile(r"^([0-9]{1,9}(?=[.)](?: |$))|)([-+.)=])(?= |$|-*$|=*$)")  # a list, a line or a heading
 
 
 def cell(value: str) -> str:
@@ -19,6 +20,7 @@ def cell(value: str) -> str:
     """
     shown = "".join(character if character.isprintable() else visible(character) for character in value)
     escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
+    escaped = _BLOCK.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
     return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
 
 
