@@ -195,3 +195,44 @@ def test_what_is_left_of_an_end_is_tokenized_with_it() -> None:
     assert pieces[index].joined is True
     assert pieces[index - 1] == Piece("<e>", "assistant", trained=True, joined=True)
     assert not pieces[index].trained
+
+
+def test_whose_each_piece_is() -> None:
+    template = template_of(
+        {
+            "prefix": "<p>",
+            "system": "<s>{{content}}",
+            "observation": "<o>{{content}}",
+            "assistant": {"opener": "<b>", "body": "{{content}}<e>\n", "last": "{{content}}<e>"},
+        },
+        turns=["later_system"],
+        tool_format="qwen",
+    )
+    later = {"role": "system", "content": "t"}
+    said = [{"role": "system", "content": "s"}, USER, REPLY, later, USER, CALLS, RESULT, REPLY]
+    whose = {piece.text: piece.role for piece in render(template, said, kind=Kind.TRAINING)}
+    expected = {"<p>": "prefix", "<s>": "system", "s": "system", "t": "system", "<u>": "user", "q": "user"}
+    expected |= {"<b>": "assistant", "a": "assistant", "<e>": "assistant", "\n": "assistant", "<o>": "observation"}
+    assert {text: role for text, role in whose.items() if text in expected} == expected
+
+
+@pytest.mark.parametrize("placement", ["first_user", "last_user"])
+def test_a_system_text_inside_a_turn_is_tokenized_with_what_is_around_it(placement: str) -> None:
+    template = template_of({"system": "<s>{{content}}</s>"}, system_placement=placement)
+    pieces = render(template, [{"role": "system", "content": "s"}, USER])
+    assert [(piece.text, piece.role, piece.joined) for piece in pieces] == [
+        ("<u>", "user", False),
+        ("<s>", "system", True),
+        ("s", "system", True),
+        ("</s>", "system", True),
+        ("q", "user", True),
+        ("<b>", "assistant", True),
+    ]
+
+
+def test_the_reply_to_results_is_tokenized_with_them() -> None:
+    template = template_of({"observation": "<o>{{content}}"}, tool_format="qwen")
+    *_, result, opener = render(template, [USER, CALLS, RESULT])
+    assert (result.text, opener.text, opener.joined) == ("r", "<b>", True)
+    with pytest.raises(Unsupported, match="a token whose text only the tokenizer knows"):
+        render(template_of({"prefix": "{{attribute:user_token}}"}), [USER])
