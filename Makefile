@@ -12,6 +12,8 @@ TEST := .venv-test
 CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 BROWSER := .venv-site
+FUZZ := .venv-fuzz
+MUTATE := .venv-mutate
 TOKENIZERS := $(CONFORMANCE)/tokenizers
 NPM := $(CONFORMANCE)/npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
@@ -26,7 +28,8 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check tables test site site-test conformance record train-smoke bench format lint clean
+.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke \
+  bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
@@ -35,6 +38,9 @@ help:
 	@echo "check        show how generated/ differs from what specs/ say"
 	@echo "tables       write site/generated/docs/, the tables and pages as HTML"
 	@echo "test         run the tests"
+	@echo "fuzz         put any text into every field and read it back (ARGS=…; EXAMPLES=2000 for each target)"
+	@echo "mutants      take guards against faults away, and show that a test fails without each"
+	@echo "mutate       mutation testing of what writes strings, and of the reference renderer (hours)"
 	@echo "site         write site/index.html, one page with every model"
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
@@ -64,6 +70,21 @@ tables: $(GENERATE)/made
 
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
+
+fuzz: $(FUZZ)/made
+	@CHATWRIGHT_FUZZ=$(or $(EXAMPLES),2000) $(FUZZ)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS) \
+	  tests/strings
+
+mutants: $(TEST)/made
+	@$(TEST)/bin/python tests/faults/mutants.py
+
+mutate: $(MUTATE)/made
+	@rm -rf $(MUTATE)/work
+	@mkdir $(MUTATE)/work
+	@cp -r generator $(MUTATE)/work/src
+	@cp -r specs tests schema.json README.md CONTRIBUTING.md tests/mutation/pyproject.toml tests/mutation/conftest.py $(MUTATE)/work
+	@cd $(MUTATE)/work && env -u PYTHONPATH nice ../bin/mutmut run >mutmut.log 2>&1 || { tail -n 40 mutmut.log; exit 1; }
+	@$(MUTATE)/bin/python tests/mutation/report.py $(MUTATE)/work
 
 site: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright site --into site $(ARGS)
@@ -95,7 +116,7 @@ lint: $(TEST)/made
 	@$(TEST)/bin/mypy
 
 clean:
-	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER)
+	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER) $(FUZZ) $(MUTATE)
 
 define environment # python, folder
 	@test -n "$(1)" || { echo "no suitable Python found; run: make $(MAKECMDGOALS) PYTHON=<path>" >&2; exit 2; }
@@ -111,6 +132,16 @@ $(GENERATE)/made: requirements/base.txt
 $(TEST)/made: requirements/test.txt requirements/base.txt
 	$(call environment,$(PYTHON),$(TEST))
 	@$(TEST)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(FUZZ)/made: requirements/fuzz.txt requirements/test.txt requirements/base.txt
+	$(call environment,$(PYTHON),$(FUZZ))
+	@$(FUZZ)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(MUTATE)/made: requirements/mutate.txt requirements/fuzz.txt requirements/test.txt requirements/base.txt
+	$(call environment,$(PYTHON),$(MUTATE))
+	@$(MUTATE)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 $(BENCH)/made: requirements/bench.txt requirements/base.txt

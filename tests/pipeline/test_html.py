@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from chatwright.errors import ChatwrightError
 from chatwright.pipeline.html import html_pages
 
 
@@ -19,7 +23,21 @@ def test_tables_links_and_languages(tmp_path: Path) -> None:
     pages = dict(html_pages(tmp_path))
     assert list(pages) == ["a.zh.html", "templates/b.html"]
     assert '<html lang="zh">' in pages["a.zh.html"] and "Generated" not in pages["a.zh.html"]
+    assert '<html lang="en">' in pages["templates/b.html"]
+    assert "<title>a</title>" in pages["a.zh.html"] and "<title>b</title>" in pages["templates/b.html"]
+    assert "<body>\n<h1>A</h1>" in pages["a.zh.html"]
     for address in ("templates/b.html", "https://h.co/c.md", "../d.jinja"):
         assert f'<a href="{address}">' in pages["a.zh.html"]
     assert "<table>" in pages["a.zh.html"]
     assert "<script>" not in pages["templates/b.html"] and "<b>" not in pages["templates/b.html"]
+
+
+def test_titles_are_text_and_a_missing_package_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a&b<c>.md").write_bytes("# é".encode())
+    [(path, page)] = html_pages(tmp_path)
+    assert path == "a&b<c>.html"
+    assert "<title>a&amp;b&lt;c&gt;</title>" in page
+    assert "<h1>é</h1>" in page
+    monkeypatch.setitem(sys.modules, "markdown_it", None)
+    with pytest.raises(ChatwrightError, match=r"^the package markdown-it-py is not installed, which reads Markdown$"):
+        list(html_pages(tmp_path))

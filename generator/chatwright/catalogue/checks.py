@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import pairwise
 from keyword import iskeyword
 from pathlib import PurePosixPath
 from typing import Any
@@ -51,6 +51,8 @@ TAKEN = re.compile(
     "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
     "known|line|list|one|properties|required|written|compact|elements"
 )
+_DEVICES = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
+_KINDS_OF_PARTS = ("text", "date", "each", "once")  # of a tool format
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
     *("token:TEXT", "id:NUMBER", "attribute:NAME", "date:FORMAT"),
@@ -101,8 +103,8 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         for rule in (_check_file, _check_extends, _check_sorted, _check_checkpoints):
             problems += rule(source)
         problems += _check_roles(source)
+        problems += _check_file_names(source)
         problems += _check_slots(source)
-        problems += _check_tool_jinja(source)
         problems += _check_plain_texts(source)
         problems += _check_dated_texts(source)
         problems += _check_switch(source)
@@ -114,6 +116,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_plugins(source)
         problems += _check_media_texts(source)
         problems += _check_modules(source)
+        problems += _check_tool_formats(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
     problems += _check_multimodal(sources)
@@ -134,6 +137,15 @@ def _check_file(source: Source) -> Iterator[Problem]:
             "",
             "this spec has neither 'templates' nor 'models'; give it one of them or both",
         )
+
+
+def _check_file_names(source: Source) -> Iterator[Problem]:
+    """Names that become names of files must be ones on every system: Windows keeps some for devices."""
+    for found in (*_find(source, "name"), *_find(source, "templates", _ANY)):
+        name = found.value if found.path == ("name",) else found.path[-1]
+        if isinstance(name, str) and (_DEVICES.fullmatch(name.partition(".")[0]) or name.endswith(".")):
+            wrong = f"{quote(name)} cannot be the name of a file on every system; choose another name"
+            yield found.on_value(wrong) if found.path == ("name",) else found.on_key(wrong)
 
 
 def _check_extends(source: Source) -> Iterator[Problem]:
@@ -241,21 +253,6 @@ def _check_roles(source: Source) -> Iterator[Problem]:
         for role in ("user", "assistant"):
             if isinstance(slots, dict) and slots and role not in slots:
                 yield found.on_key(f"nothing says how the template writes the {role}'s turn: give it slots.{role}")
-
-
-def _check_tool_jinja(source: Source) -> Iterator[Problem]:
-    places = product(("tools", "calls", "single"), ("each", "once"))
-    parts = [found for what, part in places for found in _find(source, "tool_formats", _ANY, what, _ANY, part)]
-    if not parts:
-        return
-    from jinja2 import Environment, TemplateSyntaxError  # few specs need it, and it takes its time
-
-    environment = Environment()
-    for found in parts:
-        try:
-            environment.compile(found.value if isinstance(found.value, str) else "")
-        except TemplateSyntaxError as error:
-            yield found.on_value(f"this is no Jinja that an engine reads: {error.message}")
 
 
 def _check_slots(source: Source) -> Iterator[Problem]:
@@ -490,6 +487,52 @@ def _check_modules(source: Source) -> Iterator[Problem]:
                     f"LLaMA-Factory would freeze {quote(value)} of the {other} with it, since that holds this name; "
                     "name the parts beside it instead"
                 )
+
+
+def _check_tool_formats(source: Source) -> Iterator[Problem]:
+    for definition in _find(source, "tool_formats", _ANY):
+        parts = [part for key in ("tools", "calls", "single") for part in _find(source, *definition.path, key, _ANY)]
+        for part in parts:
+            kinds = [key for key in _mapping(part) if key in _KINDS_OF_PARTS]
+            if len(kinds) != 1:
+                written = f"this part has {' and '.join(map(quote, kinds)) or 'none of them'}"
+                yield part.on_value(f"a part is one of {', '.join(map(quote, _KINDS_OF_PARTS))}; {written}")
+            for found in _item(part, "join") if kinds != ["each"] else ():
+                yield found.on_key("'join' stands between two of 'each', and this part has no 'each'")
+            for found in _item(part, "date"):
+                if _is_text(found) and (wrong := _wrong_date(found.value)):
+                    yield found.on_value(wrong)
+        place = _mapping(definition).get("place", "behind_system")
+        fragments = [found for part in parts for key in ("each", "once") for found in _item(part, key)]
+        fragments += [found for beside in _item(definition, "beside") for found in _items(beside)]
+        for found in (*fragments, *_item(definition, "result")):
+            seen = place if "tools" in found.path else ""
+            if _is_text(found) and (wrong := _wrong_jinja(found.value, {"system", "user"} - {seen})):
+                yield found.on_value(wrong)
+
+
+def _wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
+    """What keeps a fragment from being Jinja by itself, so that nothing in it reaches what stands around it.
+
+    ``unseen`` are variables that are not there for it.
+    """
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    try:
+        environment = Environment()
+        environment.compile(source)  # which also knows filters and tests by name
+        known = meta.find_undeclared_variables(environment.parse(source))
+    except TemplateSyntaxError as error:
+        return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}"
+    except RecursionError:
+        return "this Jinja nests too deeply"
+    if source.rstrip("\n") != source.strip():
+        return "white space at the ends of a fragment is not written; write it as {{ ' ' }}"
+    if source.rstrip("\n").endswith("{"):
+        return "a fragment that ends with '{' would run into what stands behind it; write {{ '{' }}"
+    for name in sorted(known.intersection(unseen)):
+        return f"{quote(name)} is seen by a description alone, and with 'place: {name}'"
+    return None
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

@@ -198,7 +198,7 @@ def calls_jinja(definition: ToolFormat) -> str:
 def beside_jinja(definition: ToolFormat) -> tuple[str, str]:
     """Jinja that writes the ``text`` beside calls, and Jinja that writes what stands between them; empty: nothing."""
     beside = definition.beside or Beside()
-    return beside.text, beside.separator
+    return beside.text.strip(), beside.separator.strip()
 
 
 def needs_objects(definition: ToolFormat) -> bool:
@@ -280,7 +280,7 @@ def format_separator(definition: ToolFormat, text: str) -> str:
 
 def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
     """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
-    source = definition.result or _ALL
+    source = (definition.result or _ALL).strip()
     if _CALL_ID in source:
         source = id_demand(definition) + source
     return _run(source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)

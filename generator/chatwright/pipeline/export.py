@@ -19,6 +19,7 @@ from pathlib import Path
 from ..catalogue.model import Catalogue, Template
 from ..catalogue.parsers import SERVERS
 from ..errors import ChatwrightError, Unsupported
+from ..targets.go_text import is_plain
 from ..targets.literal import stop_texts
 from ..targets.own_prompts import refusal, tokenizer_flags
 from ..targets.parsers import parser_flags, parser_notes
@@ -108,10 +109,10 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     notes = list(deployment.notes)
     if engine == "transformers":
         folder = _model_folder(model, into)
-        named = "" if folder else f", chat_template=open({json.dumps(path)}, encoding='utf-8').read()"
+        named = "" if folder else f", chat_template=open({_python(path)}, encoding='utf-8').read()"
         program = (
             "from transformers import AutoTokenizer; "
-            f"tokenizer = AutoTokenizer.from_pretrained({json.dumps(folder or model or _MODEL)}); "
+            f"tokenizer = AutoTokenizer.from_pretrained({_python(folder or model or _MODEL)}); "
             f"print(tokenizer.apply_chat_template({_PAIR if template.pair else _HELLO}{named}, tokenize=False, "
             "add_generation_prompt=True))"
         )
@@ -129,6 +130,11 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     flags, further, told = _stops(template.name, stops, engine, model, into)
     return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *told))
+
+
+def _python(text: str) -> str:
+    """The text as a Python literal; JSON's is one where characters beyond the first plane are not escaped."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def command(template: Template, catalogue: Catalogue, engine: str, model: str, path: str) -> list[str]:
@@ -179,7 +185,7 @@ def _from_model(modelfile: str, model: str | None) -> str:
     if model is None:
         return modelfile
     place = str(Path(model).resolve()) if Path(model).exists() else model
-    if "\n" in place or '"' in place:
+    if not place or place != place.strip() or '"' in place or place[0] == "#" or not all(map(is_plain, place)):
         raise Unsupported(f"a Modelfile cannot name the model {place!r}")
     return modelfile.replace("\nFROM .\n", f'\nFROM "{place}"\n' if " " in place else f"\nFROM {place}\n", 1)
 

@@ -20,7 +20,7 @@ from .fidelity import beside_publishers, fidelity_text
 from .index import catalog_index
 from .parallel import in_parallel
 from .parts import OfSpec, Parts, written
-from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, write_tree
+from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, recover, write_tree
 
 Evidence = Mapping[str, EngineEvidence]
 Progress = Callable[[str], None]
@@ -105,6 +105,7 @@ def generate(
     Raises:
         ChatwrightError: the tree cannot be written; it is then as it was before.
     """
+    recover(out)
     return write_tree(out, render(catalogue, evidence, progress, comparisons).files)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ChatwrightError
 
+MAX_BYTES = 256 << 20  # of one file; the largest tokenizer.json there is has some 40 MB
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # what may be a model's id on a hub
 
 
@@ -18,10 +19,16 @@ def read_text(file: Path) -> str:
     """The text of a file.
 
     Raises:
-        ChatwrightError: it is not UTF-8.
+        ChatwrightError: it is not UTF-8, too large, or something else than a file, from which reading might never end.
     """
+    if not file.is_file():
+        raise ChatwrightError(f"{file}: not a regular file")
+    with file.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ChatwrightError(f"{file}: larger than {MAX_BYTES >> 20} MB, which no file of a tokenizer is")
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ChatwrightError(f"{file}: not UTF-8 text") from error
 

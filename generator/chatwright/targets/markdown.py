@@ -10,6 +10,7 @@ from ..meaning.visible import visible
 
 _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
 _AS_REFERENCE = re.compile(r"[\\|&@#$]|:(?=\S)|(?<=www)\.|^ | $", re.IGNORECASE)
+_BLOCK = re.compile(r"^([0-9]{1,9}(?=[.)](?: |$))|)([-+.)=])(?= |$|-*$|=*$)")  # a list, a line or a heading
 
 
 @lru_cache(maxsize=1 << 16)
@@ -23,6 +24,7 @@ def cell(value: str) -> str:
     if not value.isprintable():
         shown = "".join(character if character.isprintable() else visible(character) for character in value)
     escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
+    escaped = _BLOCK.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
     return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)
 
 

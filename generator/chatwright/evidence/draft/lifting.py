@@ -80,7 +80,7 @@ def _inputs(tools: Sequence[Any], calls: Sequence[Call]) -> tuple[list[list[Any]
 
 
 def _described(loops: Sequence[Mapping[str, str]], whole: Sequence[str]) -> Iterator[Part]:
-    yield from ({"once": _LIST + body} for body in whole)
+    yield from ({"once": (_LIST + body).strip()} for body in whole)
     for loop in loops:
         for value in ("tool", "function"):
             yield {"each": _named(loop, value)}
@@ -96,7 +96,7 @@ def _named(loop: Mapping[str, str], value: str) -> str:
     """The loop's body with its variable set to a value."""
     body = loop["body"] if loop["target"] == value else f"{{%- set {loop['target']} = {value} -%}}{loop['body']}"
     tokens = [name for name in ("bos_token", "eos_token") if name in body]  # the slots write them
-    return "".join(f"{{%- set {name} = '' -%}}" for name in tokens) + body
+    return ("".join(f"{{%- set {name} = '' -%}}" for name in tokens) + body).strip()  # its ends are not written
 
 
 def _tools(part: Part) -> Any:

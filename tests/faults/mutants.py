@@ -1,0 +1,191 @@
+"""Takes guards away, one at a time, and shows that a test fails without each: ``make mutants``.
+
+Works on a copy; exits with 1 where a guard is missed by nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[2]
+WRITER, CHECKS, YAML = "pipeline/writer.py", "catalogue/checks.py", "catalogue/yaml_reader.py"
+EXPORT = "pipeline/export.py"
+FAULTS, STRINGS, WRITES = (
+    "tests/faults/test_faults.py",
+    "tests/strings/test_strings.py",
+    "tests/pipeline/test_writer.py",
+)
+# What is guarded against, the file, what stands there, what takes its place, and the tests that must notice.
+GUARDS = (
+    (
+        "a run that fails undoes its moves",
+        WRITER,
+        "        moves.undo(out)\n        _clear",
+        "        _clear",
+        FAULTS,
+    ),
+    (
+        "a killed run leaves a journal",
+        WRITER,
+        "journal.replace(stage / _FORWARD)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "the next run finishes it",
+        WRITER,
+        "            moves.make(out)\n    _clear",
+        "            pass\n    _clear",
+        FAULTS,
+    ),
+    (
+        "files are kept before they are replaced",
+        WRITER,
+        "_link(place, kept)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "one run at a time",
+        WRITER,
+        "fcntl.flock(handle, fcntl.LOCK_EX)",
+        "pass",
+        FAULTS,
+    ),
+    (
+        "links that lead out",
+        WRITER,
+        "    _refuse_links(out, (*files, *owned))\n",
+        "",
+        FAULTS,
+    ),
+    (
+        "a link in place of the stage",
+        WRITER,
+        "if stage.is_symlink() or stage.is_file():",
+        "if False:",
+        FAULTS,
+    ),
+    (
+        "a journal by somebody else",
+        WRITER,
+        "return moves if ours and not",
+        "return moves if not",
+        FAULTS,
+    ),
+    (
+        "files made by hand",
+        WRITER,
+        "    if in_the_way:",
+        "    if False:",
+        WRITES,
+    ),
+    (
+        "paths that lead out",
+        WRITER,
+        "if not _is_inside(path):",
+        "if False:",
+        WRITES,
+    ),
+    (
+        "names of devices",
+        CHECKS,
+        '_DEVICES.fullmatch(name.partition(".")[0])',
+        "False",
+        FAULTS,
+    ),
+    (
+        "names that differ in case alone",
+        CHECKS,
+        'all_of("templates", _ANY), key=str.casefold',
+        'all_of("templates", _ANY), key=str',
+        FAULTS,
+    ),
+    (
+        "a model that is a line of a Modelfile",
+        EXPORT,
+        " or not all(map(is_plain, place))",
+        "",
+        FAULTS,
+    ),
+    (
+        "a model that is more than a word of a shell",
+        EXPORT,
+        "shlex.join([*words, *flags])",
+        '" ".join([*words, *flags])',
+        FAULTS,
+    ),
+    (
+        "files that never end",
+        "pipeline/model_files.py",
+        "if not file.is_file():\n        raise",
+        "if not file.exists():\n        raise",
+        FAULTS,
+    ),
+    (
+        "specs of 10 MB",
+        YAML,
+        "MAX_BYTES = 1 << 20",
+        "MAX_BYTES = 1 << 30",
+        FAULTS,
+    ),
+    (
+        "YAML bombs",
+        YAML,
+        "MAX_NODES = 50_000",
+        "MAX_NODES = 10**9",
+        FAULTS,
+    ),
+    (
+        "fragments that are no Jinja",
+        CHECKS,
+        "Environment().parse(source)",
+        "Environment().parse('')",
+        STRINGS,
+    ),
+    (
+        "NUL and half characters",
+        "catalogue/schema.py",
+        '"pattern": _check_pattern, ',
+        "",
+        STRINGS,
+    ),
+)
+
+
+def main() -> int:
+    """Print what each mutant dies of."""
+    missed = 0
+    for guard, file, old, new, tests in GUARDS:
+        with TemporaryDirectory(prefix="chatwright-mutant-") as folder:
+            failed = _failed(Path(folder), file, old, new, tests)
+        missed += not failed
+        print(f"killed: {guard}, by {failed[0]}" if failed else f"MISSED: {guard}", flush=True)
+    print(f"{len(GUARDS) - missed} of {len(GUARDS)} mutants are killed")
+    return 1 if missed else 0
+
+
+def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
+    """The first test that fails in a copy with the change."""
+    for name in ("generator", "tests/faults", "tests/strings", "tests/pipeline"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("specs", "schema.json", "pyproject.toml", "tests/support.py", "tests/vectors", "tests/evidence"):
+        (root / name).symlink_to(ROOT / name)
+    place = root / "generator" / "chatwright" / file
+    text = place.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
+    place.write_text(text.replace(old, new), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=no", "-rf", "-x", tests]
+    settings = {**os.environ, "PYTHONPATH": str(root / "generator"), "COLUMNS": "200"}
+    answer = subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, timeout=600, check=False)
+    return re.findall(r"^(?:FAILED|ERROR) \S+::(\S+)", answer.stdout, re.MULTILINE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

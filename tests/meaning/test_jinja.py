@@ -1,0 +1,50 @@
+"""Text in Jinja: as readable as every engine allows, and the functions that chat servers add."""
+
+from __future__ import annotations
+
+import pytest
+from jinja2 import TemplateError
+
+from chatwright.meaning.jinja import compile_template, literal, text
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("plain 中 é \U0001f600", "'plain 中 é \U0001f600'"),
+        ("a\nb\\c'd\"e", r"""'a\nb\u005cc\u0027d"e'"""),
+        ("\t\x85\u200d\u2028", r"'\u0009\u0085\u200d\u2028'"),
+        ("X\U0010ffff\U000e0001", "'X\U0010ffff\U000e0001'"),
+        ("\uffff\U00010000", "'\\uffff\U00010000'"),
+        ("{{ {% {# }} %} #} { }", r"'\u007b{ \u007b% \u007b# }\u007d %\u007d #\u007d { }'"),
+        ("{{{%", r"'\u007b\u007b\u007b%'"),
+        ("", "''"),
+    ],
+)
+def test_literals(value: str, written: str) -> None:
+    assert literal(value) == written
+    assert compile_template(text(value)).render() == value
+
+
+def test_text_is_an_expression_and_nothing_is_nothing() -> None:
+    assert text("a") == "{{ 'a' }}"
+    assert text("") == ""
+
+
+def test_json_as_transformers_writes_it() -> None:
+    render = compile_template(
+        "{{ x|tojson }} {{ x|tojson(ensure_ascii=true) }} {{ x|tojson(sort_keys=true, separators=(',', ':')) }}"
+        "{{ x|tojson(indent=1) }}"
+    ).render
+    assert render(x={"é": 1, "b": "<&"}) == (
+        '{"é": 1, "b": "<&"} {"\\u00e9": 1, "b": "<&"} {"b":"<&","é":1}{\n "é": 1,\n "b": "<&"\n}'
+    )
+
+
+def test_a_template_refuses_in_its_own_words() -> None:
+    with pytest.raises(TemplateError, match=r"^no way$"):
+        compile_template("{{ raise_exception('no way') }}").render()
+
+
+def test_lines_of_statements_leave_nothing() -> None:
+    assert compile_template("  {% if true %}\na\n  {% endif %}\nb").render() == "a\nb"
