@@ -158,7 +158,7 @@ def _are_apart(given: dict[Field, str]) -> bool:
         return False
     bos = given.get(("serving", "tokens", "bos_token"))
     others = ["Family", "Acme", *given.values()]  # the family's title and publisher, where they are not given
-    alone = all(sum(text in other for other in others) == 1 for text in given.values())
-    return alone and not (
-        bos and any(text.startswith(bos) for text in (*given.values(), "<sys>", "<user>") if text != bos)
-    )
+    if any(sum(text in other for other in others) > 1 for text in given.values()):
+        return False
+    heads = (*others, "<sys>", "<user>")
+    return not (bos and any(text.startswith(bos) for text in heads if text != bos))
