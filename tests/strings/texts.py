@@ -150,7 +150,7 @@ def texts(*, code: bool = False) -> st.SearchStrategy[dict[Field, str]]:
 
 
 def _are_apart(given: dict[Field, str]) -> bool:
-    """Whether no text stands in another one, begins with what the spec calls BOS, or is looked for and found in a message.
+    """Whether no text stands in another, begins with what the spec calls BOS, or is looked for and found in a message.
 
     All of that means something: then the texts do not come out where words in their place would.
     """
