@@ -28,8 +28,7 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke \
-  bench format lint clean
+.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke bench format lint clean
 
 help:
 	@echo "generate     write generated/ from specs/"
