@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 WRITER, CHECKS, YAML = "pipeline/writer.py", "catalogue/checks.py", "catalogue/yaml_reader.py"
 EXPORT = "pipeline/export.py"
 FAULTS, STRINGS, WRITES = (
-    "tests/faults/test_faults.py",
+    "tests/faults/test_runs.py",
     "tests/strings/test_strings.py",
     "tests/pipeline/test_writer.py",
 )

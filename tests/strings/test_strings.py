@@ -400,6 +400,7 @@ def test_the_fields_are_found() -> None:
     assert {str(field[-1]) for field in refused_fields()} == {
         *("extends", "tool_format", "template", "model_type", "on", "off", "date"),
         *("tool_call_parser", "reasoning_parser"),
+        *("name", "vision_bos_token", "vision_eos_token", "audio_bos_token", "audio_eos_token"),  # of a plugin
     }
 
 
