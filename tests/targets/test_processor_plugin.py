@@ -41,6 +41,14 @@ SPEC = build_spec(DATA, path="demo.yaml", source="acme/demo.yaml", locate=lambda
 CATALOGUE = Catalogue((SPEC,))
 
 
+class Image(str):
+    """Of a file, which Pillow reads in two steps."""
+
+    def load(self) -> None:
+        if self.startswith("half"):
+            raise OSError("image file is truncated")
+
+
 @dataclass
 class BasePlugin:
     image_token: str | None
@@ -51,7 +59,7 @@ class BasePlugin:
     def _regularize_images(self, images: list[Any], **limits: Any) -> Any:
         if "broken" in images:
             raise OSError("no image")
-        return {"images": [f"{image}@{limits['image_max_pixels']}" for image in images]}
+        return {"images": [Image(f"{image}@{limits['image_max_pixels']}") for image in images]}
 
     def _regularize_audios(self, audios: list[Any], sampling_rate: int) -> Any:
         return {"audios": [f"{audio}@{sampling_rate}" for audio in audios]}
@@ -153,6 +161,20 @@ def test_images_come_as_the_processor_takes_them(module: Any, inputs: str, image
     assert found == {"pixels": images, "sounds": None}
 
 
+def test_texts_of_a_batch_are_numbered_each(module: Any) -> None:
+    class Telling(Processor):
+        def __call__(self, text: list[str], **given: Any) -> Any:
+            return {**super().__call__(text, **given), "pixels": text}
+
+    found = plugin(module).get_mm_inputs(["x", "y", "z"], [], [], [1, 0, 2], [0] * 3, [0] * 3, [], Telling())
+    assert found["pixels"] == ["<img1>", "<img1><img2>"]
+
+
+def test_a_text_that_the_processor_does_not_know_is_named(module: Any) -> None:
+    with pytest.raises(ValueError, match="leaves the image text '<typo>' as it is, without <i>: slots"):
+        plugin(module, image_text="<typo>").process_messages(said("<image>"), ["x"], [], [], Processor())
+
+
 def test_media_in_one_tensor_by_their_order_are_refused(module: Any) -> None:
     class Mixing(Processor):
         def __call__(self, text: list[str], **given: Any) -> Any:
@@ -178,6 +200,7 @@ def test_media_in_one_tensor_by_their_order_are_refused(module: Any) -> None:
         (["<image>"], ["x"], SimpleNamespace(), "SimpleNamespace has no tokenizer"),
         (["<image>"], ["x"], SimpleNamespace(tokenizer=1, model_input_names=()), "missing its image_processor"),
         (["<image><image>"], ["x", "broken"], Processor(), "image 2 of 2, 'broken', cannot be read: no image"),
+        (["<image>"], ["half.png"], Processor(), "image 1 of 1, 'half.png', cannot be read: image file is truncated"),
         (["<image>"], ["x"], Around(), "Around does more to a text"),
         (["<image>"], ["x"], Crossing(), "Crossing ties each image to a place"),
         (["<image>"], ["x"], Failing(), "Failing does not take these media: list index out of range"),

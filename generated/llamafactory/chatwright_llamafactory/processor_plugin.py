@@ -74,12 +74,14 @@ class ProcessorPlugin(BasePlugin):
         self._check(media, processor)
         self._check_counts(messages, media)
         contents = [list(_split(message["content"])) for message in messages]
-        texts, counts = [], dict.fromkeys(_PLACEHOLDERS, 0)
-        for kind in (kind for content in contents for kind, _ in content if kind):
-            counts[kind] += 1
-            texts.append(getattr(self, f"{kind}_text").replace(_NUMBER, str(counts[kind])))
+        kinds = [kind for content in contents for kind, _ in content if kind]
+        texts = [self._text(kind, kinds[:place].count(kind) + 1) for place, kind in enumerate(kinds)]
         if texts and self.expand_mm_tokens:
-            texts = self._expand(texts, media, processor)
+            expanded = self._expand(texts, media, processor)
+            for kind, given, text in zip(kinds, texts, expanded, strict=True):
+                if given == text:
+                    self._check_token(kind, text, processor)
+            texts = expanded
         left = iter(texts)
         written = ["".join(next(left) if kind else text for kind, text in content) for content in contents]
         return [{**message, "content": content} for message, content in zip(messages, written, strict=True)]
@@ -134,7 +136,11 @@ class ProcessorPlugin(BasePlugin):
 
     def _texts(self, kinds: list[str], lens: tuple[int, ...]) -> str:
         counts = dict(zip(_PLACEHOLDERS, lens, strict=True))
-        return "".join(getattr(self, f"{kind}_text") * counts[kind] for kind in kinds if counts[kind])
+        return "".join(self._text(kind, number + 1) for kind in kinds for number in range(counts[kind]))
+
+    def _text(self, kind: str, number: int) -> str:
+        """What stands for one medium before the processor has seen it."""
+        return getattr(self, f"{kind}_text").replace(_NUMBER, str(number))
 
     def _validate_input(self, processor: Any, images: list[Any], videos: list[Any], audios: list[Any]) -> None:
         self._check({"image": images, "video": videos, "audio": audios}, processor)
@@ -158,6 +164,15 @@ class ProcessorPlugin(BasePlugin):
             raise ValueError(
                 f"{_name(processor)} ties each image to a place in the whole text (cross_attention_mask), which it "
                 "cannot do here; LLaMA-Factory needs a plugin of its own for it"
+            )
+
+    def _check_token(self, kind: str, text: str, processor: Any) -> None:
+        """That a text which the processor left as it is holds the token that it puts in the place of a medium."""
+        tokens = {str(own) for holder in (self, processor) if (own := getattr(holder, f"{kind}_token", None))}
+        if not all(token in text for token in tokens):
+            raise ValueError(
+                f"{_name(processor)} leaves the {kind} text {text!r} as it is, without {' or '.join(sorted(tokens))}: "
+                f"slots.{kind}, or the {kind}_token of the plugin, is not what this processor knows"
             )
 
     def _check_counts(self, messages: list[dict[str, str]], media: dict[str, list[Any]]) -> None:
@@ -207,7 +222,9 @@ class ProcessorPlugin(BasePlugin):
         except _Stop:
             raise
         except Exception as error:
-            raise ValueError(f"{_name(processor)} does not take these media: {error}") from error
+            hint = "; if it takes a list of images per text, declare inputs: nested" if len(lens) > 1 else ""
+            told = f"{_name(processor)} does not take these media: {error}"
+            raise ValueError(told + (hint if self.inputs == "flat" else "")) from error
 
     def _read_media(self, media: dict[str, list[Any]], processor: Any) -> dict[str, Any]:
         """The arguments for the processor: media of the sizes and rates that LLaMA-Factory's settings ask for."""
@@ -216,9 +233,7 @@ class ProcessorPlugin(BasePlugin):
         takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in named.values())
         if media["image"]:
             limits = _settings(processor, image_max_pixels=768 * 768, image_min_pixels=32 * 32)
-            given["images"] = _each(
-                "image", media["image"], lambda one: self._regularize_images(one, **limits)["images"]
-            )
+            given["images"] = _each("image", media["image"], lambda one: self._read_images(one, **limits))
             given.update({flag: True for flag, own in _FLAGS.items() if getattr(processor, own, False)})
         if media["video"]:
             limits = _settings(processor, video_max_pixels=256 * 256, video_min_pixels=16 * 16)
@@ -242,6 +257,12 @@ class ProcessorPlugin(BasePlugin):
             audios = _each("audio", media["audio"], lambda one: self._regularize_audios(one, **rate)["audios"])
             given.update({"audios" if "audios" in named else "audio": audios, **rate})
         return given
+
+    def _read_images(self, images: list[Any], **limits: Any) -> list[Any]:
+        found = self._regularize_images(images, **limits)["images"]
+        for image in found:
+            image.load()  # Pillow reads the rest of a file when it is first looked at
+        return list(found)
 
     def _regularize_videos(self, videos: list[Any], **options: Any) -> Any:
         return Gemma4Plugin._regularize_videos(self, videos, **options)  # the one that tells when each frame was

@@ -218,7 +218,10 @@ def _resolve(path):
             if module.startswith(new) or f"{module}." == new:
                 module = old + module[len(new) :]
                 break
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"{path}: {error}; a module of your own must be on the PYTHONPATH") from error
 
 
 def _get_function(loader, multimodal):

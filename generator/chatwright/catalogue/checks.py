@@ -116,6 +116,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_plugins(source)
         problems += _check_media_texts(source)
         problems += _check_modules(source)
+        problems += _check_import_paths(source)
         problems += _check_tool_formats(source)
     problems += _check_unique(sources)
     problems += _check_references(sources, tool_formats)
@@ -474,6 +475,14 @@ def _check_media_texts(source: Source) -> Iterator[Problem]:
                 yield texts[0].on_value(
                     f"the plugin {quote(str(_mapping(plugin).get('name')))} has no {token}, so it takes no {kind}"
                 )
+
+
+def _check_import_paths(source: Source) -> Iterator[Problem]:
+    classes = _find(source, "templates", _ANY, "targets", _ANY, "template_class")
+    for found in (*classes, *_find(source, "model_types", _ANY, "targets", _ANY, "loader")):
+        for word in str(found.value).split(".") if _is_text(found) else ():
+            if iskeyword(word):
+                yield found.on_value(f"{quote(word)} is a word of Python's own, and no name of a module or a class")
 
 
 def _check_modules(source: Source) -> Iterator[Problem]:

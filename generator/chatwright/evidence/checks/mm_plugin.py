@@ -92,6 +92,7 @@ _ERRORS = {  # what a message must say
     "no part of the processor": "the model's processor is missing its",
     "no such file": "1 of 1, 'nowhere.png', cannot be read",
     "no image in the file": "broken.png', cannot be read",
+    "half an image": "half.png', cannot be read",
 }
 _MODULES = Modules(("model.language_model", "lm_head"), ("visual.merger",), ("visual.blocks",), ("patch_embed",))
 _FROZEN = {

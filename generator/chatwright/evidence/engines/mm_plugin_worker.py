@@ -139,7 +139,9 @@ def _compared(theirs: Any, ours: Any, samples: Sequence[Sample], processor: Any,
         return ["ours", f"{type(error).__name__}: {error}"]
 
     def beside(side: str, said: str) -> list[str]:
-        alike = ours.expand_mm_tokens and _as_the_processor_itself(ours, samples, our_texts, our_inputs, processor)
+        alike = ours.expand_mm_tokens and _as_the_processor_itself(
+            ours, theirs, samples, our_texts, our_inputs, processor
+        )
         return [side, said, *([alike] if alike else [])]
 
     try:
@@ -165,9 +167,17 @@ def _differing(ours: Mapping[str, Any], due: Mapping[str, Any]) -> str:
 
 
 def _as_the_processor_itself(
-    plugin: Any, samples: Sequence[Sample], texts: Sequence[Sequence[str]], inputs: Mapping[str, Any], processor: Any
+    plugin: Any,
+    theirs: Any,
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    inputs: Mapping[str, Any],
+    processor: Any,
 ) -> str:
-    """How a plugin's texts and tensors compare with one plain call of the processor on whole conversations."""
+    """How a plugin's texts and tensors compare with one plain call of the processor on whole conversations.
+
+    Images are read by LLaMA-Factory's own plugin, videos and clips by the one that is looked at.
+    """
     wholes: list[str] = []
     per_text: list[int] = []
     media: tuple[list[Any], ...] = ([], [], [])
@@ -181,6 +191,10 @@ def _as_the_processor_itself(
         for all_, found in zip(media, own, strict=True):
             all_ += found
     given = plugin._read_media(dict(zip(("image", "video", "audio"), media, strict=True)), processor)
+    if media[0]:
+        given["images"] = theirs._regularize_images(media[0], image_max_pixels=768 * 768, image_min_pixels=32 * 32)[
+            "images"
+        ]
     if plugin.inputs == "nested" and "images" in given:
         left = iter(given["images"])
         given["images"] = [[next(left) for _ in range(count)] for count in per_text]
@@ -188,8 +202,9 @@ def _as_the_processor_itself(
     ids = [row[mask.bool()].tolist() for row, mask in zip(found["input_ids"], found["attention_mask"], strict=True)]
     if ids != [processor.tokenizer.encode("".join(text), add_special_tokens=False) for text in texts]:
         return "other texts"
-    names = [name for name in inputs if name not in _TYPES]
-    return _differing({name: inputs[name] for name in names}, {name: found[name] for name in names})
+    of_text = ("input_ids", "attention_mask", *_TYPES)
+    due = {name: value for name, value in found.items() if name not in of_text}
+    return _differing({name: value for name, value in inputs.items() if name not in of_text}, due)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -271,6 +286,9 @@ def _errors(plugin: Any, processor: Any, folder: Path) -> Iterator[tuple[str, st
     messages = [{"role": "user", "content": content} for content in one.contents]
     broken = folder / "broken.png"
     broken.write_text("no image", encoding="utf-8")
+    half = folder / "half.png"
+    _image((400, 300), 1).save(half)
+    half.write_bytes(half.read_bytes()[:40_000])
     place = 0 if kind == "image" else 2
 
     def instead(*given: Any) -> list[list[Any]]:
@@ -285,6 +303,7 @@ def _errors(plugin: Any, processor: Any, folder: Path) -> Iterator[tuple[str, st
     }
     if kind == "image":
         mistakes["no image in the file"] = lambda: plugin.process_messages(messages, *instead(str(broken)), processor)
+        mistakes["half an image"] = lambda: plugin.process_messages(messages, *instead(str(half)), processor)
     for name, make in mistakes.items():
         try:
             make()
