@@ -12,7 +12,6 @@ TEST := .venv-test
 CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 BROWSER := .venv-site
-FUZZ := .venv-fuzz
 MUTATE := .venv-mutate
 TOKENIZERS := $(CONFORMANCE)/tokenizers
 NPM := $(CONFORMANCE)/npm
@@ -70,9 +69,9 @@ tables: $(GENERATE)/made
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
 
-fuzz: $(FUZZ)/made
-	@CHATWRIGHT_FUZZ=$(or $(EXAMPLES),2000) $(FUZZ)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS) \
-	  tests/strings
+fuzz: $(TEST)/made
+	@CHATWRIGHT_FUZZ=$(or $(EXAMPLES),2000) $(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS) \
+	  tests/strings tests/targets/test_random_templates.py
 
 mutants: $(TEST)/made
 	@$(TEST)/bin/python tests/faults/mutants.py
@@ -115,7 +114,7 @@ lint: $(TEST)/made
 	@$(TEST)/bin/mypy
 
 clean:
-	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER) $(FUZZ) $(MUTATE)
+	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER) $(MUTATE)
 
 define environment # python, folder
 	@test -n "$(1)" || { echo "no suitable Python found; run: make $(MAKECMDGOALS) PYTHON=<path>" >&2; exit 2; }
@@ -133,12 +132,7 @@ $(TEST)/made: requirements/test.txt requirements/base.txt
 	@$(TEST)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-$(FUZZ)/made: requirements/fuzz.txt requirements/test.txt requirements/base.txt
-	$(call environment,$(PYTHON),$(FUZZ))
-	@$(FUZZ)/bin/python -m pip install --quiet -r $<
-	@touch $@
-
-$(MUTATE)/made: requirements/mutate.txt requirements/fuzz.txt requirements/test.txt requirements/base.txt
+$(MUTATE)/made: requirements/mutate.txt requirements/test.txt requirements/base.txt
 	$(call environment,$(PYTHON),$(MUTATE))
 	@$(MUTATE)/bin/python -m pip install --quiet -r $<
 	@touch $@

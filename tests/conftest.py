@@ -1,14 +1,17 @@
-"""One cache for all processes of a run: what one of them has made of the public catalogue, the others need not make."""
+"""What a whole run shares: one cache, so that what one process has made of the public catalogue the others need not
+make, and in each process one Go that runs Ollama's templates."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
 from chatwright.cache import VARIABLE
+from chatwright.evidence.engines.ollama import Engine
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,3 +24,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove it where the run ends."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(VARIABLE, ""), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def go() -> Iterator[Engine]:
+    """Ollama's rules on Go's own templates."""
+    with Engine() as running:
+        yield running

@@ -5,12 +5,14 @@ A test holds all texts of one template against its vectors and lists every one t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from chatwright.cache import user_cache
 from chatwright.catalogue.evidence import Result
@@ -23,10 +25,16 @@ from chatwright.meaning.render import Kind
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.pipeline import load_public_catalogue
 
+FUZZ = int(os.environ.get("CHATWRIGHT_FUZZ", "0"))  # how many examples `make fuzz` tries
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 VECTORS = TESTS / "vectors"
 FRAMEWORKS = ("llamafactory", "swift")
+
+
+def examples(count: int) -> settings:
+    """So many examples of a property, the same in every run; as many as it is asked for, any, for `make fuzz`."""
+    return settings(max_examples=FUZZ or count, deadline=None, derandomize=not FUZZ, database=None)
 
 
 def catalogue() -> Catalogue:

@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a mistake in a spec, stale output or something found, 2 wr
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shlex
@@ -454,6 +455,7 @@ def sync(
         return
     if repos or revision:
         raise UsageError(f"repositories and --revision are for `sync publishers`; {framework} is read as installed")
+    from .catalogue.build import FRAMEWORKS
     from .catalogue.built_ins import built_ins
     from .evidence.sync import compare, registry, report
     from .resources import built_ins_path, checkout_root, specs_path
@@ -462,13 +464,13 @@ def sync(
         raise UsageError("--write edits the specs of a checkout of the repository, and this is none")
     before = built_ins().get(framework)
     with _Progress() as progress:
-        progress(f"reading {registry.FRAMEWORKS[framework]}")
+        progress(f"reading {FRAMEWORKS[framework]}")
         ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
         differences = compare.compare(ours, theirs, before)
         done: list[str] = []
         if writes and before and registry.is_older(theirs.version, before.version):
             raise ChatwrightError(
-                f"{registry.FRAMEWORKS[framework]} {theirs.version} is older than {before.version}, which the specs "
+                f"{FRAMEWORKS[framework]} {theirs.version} is older than {before.version}, which the specs "
                 "follow: --write would take them back to it; leave --write out to compare only"
             )
         if writes and differences:
@@ -481,7 +483,7 @@ def sync(
             click.echo("\n".join(done))
         try:
             with _Progress() as progress:
-                progress(f"reading {registry.FRAMEWORKS[framework]} again")
+                progress(f"reading {FRAMEWORKS[framework]} again")
                 ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
         except ChatwrightError:
             if as_json:
@@ -780,6 +782,7 @@ def bench(rounds: int, times: tuple[int, ...], swift_python: str | None) -> None
 
 def main() -> NoReturn:
     """Run the command line and exit; nothing but a mistake of ours is ever shown as more than a message."""
+    gc.set_threshold(100_000, 50, 100)  # a run is short, and looking for garbage takes longer than there is of it
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows its escape
             stream.reconfigure(errors="backslashreplace")
@@ -1026,15 +1029,10 @@ def _lower_ceilings(catalogue: Catalogue) -> None:
 
 
 def _override(item: Override) -> dict[str, Any]:
+    from .catalogue.json_writer import plain
+
     place = f"{item.location.path}:{item.location.line}"
-    return {"place": place, "owner": item.owner, "value": _plain(item.value)}
-
-
-def _plain(value: Any) -> Any:
-    """A frozen value of a spec as plain data."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return {"place": place, "owner": item.owner, "value": plain(item.value)}
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
@@ -1056,6 +1054,8 @@ def _echo_draft(found: Draft, out: Path | None) -> None:
 
 def _echo_answer(answer: Answer, *, first: bool) -> None:
     """A model's template, what leads to it, what remains to be chosen, and what to set."""
+    from .catalogue.build import FRAMEWORKS
+
     if not first:
         click.echo()
     click.secho(f"{answer.id}: ", bold=True, nl=False)
@@ -1070,8 +1070,7 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
         named = f", named by {' and '.join(candidate.named_by)}" if candidate.named_by else ""
         if candidate.equal is not None:
             rows.append((f"  {candidate.template}", f"{candidate.equal} of {candidate.of} prompts alike{named}"))
-    titles = {"llamafactory": "  LLaMA-Factory", "swift": "  ms-swift"}
-    rows += [(titles[framework], told.replace("\n", ", ")) for framework, told in answer.flags.items()]
+    rows += [(f"  {FRAMEWORKS[framework]}", told.replace("\n", ", ")) for framework, told in answer.flags.items()]
     if rows:
         _echo_table(rows)
     for line in answer.why:

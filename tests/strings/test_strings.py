@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 
 from chatwright.catalogue.json_writer import json_text
 from chatwright.catalogue.model import Catalogue, Template
@@ -38,9 +37,9 @@ from chatwright.targets.protocol import Context, Output
 from tests.strings.fields import Field, free_fields, is_code, load, refused_fields, text_fields
 from tests.strings.readers import changed, go_value, html_elements, json_value, markdown_value, python_value
 from tests.strings.texts import TALKS, texts
+from tests.support import examples
 
-FUZZ = int(os.environ.get("CHATWRIGHT_FUZZ", "0"))
-each = settings(max_examples=FUZZ or 50, deadline=None, derandomize=not FUZZ, database=None)
+each = examples(50)
 TODAY = date(2025, 3, 4)
 
 
@@ -244,17 +243,6 @@ def modelfile_value(text: str) -> Any:
     """
     modelfile = read_modelfile(text)
     return [modelfile.parameters, go_value(modelfile.last("template")), modelfile.last("model")]
-
-
-@pytest.fixture(scope="module")
-def go() -> Iterator[engine.Engine]:
-    """Ollama's rules on Go's own templates."""
-    try:
-        running = engine.Engine()
-    except ImportError as reason:
-        pytest.skip(str(reason))
-    with running:
-        yield running
 
 
 @each

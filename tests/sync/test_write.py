@@ -30,6 +30,7 @@ from chatwright.evidence.sync.write import _extending, remember_plugins, write
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets import llamafactory, swift
+from chatwright.targets.python import literal
 from tests.support import FRAMEWORKS, ROOT
 
 UPSTREAM = Path(__file__).parent / "upstream"
@@ -99,9 +100,7 @@ def _swift_fields(template: Template, theirs: Registry) -> dict[str, Any]:
 
 
 def _today(value: Any) -> Any:
-    if isinstance(value, swift.Expression):
-        return "".join(part if isinstance(part, str) else TODAY.strftime(part.value) for part in value.parts)
-    return [_today(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return eval(literal(value), {"today": TODAY.strftime})
 
 
 FIELDS: Mapping[str, Callable[[Template, Registry], dict[str, Any]]] = {

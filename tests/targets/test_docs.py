@@ -177,7 +177,9 @@ def test_sizes_modalities_and_requirements() -> None:
     assert rows["Mixtral-8x7B-v0.1-Instruct"][1] == "8x7B"
     assert rows["GLM-4.6"][1] == rows["MiniMax-M1-40k-Thinking"][1] == ""
     assert rows["Qwen2-VL-7B-Instruct"][0] == "image, video"
-    assert rows["Megrez-3B-Omni"][0] == "multimodal"
+    assert rows["Megrez-3B-Omni"][0] == "image, audio"  # by ms-swift's tags
+    assert rows["cogvlm-chat-hf"][0] == "image"  # by its template
+    assert rows["Emu3-Gen"][0] == "multimodal"
 
 
 def test_fidelity_stands_below_the_models() -> None:

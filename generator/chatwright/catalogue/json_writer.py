@@ -1,12 +1,26 @@
-"""JSON that is read by people in a diff: one fact a line."""
+"""Values as JSON; that of files is read by people in a diff: one fact a line."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 _SHORT = 120
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as what JSON knows: mappings and dataclasses as dictionaries, sets sorted."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    return value
 
 
 def json_text(value: Any, depth: int) -> str:

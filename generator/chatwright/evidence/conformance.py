@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..catalogue.build import FRAMEWORKS
 from ..catalogue.built_ins import dump_built_ins
 from ..catalogue.comparisons import FILE as COMPARED
 from ..catalogue.comparisons import dump_comparisons
@@ -52,7 +53,6 @@ from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
 
-FRAMEWORKS = ("llamafactory", "swift")
 OFFICIAL = Path("shared/official/templates.jsonl")  # publishers' chat templates, beside the checkout
 
 # The frameworks come first: what their built-ins write is the truth for the engines.

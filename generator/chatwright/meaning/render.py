@@ -203,11 +203,13 @@ class _Renderer:
         preserve_thinking: bool,
         today: date,
     ) -> None:
-        self.offered = conversation.turns[:1]  # whose text a description may stand in
+        self.first = conversation.turns[0].role if conversation.turns else None  # in whose text tools may be described
+        self.left_out = 0
         if template.single_turn:
             if any(turn.role == "observation" for turn in conversation.turns):
                 raise Unsupported("the format has a single turn, and no place for tool results")
-            conversation = conversation.last(1 if kind is Kind.PROMPT else 2)
+            whole, conversation = conversation, conversation.last(1 if kind is Kind.PROMPT else 2)
+            self.left_out = len(whole.turns) - len(conversation.turns)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
         self.definition = format_of(template)
         self.preserve_thinking = preserve_thinking
@@ -327,7 +329,7 @@ class _Renderer:
             return text
         definition = self._tool_format()
         if definition.place == "user":
-            if not self.offered or self.offered[0].role != "user":
+            if self.first != "user":
                 raise Unsupported("the tools are described in the first user message, and tool results stand there")
             return text
         if definition.place == "before_last_user":
@@ -376,7 +378,7 @@ class _Renderer:
                 raise Unsupported("a tool result must answer a call, which the format names")
             texts = [format_result(tools, *each, number) for number, each in enumerate(zip(texts, calls, strict=False))]
         text = self.template.result_separator.join(texts)
-        if self.conversation.tools and self.offered[0] is turn and self._tool_format().place == "user":
+        if self.conversation.tools and index + self.left_out == 0 and self._tool_format().place == "user":
             return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)
         return text
 

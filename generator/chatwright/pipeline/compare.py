@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from ..catalogue.build import HUBS
+from ..catalogue.json_writer import plain
 from ..catalogue.model import Catalogue, ModelType, Slots, Spec, Template
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
@@ -191,7 +192,7 @@ def _families(before: Catalogue, after: Catalogue) -> Iterator[Entry]:
     for source in sorted(old.keys() & new.keys()):
         heads = [(spec.name, spec.title, spec.publisher, dict(spec.serving)) for spec in (old[source], new[source])]
         names = ("name", "title", "publisher", "serving")
-        found = [Change(name, *map(_plain, values)) for name, *values in zip(names, *heads, strict=True)]
+        found = [Change(name, *map(plain, values)) for name, *values in zip(names, *heads, strict=True)]
         if changes := tuple(change for change in found if change.before != change.after):
             yield Entry("changed", new[source].name, new[source].name, changes=changes)
 
@@ -247,10 +248,10 @@ def _records(catalogue: Catalogue) -> dict[tuple[str, str], list[dict[str, Any]]
                     **checkpoint.ids,
                     "path": checkpoint.path,
                     "multimodal": group.multimodal,
-                    "requires": _plain(group.requires),
-                    "tags": _plain(group.tags),
-                    "ignore_patterns": _plain(group.ignore_patterns),
-                    "targets": {**_plain(group.targets), **_plain(checkpoint.targets)},
+                    "requires": plain(group.requires),
+                    "tags": plain(group.tags),
+                    "ignore_patterns": plain(group.ignore_patterns),
+                    "targets": {**plain(group.targets), **plain(checkpoint.targets)},
                 }
                 found.setdefault((checkpoint.title, group.model_type or ""), []).append(record)
     return found
@@ -427,25 +428,12 @@ def _flat(value: Any) -> dict[str, Any]:
         elif is_dataclass(inner) and not isinstance(inner, type):
             found |= {f"{item.name}.{name}": told for name, told in _flat(inner).items()}
         else:
-            found[item.name] = _plain(inner)
+            found[item.name] = plain(inner)
     return found
 
 
 def _slot(slot: Any) -> Any:
     return write_slot(slot) if isinstance(slot, tuple) else slot
-
-
-def _plain(value: Any) -> Any:
-    """A frozen value as plain data."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    return value
 
 
 def value_text(value: Any) -> str:

@@ -16,13 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Catalogue, Template
 from ..catalogue.parsers import SERVERS
 from ..errors import ChatwrightError, Unsupported
+from ..targets.commands import FILE_OF, command
 from ..targets.go_text import is_plain
 from ..targets.literal import stop_texts
-from ..targets.own_prompts import refusal, tokenizer_flags
-from ..targets.parsers import parser_flags, parser_notes
+from ..targets.own_prompts import refusal
+from ..targets.parsers import parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
 from .generate import render
@@ -30,8 +32,7 @@ from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
 from .writer import read_text, replace_files
 
-_TARGETS = {"vllm": "vllm", "sglang": "vllm", "transformers": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}
-FRAMEWORKS = ("llamafactory", "swift")
+_TARGETS = {**FILE_OF, "transformers": "vllm"}
 ENGINES = (*_TARGETS, *FRAMEWORKS)
 MODEL_FILE = "chat_template.jinja"  # where transformers, and so LMDeploy, look in a model's folder
 _MODEL = "MODEL"  # stands in a command for the model that was not named
@@ -135,17 +136,6 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
 def _python(text: str) -> str:
     """The text as a Python literal; JSON's is one where characters beyond the first plane are not escaped."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def command(template: Template, catalogue: Catalogue, engine: str, model: str, path: str) -> list[str]:
-    """The words of the command by which an engine serves a model with the template's file."""
-    if engine == "ollama":
-        return ["ollama", "create", template.name, "-f", path]
-    if engine == "lmdeploy":
-        return ["lmdeploy", "serve", "api_server", model, "--chat-template", path]
-    serve = ["vllm", "serve"] if engine == "vllm" else ["python3", "-m", "sglang.launch_server", "--model-path"]
-    further = tokenizer_flags(template, catalogue) if engine == "vllm" else []
-    return [*serve, model, "--chat-template", path, *parser_flags(template, engine), *further]
 
 
 def _instead(catalogue: Catalogue, template: Template, engine: str) -> str:

@@ -11,13 +11,12 @@ from ..catalogue.slots import write_text
 from ..errors import Unsupported
 from ..targets import llamafactory, swift
 from ..targets.parsers import serving_entry
-from ..targets.protocol import Deployments, added_models, added_templates, count_added, registered_names
+from ..targets.protocol import FILES, Deployments, added_models, added_templates, count_added, registered_names
 
 ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
     "llamafactory": llamafactory.template_arguments,
     "swift": swift.template_arguments,
 }
-FILES = ("vllm", "ollama", "lmdeploy", "training")  # the targets with a file for each template
 
 
 def names_of(template: Template) -> dict[str, str | None]:

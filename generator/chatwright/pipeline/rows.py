@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec
 from ..errors import ChatwrightError
-from ..targets.docs import HUBS, requirements
 from ..targets.markdown import cell, link
+from ..targets.models import HUBS, address, requirements
 from ..targets.sizes import total_sizes
 from .index import names_of
 
@@ -56,9 +56,7 @@ def _llamafactory(catalogue: Catalogue, spec: Spec) -> Rows:
     homes = Counter(item.ids["huggingface"].split("/")[0] for _, item in listed if "huggingface" in item.ids)
     title = text(spec.title)
     if homes:
-        title = link(spec.title, f"{HUBS['huggingface'][1]}{homes.most_common(1)[0][0]}").replace(
-            cell(spec.title), title
-        )
+        title = link(spec.title, address("huggingface", homes.most_common(1)[0][0])).replace(cell(spec.title), title)
     unsized = [item.title for _, item in listed if not total_sizes([item])]
     notes = ["the table is sorted by name, and stands in English and in Chinese"]
     if unsized:
@@ -116,7 +114,7 @@ def _swift_group(catalogue: Catalogue, group: ModelGroup) -> Iterator[str]:
 def _hub(repository: str | None, hub: str) -> str:
     if not repository:
         return _NONE
-    shown = link(repository, f"{HUBS[hub][1]}{repository.partition(':')[0]}")
+    shown = link(repository, address(hub, repository))
     return shown.replace(f"[{cell(repository)}]", f"[{text(repository)}]", 1)
 
 

@@ -17,24 +17,19 @@ from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Template
 from ..catalogue.parsers import SERVERS
 from ..errors import Unsupported
 from ..evidence.vectors import TODAY
-from ..meaning.conversation import MediaKind
 from ..meaning.render import Kind, Piece, Role
 from ..meaning.scenarios import Scenario, scenarios
 from ..pipeline import Rendering
-from ..pipeline.export import command
-from ..targets.own_prompts import refusal
+from ..targets.commands import command, served_by
+from ..targets.models import HUBS, MEDIA, modalities, requirements
 from ..targets.parsers import parser_notes
 from ..targets.protocol import listed_in
 from ..targets.publishers import LABELS
 
 FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files a visitor can take with him
-FILE_OF = {"vllm": "vllm", "sglang": "vllm", "ollama": "ollama", "lmdeploy": "lmdeploy"}  # what a command names
-KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
 ROLES: tuple[Role, ...] = get_args(Role)
 FROM_SLOT, TRAINED = 1, 2  # added to four times a piece's role, by its place in ROLES
-_TAGS: Mapping[str, MediaKind] = {"vision": "image", "video": "video", "audio": "audio"}  # ms-swift's, of model types
 _CAUSE_WORDS = {"en": LABELS[""], "zh": LABELS[".zh"]}
-_HUBS = ("huggingface", "modelscope", "openmind")
 
 
 class Texts:
@@ -128,7 +123,6 @@ def _checkpoints(catalogue: Catalogue) -> Iterator[tuple[ModelGroup, Checkpoint]
 def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> dict[str, Any]:
     """What ``catalog.json`` does not say of a model."""
     model_type = catalogue.model_types.get(group.model_type or "")
-    requires = group.requires if group.requires is not None else model_type.requires if model_type else ()
     listed = listed_in(checkpoint, group)
     return {
         "listed": listed,
@@ -136,26 +130,17 @@ def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, ch
             framework: name if framework in listed or not group.multimodal else None  # as the tables have it
             for framework, name in entry["templates"].items()
         },
-        "requires": list(requires),
+        "requires": list(requirements(group, catalogue)),
         "task": model_type.task_type if model_type else None,
-        "modalities": _modalities(catalogue, group, checkpoint) if group.multimodal else [],
+        "modalities": modalities(group, checkpoint, catalogue),
     }
-
-
-def _modalities(catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> list[str]:
-    """What a multimodal model takes besides text: as ms-swift's tags say, and as its templates have words for it."""
-    model_type = catalogue.model_types.get(group.model_type or "")
-    found = {_TAGS[tag] for tag in (*(model_type.tags if model_type else ()), *group.tags) if tag in _TAGS}
-    for name in {group.template_for(framework, checkpoint) for framework in ("llamafactory", "swift")} - {None}:
-        found |= {kind for kind in KINDS if getattr(catalogue.templates[str(name)].slots, kind)}
-    return [kind for kind in KINDS if kind in found]
 
 
 def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What a model's permanent link ends with: its id on the first hub that has it, else its path or its name."""
     seen: dict[str, int] = {}
     for model in models:
-        named = ((hub, model[hub]) for hub in (*_HUBS, "path", "name"))
+        named = ((hub, model[hub]) for hub in (*HUBS, "path", "name"))
         kind, value = next((kind, value) for kind, value in named if value)
         key = value if kind == "huggingface" else f"{kind}:{value}"
         seen[key] = seen.get(key, 0) + 1
@@ -164,20 +149,15 @@ def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _template(catalogue: Catalogue, template: Template, entry: Mapping[str, Any]) -> dict[str, Any]:
     """What ``catalog.json`` does not say of a template; in a command, null stands for the model."""
-    served = [
-        engine
-        for engine, target in FILE_OF.items()
-        if entry["files"][target] and not (engine in SERVERS and refusal(template, catalogue, engine))
-    ]
     lines = {
-        engine: command(template, catalogue, engine, "", PurePosixPath(entry["files"][FILE_OF[engine]]).name)
-        for engine in served
+        engine: command(template, catalogue, engine, "", PurePosixPath(path).name)
+        for engine, path in served_by(template, catalogue, entry["files"])
     }
     return {
         "commands": {engine: [word or None for word in line] for engine, line in lines.items()},
-        "parser_notes": {engine: list(parser_notes(template, engine)) for engine in served if engine in SERVERS},
+        "parser_notes": {engine: list(parser_notes(template, engine)) for engine in lines if engine in SERVERS},
         "switch": template.thinking.switch if template.thinking else None,
-        "media": [kind for kind in KINDS if getattr(template.slots, kind)],
+        "media": [kind for kind in MEDIA if getattr(template.slots, kind)],
         "pair": template.pair is not None,
         "dated": any(part.kind == "date" for slot in _slots(template) for part in slot),
     }

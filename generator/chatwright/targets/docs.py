@@ -11,10 +11,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
+from ..catalogue.build import FRAMEWORKS
+from ..catalogue.model import Checkpoint, ModelGroup, Spec, Template
 from .markdown import cell, link
+from .models import HUBS, address, modalities, requirements
 from .parsers import serving_entry
 from .protocol import (
+    FILES,
     Context,
     GeneratedFile,
     Output,
@@ -29,18 +32,10 @@ from .rendering import environment
 from .sizes import size
 
 FOLDER = "docs"
-HUBS = {
-    "huggingface": ("HF", "https://huggingface.co/"),
-    "modelscope": ("MS", "https://modelscope.cn/models/"),
-    "openmind": ("OM", "https://modelers.cn/models/"),
-}
 _ENGINES = ("llamafactory", "swift", "vllm", "sglang", "transformers", "ollama", "lmdeploy")
 _ENGINE_TITLES = ("LLaMA-Factory", "ms-swift", "vLLM", "SGLang", "transformers", "Ollama", "LMDeploy")
-_MEDIA = ("image", "video", "audio")
-_FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
-_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
-_TARGETS = {**_FRAMEWORKS, **_FILES}
+_TARGETS = {**FRAMEWORKS, **FILES}
 _ADDED = "†"
 _NO_TEMPLATE = "–"
 _PAGES = ("supported-models", "templates", "publishers")
@@ -54,7 +49,7 @@ _LABELS = {
         "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified. "
         "Ollama lays out the JSON of tools and calls in its own way: what stands around it is compared as text, "
         "JSON by its values.",
-        "training": f"{_FILES['training']} is for training, never for serving: marks around what is learned.",
+        "training": f"{FILES['training']} is for training, never for serving: marks around what is learned.",
         "counts": "{families} families, {templates} templates and {models} checkpoints.",
         "added": f"{_ADDED} is not built into the framework: the generated files add it, as far as the last table of "
         "[Templates]({templates_page}) does not say otherwise.",
@@ -70,9 +65,9 @@ _LABELS = {
         "audio": "audio",
         "multimodal": "multimodal",
         "legend": "Size: as the name says; A is what is active. HF, MS, OM: Hugging Face, ModelScope, OpenMind. "
-        "Modalities: those that the template has a word for; `multimodal` where none is known. Below the models stand "
-        "their templates: of the conversations that a framework can tell the text of, how many each engine writes "
-        "exactly, `–` where it has no file, `?` where it has not read the file as it is.",
+        "Modalities: as ms-swift's tags or the template's slots tell; `multimodal` where neither does. Below the "
+        "models stand their templates: of the conversations that a framework can tell the text of, how many each "
+        "engine writes exactly, `–` where it has no file, `?` where it has not read the file as it is.",
         "tools": "Tools",
         "thinking": "Thinking",
         "parsers": "Parsers",
@@ -97,7 +92,7 @@ _LABELS = {
         "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
         "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。"
         "Ollama 以自己的排版输出工具和调用的 JSON：其前后的文本逐字比较，JSON 按值比较。",
-        "training": f"{_FILES['training']} 仅用于训练、不用于部署：模板中标出了需要学习的内容。",
+        "training": f"{FILES['training']} 仅用于训练、不用于部署：模板中标出了需要学习的内容。",
         "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
         "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加；例外见[模板]({{templates_page}})的最后一个表。",
         "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
@@ -112,7 +107,8 @@ _LABELS = {
         "audio": "音频",
         "multimodal": "多模态",
         "legend": "规模以名称所写为准，A 为激活参数。HF、MS、OM：Hugging Face、ModelScope、OpenMind。"
-        "模态：模板中有对应占位词的种类；不明时写「多模态」。模型下方是其模板：在框架能给出文本的对话中，各引擎逐字一致的数目；"
+        "模态：依据 ms-swift 的标签和模板的槽位；不明时写「多模态」。"
+        "模型下方是其模板：在框架能给出文本的对话中，各引擎逐字一致的数目；"
         "`–` 表示没有文件，`?` 表示引擎尚未读过当前的文件。",
         "tools": "工具调用",
         "thinking": "思考",
@@ -151,7 +147,7 @@ def generate(context: Context) -> Output:
     for language, own_labels in _LABELS.items():
         labels = {**own_labels, **LABELS[language]}
         told = [
-            labels["added_counts"].format(framework=_FRAMEWORKS[key], **found)
+            labels["added_counts"].format(framework=FRAMEWORKS[key], **found)
             for key, found in added.items()
             if any(found.values())
         ]
@@ -169,7 +165,7 @@ def generate(context: Context) -> Output:
                         if told
                         else ""
                     ),
-                    frameworks=_FRAMEWORKS,
+                    frameworks=FRAMEWORKS,
                     engines=_ENGINE_TITLES,
                     families=families,
                     templates=(
@@ -206,7 +202,7 @@ def _used(spec: Spec, context: Context) -> list[str]:
         name
         for group in spec.models
         for checkpoint in group.checkpoints
-        for framework in _FRAMEWORKS
+        for framework in FRAMEWORKS
         if (name := group.template_for(framework, checkpoint))
     }
     return [*own, *sorted(found - set(own))]
@@ -232,7 +228,7 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
     listed = listed_in(checkpoint, group)
     used = {
         framework: context.catalogue.templates[name]
-        for framework in _FRAMEWORKS
+        for framework in FRAMEWORKS
         if framework in listed or not group.multimodal  # what stands for an image is known to those that list it
         if (name := group.template_for(framework, checkpoint))
     }
@@ -250,28 +246,16 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
     return {
         "name": cell(checkpoint.title),
         "weights": _links(_hubs(checkpoint)),
-        "templates": {framework: _marked(names.get(framework, ""), framework in added) for framework in _FRAMEWORKS},
+        "templates": {framework: _marked(names.get(framework, ""), framework in added) for framework in FRAMEWORKS},
         "model_type": cell(group.model_type or ""),
-        "modalities": _modalities(group, templates),
+        "modalities": (
+            (modalities(group, checkpoint, context.catalogue) or ["multimodal"]) if group.multimodal else ["text"]
+        ),
         "size": cell(size(checkpoint)),
         "requires": cell(", ".join(requirements(group, context.catalogue))),
         "tools": _which(templates, lambda template: template.tool_format is not None),
         "thinking": _which(templates, lambda template: template.thinking is not None),
     }
-
-
-def _modalities(group: ModelGroup, templates: Sequence[Template]) -> list[str]:
-    """What a model takes besides text, as far as a template has a word for it; the keys of labels."""
-    if not group.multimodal:
-        return ["text"]
-    found = [kind for kind in _MEDIA if any(getattr(template.slots, kind) is not None for template in templates)]
-    return found or ["multimodal"]
-
-
-def requirements(group: ModelGroup, catalogue: Catalogue) -> tuple[str, ...]:
-    """The packages that models need: their group's, else their model type's."""
-    model_type = catalogue.model_types.get(group.model_type or "")
-    return group.requires if group.requires is not None else model_type.requires if model_type else ()
 
 
 def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
@@ -281,7 +265,7 @@ def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
     """
     listed = [checkpoint.ids] if checkpoint.ids else checkpoint.targets.values()
     ids = {hub: str(found[hub]) for found in listed for hub in HUBS if found.get(hub)}
-    return {title: f"{host}{ids[hub].partition(':')[0]}" for hub, (title, host) in HUBS.items() if hub in ids}
+    return {title: address(hub, ids[hub]) for hub, (title, _) in HUBS.items() if hub in ids}
 
 
 def _marked(name: str, added: bool) -> str:
@@ -342,7 +326,7 @@ def _refusals(context: Context) -> Iterator[dict[str, str]]:
 
 
 def _files(template: Template, context: Context) -> str:
-    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in _FILES.items()}
+    made = {title: context.deployments.get(target, {}).get(template.name) for target, title in FILES.items()}
     return _links({title: f"../{found.path}" for title, found in made.items() if found and found.path})
 
 

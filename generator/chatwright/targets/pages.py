@@ -16,23 +16,24 @@ from datetime import date
 from itertools import takewhile
 from typing import Any
 
+from ..catalogue.build import FRAMEWORKS
+from ..catalogue.evidence import STATUSES
+from ..catalogue.json_writer import plain
 from ..catalogue.model import Spec, Template, Thinking
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
 from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import Row, rows, visible
+from .commands import command, served_by
 from .markdown import cell, link
-from .parsers import parser_flags
-from .protocol import Context, GeneratedFile, Output, added_templates, registered_names
+from .models import address
+from .protocol import FILES, Context, GeneratedFile, Output, added_templates, registered_names
 from .rendering import environment
 
 FOLDER = "docs/templates"
 DAY = date(2024, 7, 26)  # what a page shows where a format writes today's date
-_FILES = {"vllm": "vLLM", "ollama": "Ollama", "lmdeploy": "LMDeploy", "training": "Transformers (mask)"}
-_FRAMEWORKS = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _PROMPT_ENDS = "  ----------- the prompt ends here"
-_STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
 _USUAL: tuple[Any, ...] = (dict.fromkeys(("system", "user", "assistant", "observation"), "none"), "all")
 _PLAIN = (
     "slots",
@@ -67,12 +68,12 @@ def _page(template: Template, spec: Spec, models: Mapping[str, list[str]], conte
         .render(
             name=cell(template.name),
             family=cell(spec.title),
-            registered=[(_FRAMEWORKS[key], f"`{name}`" if name else "-") for key, name in registered.items()],
+            registered=[(FRAMEWORKS[key], f"`{name}`" if name else "-") for key, name in registered.items()],
             scenarios=[(name, fenced(list(scenario_lines(template, scenarios()[name])))) for name in telling(template)],
             slots=fenced([f"{name:<24} {text}" for name, text in slots(template)]),
             settings=fenced([f"{name:<26} {text}" for name, text in settings(template)]),
             fidelity=list(_fidelity(context.fidelity.get(template.name, {}))),
-            statuses=_STATUSES,
+            statuses=STATUSES,
             files=", ".join(_files(template, context)),
             commands=fenced(list(_commands(template, registered, context)), "sh"),
             models=models.get(template.name, []),
@@ -211,19 +212,7 @@ def _thinking(thinking: Thinking) -> Iterator[tuple[str, str]]:
 
 
 def _written(value: Any) -> str:
-    return visible(value) if isinstance(value, str) else visible(json.dumps(_plain(value), ensure_ascii=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+    return visible(value) if isinstance(value, str) else visible(json.dumps(plain(value), ensure_ascii=False))
 
 
 def _fidelity(verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -237,12 +226,12 @@ def _fidelity(verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, A
             for reason, names in verdict["not exact"].get(status, {}).items()
         ]
         more = f"; {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        counts = [verdict["counts"].get(status, "") for status in _STATUSES]
+        counts = [verdict["counts"].get(status, "") for status in STATUSES]
         yield {"engine": cell(engine), "counts": counts, "why": cell("; ".join(reasons[:3]) + more)}
 
 
 def _files(template: Template, context: Context) -> Iterator[str]:
-    for target, title in _FILES.items():
+    for target, title in FILES.items():
         found = context.deployments.get(target, {}).get(template.name)
         if found and found.path:
             yield link(title, f"../../{found.path}")
@@ -250,16 +239,10 @@ def _files(template: Template, context: Context) -> Iterator[str]:
 
 def _commands(template: Template, registered: Mapping[str, str | None], context: Context) -> Iterator[str]:
     """How the files are used, from the folder that holds ``deploy/``."""
-    made = {target: context.deployments.get(target, {}).get(template.name) for target in ("vllm", "ollama", "lmdeploy")}
-    paths = {target: found.path for target, found in made.items() if found and found.path}
-    if path := paths.get("vllm"):
-        yield shlex.join(["vllm", "serve", "MODEL", "--chat-template", path, *parser_flags(template, "vllm")])
-        server = ["python3", "-m", "sglang.launch_server", "--model-path", "MODEL", "--chat-template", path]
-        yield shlex.join([*server, *parser_flags(template, "sglang")])
-    if path := paths.get("ollama"):
-        yield shlex.join(["ollama", "create", template.name, "-f", path])
-    if path := paths.get("lmdeploy"):
-        yield shlex.join(["lmdeploy", "serve", "api_server", "MODEL", "--chat-template", path])
+    made = {target: found.get(template.name) for target, found in context.deployments.items()}
+    paths = {target: deployment.path for target, deployment in made.items() if deployment}
+    for engine, path in served_by(template, context.catalogue, paths):
+        yield shlex.join(command(template, context.catalogue, engine, "MODEL", path))
     if name := registered.get("llamafactory"):
         once = (
             ", once llamafactory/ is registered"
@@ -279,9 +262,8 @@ def _models(context: Context) -> dict[str, list[str]]:
         for group in spec.models:
             for checkpoint in group.checkpoints:
                 hub = checkpoint.ids.get("huggingface")
-                address = f"https://huggingface.co/{hub.partition(':')[0]}" if hub else ""
-                shown = link(checkpoint.title, address) if address else cell(checkpoint.title)
-                for framework in _FRAMEWORKS:
+                shown = link(checkpoint.title, address("huggingface", hub)) if hub else cell(checkpoint.title)
+                for framework in FRAMEWORKS:
                     if name := group.template_for(framework, checkpoint):
                         found.setdefault(name, {})[shown] = None
     return {name: list(models) for name, models in found.items()}

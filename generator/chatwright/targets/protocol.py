@@ -11,6 +11,12 @@ from ..catalogue.built_ins import built_ins, is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 
 Comment = Literal["hash", "jinja", "html", "none"]
+FILES = {  # the targets with a file for each template, and what people call them
+    "vllm": "vLLM",
+    "ollama": "Ollama",
+    "lmdeploy": "LMDeploy",
+    "training": "Transformers (mask)",
+}
 
 
 @dataclass(frozen=True)

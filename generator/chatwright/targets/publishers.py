@@ -8,8 +8,8 @@ from typing import Any
 
 from ..catalogue.comparisons import CAUSES
 from .markdown import cell, link
+from .models import address
 
-_HUGGING_FACE = "https://huggingface.co/"
 _HASH = 8  # characters of a template's hash that are shown
 # Per language: each word of a table, and what each cause means.
 LABELS = {
@@ -198,7 +198,7 @@ def _row(
 
 def _source(source: Mapping[str, Any]) -> str:
     copy = "" if source["verbatim"] else "\\*"
-    return f"{link(source['repo'], _HUGGING_FACE + source['repo'])} {cell(source['sha256'][:_HASH])}{copy}"
+    return f"{link(source['repo'], address('huggingface', source['repo']))} {cell(source['sha256'][:_HASH])}{copy}"
 
 
 def _first(entry: Mapping[str, Any], labels: Mapping[str, str]) -> str:

@@ -28,7 +28,7 @@ from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Unsupported
 from ..meaning.tool_formats import Results, format_of
 from .protocol import Context, Deployment, GeneratedFile, Output
-from .python import literal
+from .python import Call, Sum
 from .rendering import environment, module_name, multimodal_templates
 
 FOLDER = "swift"
@@ -44,16 +44,6 @@ _TOKENS: Mapping[str, Callable[[str], str | int]] = {
 }
 TEXT_OVERRIDES = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")  # those of a template that say a text
 _THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
-
-
-class Expression:
-    """Text that is only known when the generated module runs; its ``repr`` is the Python that makes it."""
-
-    def __init__(self, parts: Sequence[Part | str]) -> None:
-        self.parts = parts
-
-    def __repr__(self) -> str:
-        return " + ".join(literal(p) if isinstance(p, str) else f"today({literal(p.value)})" for p in self.parts)
 
 
 def generate(context: Context) -> Output:
@@ -221,7 +211,7 @@ def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -
 
     def flush() -> None:
         if run:
-            elements.append(run[0] if len(run) == 1 and isinstance(run[0], str) else Expression(tuple(run)))
+            elements.append(run[0] if len(run) == 1 and isinstance(run[0], str) else _sum(run))
             run.clear()
 
     def write(text: str) -> None:
@@ -252,10 +242,16 @@ def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -
     return elements
 
 
-def _text(slot: Slot) -> str | Expression:
+def _text(slot: Slot) -> str | Call | Sum:
     if any(part.kind == "date" for part in slot):
-        return Expression(tuple(part if part.kind == "date" else part.value for part in slot))
+        return _sum([part if part.kind == "date" else part.value for part in slot])
     return "".join(part.value for part in slot)
+
+
+def _sum(parts: Sequence[Part | str]) -> Call | Sum:
+    """Text that is only known when the generated module runs."""
+    items = tuple(part if isinstance(part, str) else Call("today", {"": part.value}) for part in parts)
+    return Sum(items) if len(items) > 1 or isinstance(items[0], str) else items[0]
 
 
 def _agent_template(template: Template) -> str | None:
@@ -457,4 +453,4 @@ def dated(value: Any) -> bool:
     """Whether a value holds today's date."""
     if isinstance(value, Mapping):
         return any(map(dated, value.values()))
-    return isinstance(value, Expression) or (isinstance(value, list) and any(map(dated, value)))
+    return isinstance(value, (Call, Sum)) or (isinstance(value, list) and any(map(dated, value)))

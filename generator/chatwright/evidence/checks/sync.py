@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ...catalogue.build import FRAMEWORKS
 from ...catalogue.built_ins import built_ins
 from ...resources import evidence_path
 from ..sync import compare, registry, report
 from ..sync.compare import Difference
-from ..sync.registry import FRAMEWORKS, Registry
+from ..sync.registry import Registry
 from .bench import Report, Workbench
 
 

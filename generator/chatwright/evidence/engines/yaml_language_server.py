@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import queue
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from .npm import node_and_version
 
 PACKAGE = "yaml-language-server"
 _PATIENCE = 60  # seconds for an answer; it reads the schema first
@@ -27,11 +28,7 @@ class Server:
 
     def __init__(self, node_modules: Path, folder: Path) -> None:
         package = node_modules / PACKAGE
-        if (node := shutil.which("node")) is None:
-            raise ImportError("there is no Node.js on the path")
-        if not (package / "package.json").is_file():
-            raise ImportError(f"the npm package {PACKAGE} is not there")
-        self.version = str(json.loads((package / "package.json").read_text(encoding="utf-8"))["version"])
+        node, self.version = node_and_version(node_modules, PACKAGE)
         self._process = subprocess.Popen(
             [node, str(package / "bin" / PACKAGE), "--stdio"],
             stdin=subprocess.PIPE,

@@ -30,7 +30,6 @@ __all__ = ["SURE", "Answer", "Candidate", "Identifier", "Record", "identify_reco
 _DAY = Marked(2001, 2, 3)
 _MOST = 8  # meanings that are shown
 _HOW = {"id": "its id", "name": "its name", "architecture": "its architecture"}
-_TITLES = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 
 
 class Identifier:
@@ -269,7 +268,7 @@ class _Case:
                     if name not in best:
                         differing = apart(self.writings, best[0], name, *self.tokens)
                         if differing not in self.why:
-                            self.why.append(f"for {_TITLES[framework]}: {differing}")
+                            self.why.append(f"for {FRAMEWORKS[framework]}: {differing}")
                     break
         return found
 

@@ -79,7 +79,7 @@ class Names:
     def _by_name(self) -> dict[str, list[Listed]]:
         found: dict[str, list[Listed]] = {}
         for listed, checkpoint in self._models():
-            paths = [(checkpoint.path, FRAMEWORKS)] if checkpoint.path else []
+            paths = [(checkpoint.path, tuple(FRAMEWORKS))] if checkpoint.path else []
             for value, frameworks in [*_ids(checkpoint), *paths]:
                 _add(found, value.rsplit("/", 1)[-1].lower(), listed.within(frameworks))
         return found

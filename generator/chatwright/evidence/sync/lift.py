@@ -20,6 +20,7 @@ from ...catalogue.slots import join_slots, parse_slot, split_content, write_slot
 from ...errors import Location, Unsupported
 from ...meaning.tool_formats import Results, ToolFormat, tool_formats
 from ...targets import llamafactory, swift
+from ...targets.python import Call, Sum
 from ..vectors import TODAY
 from .compare import swift_meaning as swift_field
 from .template_classes import describe
@@ -601,6 +602,8 @@ def _swift_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> li
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, swift.Expression):
-        return "".join(part if isinstance(part, str) else TODAY.strftime(part.value) for part in value.parts)
+    if isinstance(value, Sum):
+        return "".join(map(_plain, value.items))
+    if isinstance(value, Call):  # of `today`
+        return TODAY.strftime(value.arguments[""])
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from ...catalogue.build import FRAMEWORKS
 from ...catalogue.built_ins import BuiltIns
 from ...catalogue.model import Catalogue, Spec
 from ...errors import ChatwrightError
@@ -19,7 +20,6 @@ from ...targets.rendering import module_name
 from ..engines import llamafactory, swift
 from ..vectors import TODAY
 
-FRAMEWORKS: Mapping[str, str] = {"llamafactory": "LLaMA-Factory", "swift": "ms-swift"}
 _PLACE = re.compile(r" \([^()]*\.py\)")  # where an ImportError says that a module stands
 _PACKAGES = {"llamafactory": "llamafactory", "swift": "ms-swift"}
 

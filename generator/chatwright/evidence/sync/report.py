@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ...catalogue.build import FRAMEWORKS
 from ...meaning.visible import visible
 from .compare import KINDS, Difference
-from .registry import FRAMEWORKS, Registry
+from .registry import Registry
 
 _TITLES = {"template": "templates", "model": "models", "model_type": "model types", "group": "groups of models"}
 _LONGEST = 100  # characters of a value that are shown

@@ -1,0 +1,40 @@
+"""What tables, pages and the site tell of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from ..catalogue.build import FRAMEWORKS
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup
+from ..meaning.conversation import MediaKind
+
+HUBS = {  # how each is called where there is little room, and where its models stand
+    "huggingface": ("HF", "https://huggingface.co/"),
+    "modelscope": ("MS", "https://modelscope.cn/models/"),
+    "openmind": ("OM", "https://modelers.cn/models/"),
+}
+MEDIA: tuple[MediaKind, ...] = get_args(MediaKind)
+_TAGS: Mapping[str, MediaKind] = {"vision": "image", "video": "video", "audio": "audio"}  # ms-swift's
+
+
+def address(hub: str, repository: str) -> str:
+    """The page of a repository. What stands behind a colon is a folder inside it, which has none of its own."""
+    return f"{HUBS[hub][1]}{repository.partition(':')[0]}"
+
+
+def requirements(group: ModelGroup, catalogue: Catalogue) -> tuple[str, ...]:
+    """The packages that models need: their group's, else their model type's."""
+    model_type = catalogue.model_types.get(group.model_type or "")
+    return group.requires if group.requires is not None else model_type.requires if model_type else ()
+
+
+def modalities(group: ModelGroup, checkpoint: Checkpoint, catalogue: Catalogue) -> list[MediaKind]:
+    """What a multimodal model takes besides text: as ms-swift's tags say, and as its templates have a place for it."""
+    if not group.multimodal:
+        return []
+    model_type = catalogue.model_types.get(group.model_type or "")
+    found = {_TAGS[tag] for tag in (*(model_type.tags if model_type else ()), *group.tags) if tag in _TAGS}
+    for name in {group.template_for(framework, checkpoint) for framework in FRAMEWORKS} - {None}:
+        found |= {kind for kind in MEDIA if getattr(catalogue.templates[str(name)].slots, kind) is not None}
+    return [kind for kind in MEDIA if kind in found]
