@@ -619,7 +619,7 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
     line. Uses no network and runs no code of a model but its chat template, in a sandbox.
     """
     from .evidence.identify import Answer, Identifier, read_model
-    from .evidence.sandbox import Workshop
+    from .meaning.sandbox import Workshop
 
     if "-" in models:
         if len(models) > 1:

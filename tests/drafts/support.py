@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from chatwright.evidence import draft as drafts
-from chatwright.evidence import sandbox_worker
 from chatwright.evidence.draft import Draft, lifting
 from chatwright.evidence.draft.source import Source
-from chatwright.evidence.fragments import loop_bodies, macro_calls
-from chatwright.evidence.sandbox import Refused
 from chatwright.evidence.verify.folder import ChatTemplates
+from chatwright.meaning import sandbox_worker
+from chatwright.meaning.fragments import loop_bodies, macro_calls
 from chatwright.meaning.jinja import compile_template
+from chatwright.meaning.sandbox import Refused
 from tests.support import catalogue
 
 

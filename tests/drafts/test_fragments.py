@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatwright.evidence.draft.lifting import lifted
 from chatwright.evidence.draft.tools import CALLS, TOOLS
-from chatwright.evidence.fragments import loop_bodies, macro_calls
+from chatwright.meaning.fragments import loop_bodies, macro_calls
 from chatwright.meaning.jinja import compile_template
 
 SOURCE = """

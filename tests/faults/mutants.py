@@ -143,10 +143,24 @@ GUARDS = (
         FAULTS,
     ),
     (
+        "Jinja of specs that is too much",
+        "meaning/tool_formats.py",
+        "if definition.own:",
+        "if False:",
+        FAULTS,
+    ),
+    (
+        "Jinja of specs that is too much for a compiler",
+        CHECKS,
+        "optimized=False, finalize=pass_context(lambda context, value: value)",
+        "",
+        FAULTS,
+    ),
+    (
         "fragments that are no Jinja",
         CHECKS,
-        "Environment().parse(source)",
-        "Environment().parse('')",
+        """return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}\"""",
+        "return None",
         STRINGS,
     ),
     (
@@ -162,6 +176,11 @@ GUARDS = (
 def main() -> int:
     """Print what each mutant dies of."""
     missed = 0
+    for tests in sorted({guard[-1] for guard in GUARDS}):
+        with TemporaryDirectory(prefix="chatwright-mutant-") as folder:
+            if failed := _failed(Path(folder), WRITER, "", "", tests):
+                print(f"{tests} fails with every guard in its place: {failed[0]}")
+                return 1
     for guard, file, old, new, tests in GUARDS:
         with TemporaryDirectory(prefix="chatwright-mutant-") as folder:
             failed = _failed(Path(folder), file, old, new, tests)
@@ -175,12 +194,20 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
     """The first test that fails in a copy with the change."""
     for name in ("generator", "tests/faults", "tests/strings", "tests/pipeline"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("specs", "schema.json", "pyproject.toml", "tests/support.py", "tests/vectors", "tests/evidence"):
+    for name in (
+        "specs",
+        "schema.json",
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/support.py",
+        "tests/vectors",
+        "tests/evidence",
+    ):
         (root / name).symlink_to(ROOT / name)
     place = root / "generator" / "chatwright" / file
     text = place.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
-    place.write_text(text.replace(old, new), encoding="utf-8")
+    assert not old or text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
+    place.write_text(text.replace(old, new) if old else text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=no", "-rf", "-x", tests]
     settings = {**os.environ, "PYTHONPATH": str(root / "generator"), "COLUMNS": "200"}
     answer = subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, timeout=600, check=False)

@@ -417,3 +417,33 @@ def test_a_spec_that_is_too_much(tmp_path: Path, what: str) -> None:
     assert "larger than 1024 KiB" in told or "beyond 50000 values" in told or "would never end" in told
     assert time.process_time() - begun < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+JINJA = {
+    "loops": "{%- for a in range(99999) -%}{%- for b in range(99999) -%}{%- endfor -%}{%- endfor -%}",
+    "constants": "{{ 'x' * 4000000000 }}",
+    "a_list": "{%- for x in ['x' * 4000000000] -%}{{ x }}{%- endfor -%}",
+    "doubled": "{%- set a = namespace(b='b') -%}{%- for _ in range(40) -%}{%- set a.b = a.b ~ a.b -%}{%- endfor -%}",
+}
+
+
+def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
+    """It is never run but in the sandbox, not even in part, as a compiler does that looks for constants."""
+    slots = "{user: '{{content}}', assistant: {opener: ':', body: '{{content}}'}}"
+    formats = "".join(
+        f'  {name}: {{tools: [{{each: "{jinja}"}}], calls: [{{text: x}}]}}\n' for name, jinja in JINJA.items()
+    )
+    templates = "".join(f"  {name}: {{slots: {slots}, tool_format: {name}}}\n" for name in JINJA)
+    spec = f"name: demo\ntitle: Demo\npublisher: Acme\ntool_formats:\n{formats}templates:\n{templates}"
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "demo.yaml").write_text(spec, encoding="utf-8")
+    command = [sys.executable, "-m", "chatwright", "generate", "--specs", str(tmp_path), "--only-mine"]
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "out")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)),
+        timeout=60,
+        check=True,
+    )
+    for name in JINJA:
+        told = (tmp_path / "out" / "docs" / "templates" / f"{name}.md").read_text(encoding="utf-8")
+        assert "it·takes·more·than·3·seconds" in told or "it·needs·more·than·500·MB·of·memory" in told, name

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 from chatwright.catalogue.model import Catalogue
-from chatwright.evidence import sandbox_worker
 from chatwright.evidence.identify import Answer, Identifier, read_record
-from chatwright.evidence.sandbox import Refused, TemplateFailed
+from chatwright.meaning import sandbox_worker
+from chatwright.meaning.sandbox import Refused, TemplateFailed
 from chatwright.targets.vllm import chat_template
 from tests.support import catalogue
 

@@ -17,8 +17,8 @@ from chatwright.errors import ChatwrightError
 from chatwright.evidence import identify as identifying
 from chatwright.evidence.identify import Identifier, answer, identify_record, read_model, stream
 from chatwright.evidence.identify.records import BadRecord, parse_line
-from chatwright.evidence.sandbox import TemplateFailed
-from chatwright.evidence.sandbox import Workshop as RealWorkshop
+from chatwright.meaning.sandbox import TemplateFailed
+from chatwright.meaning.sandbox import Workshop as RealWorkshop
 from tests.identify.support import Workshop, deployed, identifier, identify
 from tests.support import ROOT
 
@@ -27,7 +27,7 @@ Run = Callable[..., tuple[object, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setattr("chatwright.evidence.sandbox.Workshop", Workshop)
+    monkeypatch.setattr("chatwright.meaning.sandbox.Workshop", Workshop)
     monkeypatch.setattr("chatwright.evidence.identify.stream.Workshop", Workshop)
     monkeypatch.setattr("chatwright.cli._load", lambda folders: identifier().catalogue)
     monkeypatch.setattr(identifying, "Identifier", lambda catalogue: identifier())

@@ -67,7 +67,9 @@ def read(given: Texts) -> Catalogue | None:
         for problem in error.problems:
             assert problem.location.line
             assert problem.message.isprintable()
-            assert any("{{" in text or is_code(field) for field, text in given.items()), str(problem)
+            assert "would freeze" in problem.message or any(
+                "{{" in text or is_code(field) for field, text in given.items()
+            ), str(problem)
         event("refused by the catalogue")
         return None
 
@@ -280,13 +282,18 @@ def shown(text: str) -> str:
     return "".join(character if character.isprintable() else visible(character) for character in text)
 
 
+_TRAINED = re.compile(r"  -+ trained on: (?:the first (\d+) lines of the prompt, then|this)")
 _ROW = re.compile(r"[ *] (?:prefix|system|user|assistant|observation) +")
 _SETTING = re.compile(r"\S+ +[\[{]")
 
 
 def unbroken(block: str) -> str:
     """A block of code without what depends on the line breaks of the texts in it."""
-    lines = re.sub(r"the first \d+ lines of the prompt, then|this$", "", block, flags=re.MULTILINE).split("\n")
+    lines = block.split("\n")
+    for place, line in enumerate(lines):
+        if match := _TRAINED.fullmatch(line):  # lines that stand in the prompt already
+            lines[place : place + 1] = lines[: int(match[1] or 0)]
+            break
     return "".join(line[14:] if _ROW.match(line) else line for line in lines)
 
 

@@ -12,7 +12,7 @@ from chatwright.errors import Unsupported
 from chatwright.evidence.checks.model_folders import Folder, faultless
 from chatwright.evidence.engines.jinja import transformers_renderer
 from chatwright.evidence.engines.tokenizers import byte_level
-from chatwright.evidence.sandbox import Refused
+from chatwright.meaning.sandbox import Refused
 from tests.support import catalogue
 
 os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # before a fixture imports it, as verify does by itself

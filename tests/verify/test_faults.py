@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chatwright.evidence import sandbox
 from chatwright.evidence.checks.model_folders import FAULTS, Fault, Folder, copy
 from chatwright.evidence.verify import ADVICE, verify
+from chatwright.meaning import sandbox
 from tests.support import catalogue
 from tests.verify.support import LEVELS, TOKENS, in_process, make
 

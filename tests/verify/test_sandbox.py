@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatwright.evidence.sandbox import Refused, Sandbox, TemplateFailed, render_foreign
+from chatwright.meaning.sandbox import Refused, Sandbox, TemplateFailed, render_foreign
 
 TODAY = date(2025, 3, 4)
 

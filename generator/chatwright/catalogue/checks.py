@@ -525,12 +525,15 @@ def _wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
 
     ``unseen`` are variables that are not there for it.
     """
-    from jinja2 import Environment, TemplateSyntaxError, meta
+    from jinja2 import Environment, TemplateSyntaxError, meta, pass_context
 
-    try:
-        environment = Environment()
+    try:  # a printer that wants the context, and no optimizer: else compiling would compute what constants come to
+        environment = Environment(optimized=False, finalize=pass_context(lambda context, value: value))
         environment.compile(source)  # which also knows filters and tests by name
-        known = meta.find_undeclared_variables(environment.parse(source))
+        generator = meta.TrackingCodeGenerator(environment)  # what meta.find_undeclared_variables runs
+        generator.optimizer = None
+        generator.visit(environment.parse(source))
+        known = generator.undeclared_identifiers
     except TemplateSyntaxError as error:
         return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}"
     except RecursionError:

@@ -20,11 +20,11 @@ from ..catalogue.evidence import Result
 from ..catalogue.model import Template
 from ..errors import Unsupported
 from ..meaning.render import Kind
+from ..meaning.sandbox import Refused
 from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import visible
 from .engines import jinja
 from .publishers import Publisher, Record, request, without_bos
-from .sandbox import Refused
 from .token_ids import first_difference
 from .vectors import TODAY
 

@@ -27,9 +27,9 @@ from ..catalogue.build import FRAMEWORKS, HUBS
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue, Template, Turns
 from ..meaning.conversation import Message, irregularities
+from ..meaning.sandbox import Refused, TemplateFailed, Workshop
 from ..meaning.scenarios import Scenario, scenarios
 from .engines import jinja
-from .sandbox import Refused, TemplateFailed, Workshop
 from .vectors import TODAY
 
 REGULAR = ("plain", "multi")  # the scenarios on which a publisher's template must write what ours does

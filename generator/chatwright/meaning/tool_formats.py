@@ -31,12 +31,15 @@ target writes the very same text into its files.
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -44,6 +47,9 @@ from ..catalogue.model import Template
 from ..errors import Unsupported
 from . import jinja
 from .conversation import Call
+
+if TYPE_CHECKING:
+    from .sandbox import Workshop
 
 Part = Mapping[str, str]
 Place = Literal["behind_system", "system", "user", "before_last_user"]
@@ -79,6 +85,7 @@ class Results:
 class ToolFormat:
     """One definition; ``frameworks`` maps a framework to the name it knows this very format by.
 
+    One that a spec brings along is of its ``own``: its Jinja is somebody's, and runs in the sandbox.
     ``slot`` is given where the description is the JSON list of the functions between two texts, ``call_words`` where
     calls stand between two words.
     """
@@ -96,6 +103,7 @@ class ToolFormat:
     results: Results | None
     slot: str | None
     call_words: tuple[str, str] | None
+    own: bool = False
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,7 +146,7 @@ def format_of(template: Template) -> ToolFormat | None:
     if template.tool_format is None:
         return None
     if template.tool_definition is not None:
-        return read_definition(template.tool_format, template.tool_definition)
+        return replace(read_definition(template.tool_format, template.tool_definition), own=True)
     return tool_format(template.tool_format)
 
 
@@ -256,7 +264,9 @@ def format_tools(
     Raises:
         Unsupported: a tool lacks what the format needs.
     """
-    return _run(tools_jinja(definition), today, tools=list(tools), system=system, user=user, first_mark=first_mark)
+    return _run(
+        definition, tools_jinja(definition), today, tools=list(tools), system=system, user=user, first_mark=first_mark
+    )
 
 
 def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
@@ -265,17 +275,17 @@ def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
     Raises:
         Unsupported: the format writes one call per turn and there are more.
     """
-    return _run(calls_jinja(definition), date.min, calls=[asdict(call) for call in calls])
+    return _run(definition, calls_jinja(definition), date.min, calls=[asdict(call) for call in calls])
 
 
 def format_beside(definition: ToolFormat, text: str) -> str:
     """What is written of the text beside calls."""
-    return _run(beside_jinja(definition)[0], date.min, text=text)
+    return _run(definition, beside_jinja(definition)[0], date.min, text=text)
 
 
 def format_separator(definition: ToolFormat, text: str) -> str:
     """What stands between a text and the calls beside it."""
-    return _run(beside_jinja(definition)[1], date.min, text=text)
+    return _run(definition, beside_jinja(definition)[1], date.min, text=text)
 
 
 def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
@@ -283,11 +293,42 @@ def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> 
     source = (definition.result or _ALL).strip()
     if _CALL_ID in source:
         source = id_demand(definition) + source
-    return _run(source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)
+    return _run(definition, source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)
 
 
-def _run(source: str, today: date, **variables: Any) -> str:
+def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> str:
     try:
+        if definition.own:
+            return _run_bounded(source, today, json.dumps(variables))
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
-    except Exception as error:  # whatever Python says to what a fragment computes, a spec's own fragments among them
+    except Exception as error:  # whatever Python says to what a fragment computes
         raise Unsupported(f"the tool format cannot write this: {error}") from error
+
+
+@cache
+def _run_bounded(source: str, today: date, variables: str) -> str:
+    from .sandbox import Refused, TemplateFailed
+
+    if source in _over:
+        raise TemplateFailed(_over[source])
+    try:
+        found = _workshop(os.getpid()).render(source, [json.loads(variables)], today)[0]
+    except TemplateFailed as reason:  # to wait for the same once more would add up
+        _over[source] = str(reason)
+        raise
+    if isinstance(found, Refused):
+        raise jinja.TemplateError(found.reason)
+    return found
+
+
+_over: dict[str, str] = {}  # Jinja that was more than the sandbox allows -> what it was
+
+
+@cache
+def _workshop(process: int) -> Workshop:
+    """The sandbox of a process: one that was forked from it must not share it."""
+    from .sandbox import Workshop
+
+    workshop = Workshop(own=True)
+    atexit.register(workshop.close)
+    return workshop

@@ -322,6 +322,8 @@ class _Writer:
         }
         texts = [values[part.value] if part.kind == "field" else literal(part.value) for part in pair.text]
         self.put(f"set turns = [{{'role': 'user', 'content': {' ~ '.join(texts)}}}]")
+        if self.tools and self.tools.place == "system":
+            self.put("set messages = turns")  # no system message is left, in whose place the tools are described
         default = template.default_system
         self.put(f"set system = {'none' if default is None else self._expression(default)}")
 
@@ -505,14 +507,7 @@ class _Writer:
             self.put("endif")
             self._body()
             return
-        if slots.function == slots.function_last:
-            self._whole(slots.function)
-        else:
-            self.put(self._if_last())
-            self._whole(slots.function_last)
-            self.put("else")
-            self._whole(slots.function)
-            self.put("endif")
+        self._said(slots.function, slots.function_last)
         self.put("else")
         self._body()
         self.put("endif")
@@ -573,21 +568,28 @@ class _Writer:
             self.out(slot, "text")
 
     def _body(self) -> None:
+        self._said(self.template.slots.body, self.template.slots.last)
+
+    def _said(self, earlier: Slot, last: Slot) -> None:
+        """Write a reply by the slot of earlier ones or of the last one."""
         slots = self.template.slots
-        if slots.last == slots.body:
-            self._whole(slots.body)
+        is_cut = self.marks and earlier == slots.body != slots.last  # its end is learned as far as it is the last one's
+        if earlier == last and not is_cut:
+            self._whole(earlier)
             return
         self.put(self._if_last())
-        self._whole(slots.last)
+        self._whole(last)
         self.put("else")
-        before, after = split_content(slots.body)
-        learned, rest = self._learned_end() if self.marks else (after, ())
-        with self._learned():
-            self._front()
-            self.out((*before, Part("field", "content"), *learned), "text")
-        self.out(rest)
-        if self.marks:
+        if is_cut:
+            before, _ = split_content(earlier)
+            learned, rest = self._learned_end()
+            with self._learned():
+                self._front()
+                self.out((*before, Part("field", "content"), *learned), "text")
+            self.out(rest)
             self.put("set state.owed = learned")
+        else:
+            self._whole(earlier)
         self.put("endif")
 
     def _if_last(self) -> str:

@@ -639,9 +639,9 @@ class _Compiler:
         if isinstance(node, nodes.Getitem):
             raise Unsupported("a Go template cannot take a text or a list apart by position as Jinja does")
         if isinstance(node, nodes.Dict):
-            return Record({pair.key.as_const(): self.value(pair.value) for pair in node.items})
+            return Record({_constant(pair.key): self.value(pair.value) for pair in node.items})
         if isinstance(node, nodes.List):
-            return Constant([item.as_const() for item in node.items])
+            return Constant([_constant(item) for item in node.items])
         if isinstance(node, nodes.CondExpr):
             return self.either(node)
         if isinstance(node, nodes.Or):
@@ -696,7 +696,7 @@ class _Compiler:
             raise _unknown(node)
         value, variable = self.value(node.node.node), self.variable()
         self.keep("text", variable, value, ":=")
-        self.writer.keep_behind(variable, node.args[0].as_const())
+        self.writer.keep_behind(variable, _constant(node.args[0]))
         return Go(variable, Text())
 
     def filter(self, node: nodes.Filter) -> Value:
@@ -708,7 +708,7 @@ class _Compiler:
             return self.json(value)
         if node.name == "items":
             return Pairs(value, ordered=False)
-        words = {word.key: word.value.as_const() for word in node.kwargs}
+        words = {word.key: _constant(word.value) for word in node.kwargs}
         if node.name == "dictsort" and words == {"case_sensitive": True}:
             return Pairs(value, ordered=True)
         if node.name == "length" and isinstance(value, Go) and isinstance(value.shape, Items):
@@ -729,7 +729,7 @@ class _Compiler:
         if node.name == "upper":
             return self.capital_type(value)
         if node.name == "join" and len(node.args) == 1 and isinstance(value, Go) and isinstance(value.shape, Items):
-            return self.join(value, value.shape.item, node.args[0].as_const())
+            return self.join(value, value.shape.item, _constant(node.args[0]))
         raise Unsupported(f"a Go template has nothing for the filter {node.name} here")
 
     def join(self, items: Go, item: Shape, separator: str) -> Value:
@@ -748,10 +748,10 @@ class _Compiler:
             raise _unknown(node)
         name = node.node.name
         if name == "raise_exception":
-            message = node.args[0].as_const()
+            message = _constant(node.args[0])
             return Made(lambda: self.writer.refuse(message))
         if name == "strftime_now":
-            form = node.args[0].as_const()
+            form = _constant(node.args[0])
             return Made(lambda: self.writer.put(go_date(form)))
         if name not in self.macros:
             raise Unsupported(f"a Go template has no function {name}")
@@ -975,6 +975,13 @@ def _asks_for_last(statement: nodes.For) -> bool:
     return any(
         isinstance(asked.node, nodes.Name) and asked.node.name == "loop" for asked in statement.find_all(nodes.Getattr)
     )
+
+
+def _constant(node: nodes.Node) -> Any:
+    """The value of a literal. Nothing is computed: what constants come to can be larger than any memory."""
+    if not isinstance(node, nodes.Const):
+        raise _unknown(node)
+    return node.value
 
 
 def _unknown(node: nodes.Node) -> Unsupported:

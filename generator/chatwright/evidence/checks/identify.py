@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ...meaning.sandbox import Workshop
 from ...resources import checkout_root, evidence_path
 from ..engines import npm_tokenizers
 from ..identify import Answer, Identifier, identify_record, read_model, stream
 from ..identify.answer import Verdict
 from ..identify.names import Names, model_name
-from ..sandbox import Workshop
 from .bench import Report, Workbench
 
 _RAY_ROWS = 16

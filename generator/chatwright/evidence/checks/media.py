@@ -10,12 +10,12 @@ from typing import Any
 
 from ...catalogue.model import Template
 from ...meaning.conversation import MediaKind
+from ...meaning.sandbox import Refused, Workshop
 from ..engines import llamafactory, swift
 from ..engines.llamafactory_media import media_texts
 from ..engines.vllm_models import Models
 from ..media import KINDS, Source, Users, agreement, due, notes, numbered, swift_text, users
 from ..publishers import load_record, models, publishers_by_template, variables, write_sandboxed
-from ..sandbox import Refused, Workshop
 from ..vectors import TODAY
 from .bench import Report, Workbench
 

@@ -12,6 +12,7 @@ from ...catalogue.comparisons import Compared, Comparisons, Source
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
+from ...meaning.sandbox import Workshop
 from ...meaning.scenarios import scenarios
 from ...targets.chat_template import chat_template
 from .. import frozen
@@ -33,7 +34,6 @@ from ..publishers import (
     variables,
     write_sandboxed,
 )
-from ..sandbox import Workshop
 from ..vectors import TODAY
 from .bench import Report, Workbench
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...catalogue.model import Catalogue, Template
 from ...errors import ChatwrightError, Unsupported
+from ...meaning.sandbox import Sandbox, TemplateFailed
 from ...meaning.tool_formats import tool_formats
-from ..sandbox import Sandbox, TemplateFailed
 from . import facts
 from .comparing import AGREE, CORE, DAYS, Compared, Theirs, as_rows, compare, theirs
 from .lifting import lifted

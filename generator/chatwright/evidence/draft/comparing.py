@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any, Literal
 
 from ...catalogue.model import Template
+from ...meaning.sandbox import DATE_MARKS, Refused
 from ...meaning.scenarios import Scenario
 from ...meaning.visible import visible
-from ..sandbox import DATE_MARKS, Refused
 from ..token_ids import first_difference
 from ..verify.prompts import MEDIA, conversations, parsed
 from ..verify.texts import CORE, TYPED, parts_unread

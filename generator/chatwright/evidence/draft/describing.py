@@ -10,8 +10,8 @@ from typing import Any
 
 from ...catalogue.slots import join_slots, parse_slot, write_slot
 from ...meaning.jinja import literal
+from ...meaning.sandbox import DATE_MARKS
 from ...meaning.tool_formats import format_tools, read_definition
-from ..sandbox import DATE_MARKS
 from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, common_start, cut, is_plain, system, to_slot
 from .tools import CONTENT, JSON, SENTINEL, TOOLS, Way, head_of, merged, plain_parts, text_of, tool_ways
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, render, to_text
-from ..sandbox import DATE_MARKS, Refused
+from ...meaning.sandbox import DATE_MARKS, Refused
 from .probing import BOS, EOS, Answer, Message, Oracle, chat, reply, system, user
 
 Outcome = Literal["exact", "no system turn", "differs", "refused"]

@@ -15,8 +15,8 @@ from typing import Any
 
 from ...errors import Unsupported
 from ...meaning.conversation import Call, read_conversation
+from ...meaning.sandbox import Refused, Sandbox, TemplateFailed
 from ...meaning.tool_formats import calls_jinja, read_definition, tools_jinja
-from ..sandbox import Refused, Sandbox, TemplateFailed
 from ..verify.prompts import conversations
 
 Part = Mapping[str, str]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...catalogue.model import Part, Slot
 from ...catalogue.slots import join_slots
-from ..sandbox import DATE_MARKS, Refused
+from ...meaning.sandbox import DATE_MARKS, Refused
 
 BOS, EOS = "\ue002", "\ue003"
 SYSTEM, THOUGHT, RESULT = "Sq0qS", "Tq{}qT", "Rq{}qR"

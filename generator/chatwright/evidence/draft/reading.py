@@ -11,8 +11,8 @@ from ...catalogue.build import build_spec
 from ...catalogue.model import Template
 from ...catalogue.schema import load_schema
 from ...errors import Location, Unsupported
+from ...meaning.sandbox import Refused
 from ...meaning.tool_formats import tool_formats
-from ..sandbox import Refused
 from . import calling, describing, settings, thoughts, tools
 from .judging import Case, agreement, asked, plain_cases, verdicts
 from .layout import Layout, layouts

@@ -19,8 +19,8 @@ from ...catalogue.model import Part
 from ...catalogue.slots import parse_slot
 from ...errors import Unsupported
 from ...meaning.conversation import Call
+from ...meaning.sandbox import DATE_MARKS
 from ...meaning.tool_formats import format_calls, format_tools, read_definition, tool_formats
-from ..sandbox import DATE_MARKS
 from .judging import Case
 from .lifting import Lifted
 from .probing import BOS, EOS, Message, chat, reply, system, to_slot, user

@@ -8,10 +8,10 @@ from datetime import date
 from typing import Any
 
 from ...catalogue.model import Catalogue
+from ...meaning.sandbox import Refused
 from ...meaning.scenarios import Scenario
 from ..draft.probing import as_parts
 from ..engines.jinja import variables
-from ..sandbox import Refused
 from ..verify.prompts import MEDIA, Texts, conversations, parsed, switches
 from ..verify.texts import CORE, parts_unread
 from ..verify.writings import NO_BOS, NO_EOS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...catalogue.model import MMPlugin
-from ..sandbox import DATE_MARKS
+from ...meaning.sandbox import DATE_MARKS
 from ..verify.prompts import conversations
 from ..verify.texts import CORE, TYPED, divergence, parts_unread
 from ..verify.writings import NO_BOS, NO_EOS, TRAINED, Equal, Writings

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import BinaryIO
 
-from ..sandbox import TemplateFailed, Workshop
+from ...meaning.sandbox import TemplateFailed, Workshop
 from . import Answer, Identifier
 from .behaviour import Behaviour
 from .records import BadRecord, Record, parse_line

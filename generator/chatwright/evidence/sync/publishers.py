@@ -15,10 +15,10 @@ from typing import Any, Literal
 from ...catalogue.comparisons import Example
 from ...catalogue.model import Catalogue
 from ...errors import ChatwrightError
+from ...meaning.sandbox import Refused, Workshop
 from ...meaning.scenarios import scenarios
 from ..comparison import example
 from ..publishers import Publisher, Record, WriteAll, own_publishers, request, sha256, without_bos, write_sandboxed
-from ..sandbox import Refused, Workshop
 from ..verify.folder import TOOL_USE, by_name
 from .hub import Fetch, Unread
 

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from ...catalogue.model import Catalogue, Template
-from ..sandbox import TemplateFailed
+from ...meaning.sandbox import TemplateFailed
 from . import boundaries, stops, texts, vocabulary
 from .candidates import identify, same_meaning
 from .findings import ADVICE, Compared, Divergence, Finding, Verification

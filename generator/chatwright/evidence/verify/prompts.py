@@ -12,11 +12,11 @@ from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
 from ...meaning.conversation import Message
 from ...meaning.render import Kind, Piece
+from ...meaning.sandbox import Refused, TemplateFailed, render_foreign
 from ...meaning.scenarios import Scenario, scenarios
 from ...targets.chat_template import chat_template
 from ..engines.jinja import transformers_renderer, variables
 from ..engines.vllm import parsed_call
-from ..sandbox import Refused, TemplateFailed, render_foreign
 from .folder import ChatTemplates, ModelFolder
 
 MEDIA = ("image", "video", "audio")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...catalogue.model import Slot, Template
+from ...meaning.sandbox import Refused
 from ...meaning.visible import visible
-from ..sandbox import Refused
 from ..token_ids import first_difference
 from .findings import Divergence, Finding
 from .folder import ModelFolder

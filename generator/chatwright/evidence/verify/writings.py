@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from ...catalogue.model import Catalogue, MMPlugin, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
-from ..sandbox import DATE_MARKS
+from ...meaning.sandbox import DATE_MARKS
 from ..vectors import Run, normal
 from .prompts import Texts, conversations
 from .texts import CORE

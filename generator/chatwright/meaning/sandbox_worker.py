@@ -23,8 +23,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from ..meaning.jinja import compile_template
 from .fragments import loop_bodies, macro_calls
+from .jinja import compile_template
 
 MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
 
@@ -36,7 +36,7 @@ class _Failed(Exception):
     """The template does what no chat template may do; the message says what."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _compiled(source: str) -> Any:
     from jinja2.exceptions import TemplateSyntaxError
 

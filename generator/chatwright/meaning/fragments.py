@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..meaning.jinja import literal
+from .jinja import literal
 
 _FOR = re.compile(r"for\s+(\w+)\s+in\b(.*)", re.DOTALL)
 _MACRO = re.compile(r"macro\s+(\w+)\s*\(")

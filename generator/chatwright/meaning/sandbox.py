@@ -1,4 +1,4 @@
-"""Chat templates of others: they run in transformers' sandbox, in a process of its own that the system bounds.
+"""Chat templates of others, and the Jinja of specs: they run in a sandbox, in a process of its own that is bounded.
 
 The sandbox alone keeps a template from reaching out, but not from running forever or filling the memory. So each one
 runs in :mod:`.sandbox_worker`: at most :data:`SECONDS` of processor time, 500 MB of memory and :data:`CHARACTERS` of
@@ -175,8 +175,9 @@ class Workshop:
 
     _MOST = 2000  # templates for one process, so that nothing adds up
 
-    def __init__(self, *, seconds: int = SECONDS) -> None:
+    def __init__(self, *, seconds: int = SECONDS, own: bool = False) -> None:
         self.seconds = seconds
+        self.own = own
         self.took = 0.0  # seconds of the processor in all templates so far
         self._count = 0
         self._sandbox: Sandbox | None = None
@@ -184,7 +185,7 @@ class Workshop:
     def start(self) -> Workshop:
         """Begin the process, which takes about a second; :meth:`render` does it where it is not there."""
         self._count = 0
-        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True)
+        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True, own=self.own)
         return self
 
     def render(self, source: str, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
