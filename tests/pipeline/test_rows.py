@@ -113,6 +113,8 @@ def test_sizes_are_what_names_say() -> None:
         "int4b": "",
     }
     assert {name: size(replace(checkpoint, name=name, ids={}, targets={})) for name in told} == told
+    own = {"swift": {"revision": "10M", "modelscope": "a/b-7B"}}
+    assert size(replace(checkpoint, name="b", ids={}, targets=own)) == "7B"  # a revision is none
 
 
 def test_figures_stand_between_the_marks_alone() -> None:

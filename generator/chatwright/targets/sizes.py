@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..catalogue.build import HUBS
 from ..catalogue.model import Checkpoint
 
 # 7B, 1_8B, 8x22B, E4B, 135M, 30B-A3B; 7B1 is BLOOM's way, A2.7B tells active parameters alone
@@ -20,7 +21,7 @@ _SMALLEST = 10  # million; `1M` in a name is the length of its context
 
 def size(checkpoint: Checkpoint) -> str:
     """The size in the checkpoint's name, else in an id (``30B-A3B``: in all, and active); empty where none says."""
-    told = (str(value) for own in checkpoint.targets.values() for value in own.values())
+    told = (str(own[hub]) for own in checkpoint.targets.values() for hub in HUBS if own.get(hub))
     for name in (checkpoint.title, *checkpoint.ids.values(), *told):
         for found in _SIZE.finditer(name):
             unit = found["unit"].upper()
