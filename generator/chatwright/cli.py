@@ -742,7 +742,7 @@ def tables(docs: Path, into: Path) -> None:
     from .pipeline.html import html_pages
     from .pipeline.writer import replace_files
 
-    pages = {path: text.encode() for path, text in html_pages(docs)}
+    pages = dict(html_pages(docs))
     replace_files(into, pages, ())
     click.echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
 
@@ -1004,7 +1004,7 @@ def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     new = with_counts(text, catalogue)
     if write and new != text:
-        replace_files(readme.parent, {readme.name: new.encode()}, ())
+        replace_files(readme.parent, {readme.name: new}, ())
     return new != text
 
 
@@ -1020,7 +1020,7 @@ def _lower_ceilings(catalogue: Catalogue) -> None:
     counts = ledger.counts(catalogue)
     before = ledger.load_ceilings(file) if file.exists() else {}
     after = ledger.lowered(before, counts) if file.exists() else counts
-    replace_files(file.parent, {file.name: ledger.dump_ceilings(after).encode()}, [])
+    replace_files(file.parent, {file.name: ledger.dump_ceilings(after)}, [])
     changed = [kind for kind in sorted({*before, *after}) if before.get(kind) != after.get(kind)]
     for kind in changed:
         click.echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")

@@ -1,6 +1,22 @@
-"""Hypothesis where `make mutate` runs the tests: the same examples for every mutant, each test again in one process."""
+"""What `make mutate` runs the tests with.
+
+Hypothesis tries the same examples for every mutant, each test again in one process. Jinja of specs is run without the
+sandbox, whose process mutmut does not know.
+"""
+
+import json
+from datetime import date
 
 from hypothesis import HealthCheck, settings
+
+from chatwright.meaning import jinja, tool_formats
+
+
+def _run(source: str, today: date, variables: str) -> str:
+    return jinja.compile_template(source).render(strftime_now=today.strftime, **json.loads(variables))
+
+
+tool_formats._run_bounded = _run
 
 settings.register_profile(
     "mutation",

@@ -85,7 +85,7 @@ def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, boo
         raise ChatwrightError(
             "\n".join(f"{path}: is there with another content; --force replaces it" for path in there)
         )
-    replace_files(folder, {name: text.encode() for name, text in new.items()}, ())
+    replace_files(folder, new, ())
     return [(folder / name, name in new) for name, _ in export_.files]
 
 

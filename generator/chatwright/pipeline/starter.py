@@ -50,9 +50,9 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
         ),
     }
     text = resources.files("chatwright.catalogue").joinpath("starter.txt").read_text(encoding="utf-8")
-    new = {place: re.sub("|".join(values), lambda match: values[match[0]], text).encode()}
+    new = {place: re.sub("|".join(values), lambda match: values[match[0]], text)}
     if schema == OWN_SCHEMA:
-        new["schema.json"] = schema_path().read_bytes()
+        new["schema.json"] = schema_path().read_text(encoding="utf-8")
     replace_files(folder, new, ())
     return folder / place
 

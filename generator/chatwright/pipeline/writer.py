@@ -86,9 +86,8 @@ def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
     _recover(out)
     owned = owned_paths(out)
     _refuse_links(out, (*files, *owned))
-    old = {path: _read(out / path) for path in files}
-    new = {path: content.encode() for path, content in files.items() if old[path] != content.encode()}
-    in_the_way = [path for path in new if _is_foreign(path, old[path], owned)]
+    new = {path: content for path, content in files.items() if _read(out / path) != content.encode()}
+    in_the_way = [path for path in new if _is_foreign(path, _read(out / path), owned)]
     if in_the_way:
         raise ChatwrightError(
             "\n".join(f"{out / path}: not made by chatwright, and in the way; move it elsewhere" for path in in_the_way)
@@ -98,7 +97,7 @@ def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
     return Changes(tuple(sorted(new)), tuple(stale))
 
 
-def replace_files(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> None:
+def replace_files(out: Path, new: Mapping[str, str], stale: Sequence[str]) -> None:
     """Write and remove files of a folder, whoever made them: all of them or, if the disk refuses, none.
 
     Raises:
@@ -121,7 +120,7 @@ def _refuse_links(out: Path, paths: Iterable[str]) -> None:
             raise ChatwrightError(f"{out / path}: a symbolic link leads out of the output folder")
 
 
-def _replace(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> None:
+def _replace(out: Path, new: Mapping[str, str], stale: Sequence[str]) -> None:
     if not new and not stale:
         return
     stage = out / _STAGE
@@ -130,7 +129,7 @@ def _replace(out: Path, new: Mapping[str, bytes], stale: Sequence[str]) -> None:
         for path, content in new.items():
             staged = stage / _NEW / path
             staged.parent.mkdir(parents=True, exist_ok=True)
-            staged.write_bytes(content)
+            staged.write_bytes(content.encode())
         stage.mkdir(exist_ok=True)
         journal = stage / f"{_FORWARD}.part"
         journal.write_text(json.dumps([moves.stale, moves.written]), encoding="utf-8")

@@ -234,7 +234,7 @@ class Specs:
                 texts[source], lost = spec.text()
                 lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
         self._check(texts)
-        new = {source: text.encode() for source, text in texts.items() if text != self._texts.get(source)}
+        new = {source: text for source, text in texts.items() if text != self._texts.get(source)}
         replace_files(self.folder, new, sorted(self._texts.keys() - texts.keys()))
         return lines
 
