@@ -154,7 +154,7 @@ def _are_apart(given: dict[Field, str]) -> bool:
 
     All of that means something: then the texts do not come out where words in their place would.
     """
-    if any(LOOKED_FOR.intersection(field) and text in said() for field, text in given.items()):
+    if any(LOOKED_FOR.intersection(field) and text.strip() in said() for field, text in given.items()):
         return False
     bos = given.get(("serving", "tokens", "bos_token"))
     others = ["Family", "Acme", *given.values()]  # the family's title and publisher, where they are not given

@@ -107,6 +107,7 @@ def check(sources: list[Source], tool_formats: Collection[str] | None) -> list[P
         problems += _check_slots(source)
         problems += _check_plain_texts(source)
         problems += _check_dated_texts(source)
+        problems += _check_words(source)
         problems += _check_switch(source)
         problems += _check_placement(source)
         problems += _check_turns(source)
@@ -335,6 +336,14 @@ def _wrong_date(form: str) -> str | None:
     if not any(directive != "%" for directive in directives):
         return f"the date format {quote(form)} has no part of a date, such as in {{{{date:%d %b %Y}}}}"
     return None
+
+
+def _check_words(source: Source) -> Iterator[Problem]:
+    for found in _find(source, "templates", _ANY, "thinking", "words", _ANY):
+        if _is_text(found) and not found.value.strip():
+            yield found.on_value(
+                "this is white space alone, and a thought is looked for without the white space around its words"
+            )
 
 
 def _check_switch(source: Source) -> Iterator[Problem]:
