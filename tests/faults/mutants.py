@@ -166,8 +166,8 @@ GUARDS = (
     (
         "NUL and half characters",
         "catalogue/schema.py",
-        '"pattern": _check_pattern, ',
-        "",
+        "if isinstance(instance, str) and not re.search(",
+        "if False and not re.search(",
         STRINGS,
     ),
 )

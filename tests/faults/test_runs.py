@@ -421,8 +421,8 @@ def test_a_spec_that_is_too_much(tmp_path: Path, what: str) -> None:
 
 JINJA = {
     "loops": "{%- for a in range(99999) -%}{%- for b in range(99999) -%}{%- endfor -%}{%- endfor -%}",
-    "constants": "{{ 'x' * 4000000000 }}",
-    "a_list": "{%- for x in ['x' * 4000000000] -%}{{ x }}{%- endfor -%}",
+    "constants": "{{ 'x' * 900000000 }}",
+    "a_list": "{%- for x in ['x' * 900000000] -%}{{ x }}{%- endfor -%}",
     "doubled": "{%- set a = namespace(b='b') -%}{%- for _ in range(40) -%}{%- set a.b = a.b ~ a.b -%}{%- endfor -%}",
 }
 
@@ -438,12 +438,9 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "demo.yaml").write_text(spec, encoding="utf-8")
     command = [sys.executable, "-m", "chatwright", "generate", "--specs", str(tmp_path), "--only-mine"]
-    subprocess.run(
-        [*command, "--out", str(tmp_path / "out")],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)),
-        timeout=60,
-        check=True,
-    )
+    _, status, used = os.wait4(subprocess.Popen([*command, "--out", str(tmp_path / "out")]).pid, 0)
+    assert status == 0
+    assert used.ru_maxrss < 600_000  # KB, of the largest process
     for name in JINJA:
         told = (tmp_path / "out" / "docs" / "templates" / f"{name}.md").read_text(encoding="utf-8")
         assert "it·takes·more·than·3·seconds" in told or "it·needs·more·than·500·MB·of·memory" in told, name
