@@ -222,6 +222,25 @@ def test_what_was_not_used_for_longest_goes(cache: Cache, monkeypatch: pytest.Mo
     assert 19 in kept
 
 
+def test_what_others_put_there_stays(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.folder
+    monkeypatch.setattr(caches, "MAX_BYTES", 8000)
+    cache.put("ab" * 32, "x")
+    foreign = [cache.folder / path for path in ("novel.txt", "docs/novel.txt", "ab/novel.txt", f"docs/{'a' * 62}")]
+    for file in foreign:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(bytes(9000))
+        os.utime(file, (1, 1))
+    for number in range(20):
+        cache.put(f"{number:064}", os.urandom(500).hex())
+    unfinished = cache.folder / "ab" / ".chatwright-left"
+    unfinished.write_bytes(bytes(9000))
+    os.utime(unfinished, (1, 1))
+    cache.prune()
+    assert all(file.is_file() for file in foreign)
+    assert not unfinished.exists()
+
+
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(caches.VARIABLE)
@@ -230,9 +249,19 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert user_cache().folder == tmp_path / "here"
     (tmp_path / "here").chmod(0o777)
     assert user_cache().folder is None  # anyone could say what is generated
+    assert "others may write there" in user_cache().unused
     for off in ("", "off"):
         monkeypatch.setenv(caches.VARIABLE, off)
         assert user_cache().folder is None
+        assert not user_cache().unused
+    monkeypatch.delenv(caches.VARIABLE)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert user_cache().folder is None
+
+
+def homeless() -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 def test_contents_are_told_apart() -> None:
@@ -273,6 +302,17 @@ def test_a_run_is_known_while_nothing_has_changed(specs: Path, cache: Cache, tmp
     (out / ".chatwright-stage").mkdir()
     assert not known.stands_in(out, None)
     (out / ".chatwright-stage").rmdir()
+    (out / "x").rename(tmp_path / "elsewhere")
+    (out / "x").symlink_to(tmp_path / "elsewhere")
+    assert not known.stands_in(out, None)
+    (out / "x").unlink()
+    (tmp_path / "elsewhere").rename(out / "x")
+    (out / "x" / "a.py").rename(tmp_path / "a.py")
+    (out / "x" / "a.py").symlink_to(tmp_path / "a.py")
+    assert not known.stands_in(out, None)
+    (out / "x" / "a.py").unlink()
+    (tmp_path / "a.py").rename(out / "x" / "a.py")
+    assert known.stands_in(out, None)
     (out / "x" / "a.py").write_text("2\n")
     assert not known.stands_in(out, None)
     (out / "x" / "a.py").unlink()

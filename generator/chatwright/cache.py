@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import sys
 import tempfile
 import zlib
@@ -33,13 +35,20 @@ MAX_BYTES = 256 << 20
 _KEPT = 0.75  # of MAX_BYTES, when the folder has grown beyond it
 _RUNS_ON = ("black", "jinja2", "jsonschema", "markupsafe", "pathspec", "pyyaml", "pytokens")
 _PACKAGE = Path(__file__).resolve().parent
+_UNFINISHED = ".chatwright-"  # what an entry's name begins with while it is written
+_ENTRY = re.compile(rf"[0-9a-f]{{62}}|{re.escape(_UNFINISHED)}\w+")
+_FOLDER = re.compile("[0-9a-f]{2}")
 
 
 class Cache:
-    """Entries in a folder of the user's own; without a folder, a cache that keeps nothing."""
+    """Entries in a folder of the user's own; without a folder, a cache that keeps nothing.
 
-    def __init__(self, folder: Path | None) -> None:
+    ``unused`` says why a folder that was named is not used. Whatever else stands in the folder is left alone.
+    """
+
+    def __init__(self, folder: Path | None, unused: str = "") -> None:
         self.folder = folder
+        self.unused = unused
 
     def get(self, key: str) -> Any:
         """What is kept under a key, None where nothing is."""
@@ -64,7 +73,7 @@ class Cache:
         packed = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=file.parent)
+            handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=file.parent)
             try:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(sha256(key.encode() + packed).digest() + packed)
@@ -91,17 +100,26 @@ class Cache:
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
         assert self.folder is not None
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                file = Path(folder, name)
-                try:
-                    yield file, file.lstat()
-                except OSError:
-                    continue
+        for folder in filter(_FOLDER.fullmatch, _names(self.folder)):
+            if (self.folder / folder).is_symlink():
+                continue
+            for name in filter(_ENTRY.fullmatch, _names(self.folder / folder)):
+                file = self.folder / folder / name
+                with suppress(OSError):
+                    status = file.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield file, status
 
     def _file(self, key: str) -> Path:
         assert self.folder is not None
         return self.folder / key[:2] / key[2:]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def user_cache() -> Cache:
@@ -110,20 +128,22 @@ def user_cache() -> Cache:
     A folder that others can write to is not used: they could say what is generated.
     """
     named = os.environ.get(VARIABLE)
-    if named is None:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        folder = Path(base if os.path.isabs(base) else Path.home() / ".cache") / "chatwright"
-    elif named in ("", "off"):
+    if named in ("", "off"):
         return Cache(None)
-    else:
-        folder = Path(named)
     try:
+        folder = _default_folder() if named is None else Path(named)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except OSError:
-        return Cache(None)
-    foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
-    return Cache(None if foreign else folder)
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the user is at home
+        return Cache(None, f"{named}: no cache: {error}" if named else "")
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        return Cache(None, f"{folder}: no cache: others may write there (chmod go-w)")
+    return Cache(folder)
+
+
+def _default_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "chatwright"
 
 
 def key_of(kind: str, *parts: Any) -> str:

@@ -128,6 +128,8 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     out = out or (root or Path.cwd()) / "generated"
     readme = None if root is None or folders or out != root / "generated" else root / "README.md"
     cache = user_cache()
+    if cache.unused:
+        click.echo(f"note: {cache.unused}", err=True)
     runs = Runs(cache, folders, only_mine=only_mine)
     run = runs.known()
     if run and run.stands_in(out, readme):

@@ -31,7 +31,13 @@ class Run:
                 return False
             if readme and readme.is_file() and self.counts not in readme.read_text(encoding="utf-8"):
                 return False
-            return all(_digest(out / path) == digest for path, digest in self.files.items())
+            root = out.resolve()
+            folders = {os.path.dirname(path) for path in self.files}
+            if any((root / folder).resolve() != root / folder for folder in folders):
+                return False  # a link among them
+            return all(
+                not (root / path).is_symlink() and _digest(root / path) == digest for path, digest in self.files.items()
+            )
         except (OSError, UnicodeDecodeError):
             return False
 

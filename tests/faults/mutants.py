@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[2]
 WRITER, CHECKS, YAML = "pipeline/writer.py", "catalogue/checks.py", "catalogue/yaml_reader.py"
 EXPORT = "pipeline/export.py"
-FAULTS, STRINGS, WRITES = (
+FAULTS, CACHE, STRINGS, WRITES = (
     "tests/faults/test_runs.py",
+    "tests/test_cache.py",
     "tests/strings/test_strings.py",
     "tests/pipeline/test_writer.py",
 )
@@ -77,6 +78,69 @@ GUARDS = (
         WRITER,
         "return moves if ours and not",
         "return moves if not",
+        FAULTS,
+    ),
+    (
+        "a link in place of a file",
+        WRITER,
+        " or (out / path).is_symlink()",
+        "",
+        FAULTS,
+    ),
+    (
+        "what others put into the cache",
+        "cache.py",
+        "filter(_FOLDER.fullmatch, _names(self.folder))",
+        "_names(self.folder)",
+        CACHE,
+    ),
+    (
+        "a cache that others can write to",
+        "cache.py",
+        "or status.st_mode & 0o022",
+        "or False",
+        CACHE,
+    ),
+    (
+        "an entry of the cache that is damaged",
+        "cache.py",
+        "if sha256(key.encode() + packed).digest() != digest:",
+        "if False:",
+        CACHE,
+    ),
+    (
+        "what a killed run left, where nothing has changed",
+        "runs.py",
+        'name.startswith(".chatwright")',
+        "False",
+        CACHE,
+    ),
+    (
+        "links where nothing has changed",
+        "runs.py",
+        "if any((root / folder).resolve() != root / folder for folder in folders):",
+        "if False:",
+        CACHE,
+    ),
+    (
+        "Jinja that goes on behind a fragment",
+        "catalogue/jinja_fragments.py",
+        'kind == "raw_begin"',
+        "False",
+        FAULTS,
+    ),
+    (
+        "Jinja that nests too deeply together with others",
+        "targets/chat_template.py",
+        "if template.tool_definition is not None and",
+        "if False and",
+        FAULTS,
+    ),
+    (
+        "words of a template that a terminal acts on",
+        "meaning/sandbox.py",
+        'Refused(_printable(text["refused"])) for text in answer["texts"]]',
+        'Refused(text["refused"]) for text in answer["texts"]]',
         FAULTS,
     ),
     (
@@ -151,14 +215,14 @@ GUARDS = (
     ),
     (
         "Jinja of specs that is too much for a compiler",
-        CHECKS,
+        "catalogue/jinja_fragments.py",
         "optimized=False, finalize=pass_context(lambda context, value: value)",
         "",
         FAULTS,
     ),
     (
         "fragments that are no Jinja",
-        CHECKS,
+        "catalogue/jinja_fragments.py",
         """return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}\"""",
         "return None",
         STRINGS,

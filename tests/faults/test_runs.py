@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import random
 import resource
@@ -22,8 +23,11 @@ import pytest
 
 from chatwright.catalogue import load_catalogue
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
+from chatwright.evidence.engines.jinja import marked_renderer
+from chatwright.meaning.sandbox import Refused, Sandbox
 from chatwright.pipeline import generate, model_files
 from chatwright.pipeline.export import _from_model, export
+from chatwright.pipeline.generate import differences
 from chatwright.pipeline.model_files import read_text
 from chatwright.pipeline.writer import MANIFEST, manifest_text, recover, write_tree
 
@@ -444,3 +448,63 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
     for name in JINJA:
         told = (tmp_path / "out" / "docs" / "templates" / f"{name}.md").read_text(encoding="utf-8")
         assert "it·takes·more·than·3·seconds" in told or "it·needs·more·than·500·MB·of·memory" in told, name
+
+
+STRANGE = {
+    "raw": "{% raw %}",
+    "a_block": "{% block x %}a{% endblock %}",
+    "extends": "{% extends 'x' %}",
+    "includes": "{% include 'x' %}",
+    "loops_in_loops": "{% for x in tools %}" * 30 + "{% endfor %}" * 30,
+    "nearly_loops_in_loops": "{% for x in tools %}" * 18 + "{% endfor %}" * 18,
+    "ifs_in_ifs": "{% if tools %}" * 150 + "{% endif %}" * 150,
+    "nearly_ifs_in_ifs": "{% if tools %}" * 90 + "{% endif %}" * 90,
+    "a_number": "{{ " + "9" * 100_000 + " }}",
+    "slices": "{{ tool[::0] }}{{ tool[1:2,3] }}",
+    "a_macro": "{% macro f() %}x{% endmacro %}{{ f() }}",
+    "a_macro_in_itself": "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+    "no_day": "{{ strftime_now() }}",
+    "no_reason": "{{ raise_exception() }}",
+    "a_reason": "{{ raise_exception('no ' ~ tool.name) }}",
+    "a_dictionary": "{{ {tool.name: 1}|tojson }}",
+    "a_list": "{% for x in [tool.name] %}{{ x }}{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("place", ["tools", "calls"])
+@pytest.mark.parametrize("jinja", STRANGE)
+def test_strange_jinja_of_a_spec_is_refused_or_written(tmp_path: Path, jinja: str, place: str) -> None:
+    parts = {"tools": [{"text": "x"}], "calls": [{"text": "x"}], place: [{"each": STRANGE[jinja]}]}
+    (tmp_path / "specs" / "acme").mkdir(parents=True)
+    spec = SPEC.format(name="demo") + f"    tool_format: own\ntool_formats: {json.dumps({'own': parts})}\n"
+    (tmp_path / "specs" / "acme" / "demo.yaml").write_text(spec, encoding="utf-8")
+    try:
+        generate(load_catalogue(tmp_path / "specs"), tmp_path / "out")
+    except CatalogueError as error:
+        assert [problem.location.line for problem in error.problems] == [11]
+        return
+    for folder in ("deploy/vllm", "training"):
+        for file in (tmp_path / "out" / folder).glob("*.jinja"):
+            marked_renderer(file.read_text(encoding="utf-8"))
+
+
+def test_what_a_template_says_is_nothing_that_a_terminal_acts_on() -> None:
+    [refused] = Sandbox("{{ raise_exception('\x1b[2J\x1b]0;title\x07 a\nb') }}").render([{}], None)
+    assert refused == Refused("\\x1b[2J\\x1b]0;title\\x07 a\\nb")
+
+
+def test_json_that_python_refuses(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a": ' + "9" * 5000 + "}")
+    with pytest.raises(ChatwrightError, match="not JSON that can be read"):
+        model_files.read_json(tmp_path / "config.json")
+
+
+def test_a_link_in_place_of_a_file(out: Path, tmp_path: Path) -> None:
+    """It is no generated file, whatever it leads to, and a file takes its place."""
+    (tmp_path / "elsewhere").write_text(OLD["a.json"])
+    (out / "a.json").unlink()
+    (out / "a.json").symlink_to(tmp_path / "elsewhere")
+    assert [difference.path for difference in differences(out, OLD)] == ["a.json"]
+    assert write_tree(out, OLD).written == ("a.json",)
+    assert not (out / "a.json").is_symlink()
+    assert (tmp_path / "elsewhere").read_text() == OLD["a.json"]

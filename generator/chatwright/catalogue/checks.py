@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import Location, Problem
 from .build import FRAMEWORKS, HUBS
 from .built_ins import built_ins
+from .jinja_fragments import wrong_jinja
 from .model import Part
 from .parsers import parsers
 from .schema import suggest
@@ -525,35 +526,8 @@ def _check_tool_formats(source: Source) -> Iterator[Problem]:
         fragments += [found for beside in _item(definition, "beside") for found in _items(beside)]
         for found in (*fragments, *_item(definition, "result")):
             seen = place if "tools" in found.path else ""
-            if _is_text(found) and (wrong := _wrong_jinja(found.value, {"system", "user"} - {seen})):
+            if _is_text(found) and (wrong := wrong_jinja(found.value, {"system", "user"} - {seen})):
                 yield found.on_value(wrong)
-
-
-def _wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
-    """What keeps a fragment from being Jinja by itself, so that nothing in it reaches what stands around it.
-
-    ``unseen`` are variables that are not there for it.
-    """
-    from jinja2 import Environment, TemplateSyntaxError, meta, pass_context
-
-    try:  # a printer that wants the context, and no optimizer: else compiling would compute what constants come to
-        environment = Environment(optimized=False, finalize=pass_context(lambda context, value: value))
-        environment.compile(source)  # which also knows filters and tests by name
-        generator = meta.TrackingCodeGenerator(environment)  # what meta.find_undeclared_variables runs
-        generator.optimizer = None
-        generator.visit(environment.parse(source))
-        known = generator.undeclared_identifiers
-    except TemplateSyntaxError as error:
-        return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}"
-    except RecursionError:
-        return "this Jinja nests too deeply"
-    if source.rstrip("\n") != source.strip():
-        return "white space at the ends of a fragment is not written; write it as {{ ' ' }}"
-    if source.rstrip("\n").endswith("{"):
-        return "a fragment that ends with '{' would run into what stands behind it; write {{ '{' }}"
-    for name in sorted(known.intersection(unseen)):
-        return f"{quote(name)} is seen by a description alone, and with 'place: {name}'"
-    return None
 
 
 def _check_plain_texts(source: Source) -> Iterator[Problem]:

@@ -105,7 +105,7 @@ class Sandbox:
         """
         noon = None if today is None else datetime.combine(today, time(12)).isoformat()
         answer = self._ask({"requests": requests, "noon": noon, "strict": self.strict})
-        return [text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]]
+        return [text["text"] if "text" in text else Refused(_printable(text["refused"])) for text in answer["texts"]]
 
     def facts(self) -> dict[str, Any]:
         """What the syntax tree of the template tells: see :func:`.sandbox_worker.facts_of`.
@@ -133,7 +133,7 @@ class Sandbox:
         before, noon = self.took, datetime.combine(today, time(12)).isoformat()
         answer = self._ask({"source": source, "requests": requests, "noon": noon, "strict": self.strict})
         texts: list[str | Refused] = [
-            text["text"] if "text" in text else Refused(text["refused"]) for text in answer["texts"]
+            text["text"] if "text" in text else Refused(_printable(text["refused"])) for text in answer["texts"]
         ]
         return texts, self.took - before
 
@@ -163,7 +163,7 @@ class Sandbox:
         self.took = data["took"]
         self.spent = "spent" in data
         if "failed" in data:
-            raise TemplateFailed(data["failed"])
+            raise TemplateFailed(_printable(data["failed"]))
         return data
 
 
@@ -203,7 +203,8 @@ class Workshop:
         try:
             return self._sandbox.render(requests, today)
         finally:
-            self.took += self._sandbox.took - before
+            took = self._sandbox.took - before
+            self.took += took if took or not self._sandbox.spent else self.seconds  # one that was ended told nothing
             if self._sandbox.spent or self._count >= self._MOST:
                 self.close()
 
@@ -218,6 +219,11 @@ class Workshop:
         if self._sandbox is not None:
             self._sandbox.__exit__()
             self._sandbox = None
+
+
+def _printable(text: str) -> str:
+    """What a template says, as one line that no terminal acts on."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _environment() -> dict[str, str]:

@@ -309,10 +309,13 @@ def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> 
 def _run_bounded(source: str, today: date, variables: str) -> str:
     from .sandbox import Refused, TemplateFailed
 
+    workshop = _workshop(os.getpid())
     if source in _over:
         raise TemplateFailed(_over[source])
+    if workshop.took > _TOGETHER:
+        raise TemplateFailed(f"the Jinja of all specs together takes more than {_TOGETHER} seconds")
     try:
-        found = _workshop(os.getpid()).render(source, [json.loads(variables)], today)[0]
+        found = workshop.render(source, [json.loads(variables)], today)[0]
     except TemplateFailed as reason:  # to wait for the same once more would add up
         _over[source] = str(reason)
         raise
@@ -321,6 +324,7 @@ def _run_bounded(source: str, today: date, variables: str) -> str:
     return found
 
 
+_TOGETHER = 60  # seconds of the processor in one process
 _over: dict[str, str] = {}  # Jinja that was more than the sandbox allows -> what it was
 
 

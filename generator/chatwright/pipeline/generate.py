@@ -125,7 +125,7 @@ def differences(out: Path, files: Mapping[str, str]) -> tuple[Difference, ...]:
     found = []
     for path in sorted({*files, *owned_paths(out)}):
         old, new = read_text(out / path), files.get(path)
-        if old == new:
+        if old == new and not (out / path).is_symlink():
             continue
         kind: Literal["missing", "changed", "stale"] = (
             "missing" if old is None else "stale" if new is None else "changed"

@@ -47,6 +47,8 @@ def read_json(file: Path) -> Mapping[str, Any]:
         raise ChatwrightError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except RecursionError as error:
         raise ChatwrightError(f"{file}: not JSON that can be read: it nests too deeply") from error
+    except ValueError as error:
+        raise ChatwrightError(f"{file}: not JSON that can be read: {error}") from error
     if not isinstance(data, Mapping):
         raise ChatwrightError(f"{file}: not a JSON object")
     return data

@@ -86,7 +86,11 @@ def _write_locked(out: Path, files: Mapping[str, str]) -> Changes:
     _recover(out)
     owned = owned_paths(out)
     _refuse_links(out, (*files, *owned))
-    new = {path: content for path, content in files.items() if _read(out / path) != content.encode()}
+    new = {
+        path: content
+        for path, content in files.items()
+        if _read(out / path) != content.encode() or (out / path).is_symlink()
+    }
     in_the_way = [path for path in new if _is_foreign(path, _read(out / path), owned)]
     if in_the_way:
         raise ChatwrightError(

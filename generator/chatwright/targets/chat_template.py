@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from ..catalogue.jinja_fragments import cannot_compile
 from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
@@ -47,6 +48,8 @@ def chat_template(template: Template, *, marks: bool = False) -> str:
     Raises:
         Unsupported: Jinja cannot express the template; the message says why.
     """
+    if template.tool_definition is not None and (wrong := cannot_compile(_Writer(template, False).text())):
+        raise Unsupported(f"the Jinja of the tool format cannot be compiled where it stands: {wrong}")
     return _Writer(template, marks).text()
 
 

@@ -748,15 +748,15 @@ class _Compiler:
             raise _unknown(node)
         name = node.node.name
         if name == "raise_exception":
-            message = _constant(node.args[0])
+            message = _constant(_only(node))
             return Made(lambda: self.writer.refuse(message))
         if name == "strftime_now":
-            form = _constant(node.args[0])
+            form = _constant(_only(node))
             return Made(lambda: self.writer.put(go_date(form)))
         if name not in self.macros:
             raise Unsupported(f"a Go template has no function {name}")
         macro, values = self.macros[name], [self.value(argument) for argument in node.args]
-        if len(values) != len(macro.args):
+        if not values or len(values) != len(macro.args):
             raise _unknown(node)
         value = values[0]
         if len(values) == 1 and isinstance(value, Go):
@@ -975,6 +975,12 @@ def _asks_for_last(statement: nodes.For) -> bool:
     return any(
         isinstance(asked.node, nodes.Name) and asked.node.name == "loop" for asked in statement.find_all(nodes.Getattr)
     )
+
+
+def _only(node: nodes.Call) -> nodes.Expr:
+    if len(node.args) != 1:
+        raise _unknown(node)
+    return node.args[0]
 
 
 def _constant(node: nodes.Node) -> Any:
