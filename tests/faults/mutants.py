@@ -225,7 +225,7 @@ GUARDS = (
         "catalogue/jinja_fragments.py",
         """return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}\"""",
         "return None",
-        STRINGS,
+        FAULTS,
     ),
     (
         "NUL and half characters",
@@ -268,6 +268,7 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
         "tests/evidence",
     ):
         (root / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / CACHE, root / CACHE)
     place = root / "generator" / "chatwright" / file
     text = place.read_text(encoding="utf-8")
     assert not old or text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
@@ -275,6 +276,7 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=no", "-rf", "-x", tests]
     settings = {**os.environ, "PYTHONPATH": str(root / "generator"), "COLUMNS": "200"}
     answer = subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, timeout=600, check=False)
+    assert answer.returncode in (0, 1), answer.stdout[-2000:]  # the tests ran
     return re.findall(r"^(?:FAILED|ERROR) \S+::(\S+)", answer.stdout, re.MULTILINE)
 
 

@@ -124,6 +124,8 @@ MOST = 4  # fields that one family has texts in
 
 
 LOOKED_FOR = {"thinking", "last_message_end"}  # fields whose texts are looked for in messages
+COMPARED = {"stop_words", "opener", "generation", "after_observation"}  # and with the words of the family
+WORDS = ("<sys>", "</sys>", "<user>", "</user>", "<bot>", "<end>", "<|eom_id|>")
 
 
 @cache
@@ -155,6 +157,8 @@ def _are_apart(given: dict[Field, str]) -> bool:
     All of that means something: then the texts do not come out where words in their place would.
     """
     if any(LOOKED_FOR.intersection(field) and text.strip() in said() for field, text in given.items()):
+        return False
+    if any(COMPARED.intersection(field) and text in word for field, text in given.items() for word in WORDS):
         return False
     bos = given.get(("serving", "tokens", "bos_token"))
     others = ["Family", "Acme", *given.values()]  # the family's title and publisher, where they are not given
