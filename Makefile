@@ -38,7 +38,7 @@ help:
 	@echo "test         run the tests"
 	@echo "fuzz         put any text into every field and read it back (ARGS=…; EXAMPLES=2000 for each target)"
 	@echo "mutants      take guards against faults away, and show that a test fails without each"
-	@echo "mutate       mutation testing of what writes strings, and of the reference renderer (hours)"
+	@echo "mutate       mutation testing of what writes strings, and of the reference renderer (half an hour)"
 	@echo "site         write site/index.html, one page with every model"
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatwright.catalogue.json_writer import json_text
+from chatwright.catalogue.json_writer import json_text, plain
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -53,3 +54,14 @@ def test_what_fits_into_120_characters_stands_on_one_line() -> None:
     assert json_text(["x" * 57, "x" * 56], 1).count("\n") == 4
     assert json_text({"k": "x" * 111}, 1).count("\n") == 1
     assert json_text({"k": "x" * 112}, 1).count("\n") == 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    first: object
+    second: object
+
+
+def test_frozen_values_are_plain() -> None:
+    assert plain({1: Pair((1, "a"), frozenset("ba"))}) == {"1": {"first": [1, "a"], "second": ["a", "b"]}}
+    assert plain([None, True, Pair]) == [None, True, Pair]

@@ -236,3 +236,11 @@ def test_the_reply_to_results_is_tokenized_with_them() -> None:
     assert (result.text, opener.text, opener.joined) == ("r", "<b>", True)
     with pytest.raises(Unsupported, match="a token whose text only the tokenizer knows"):
         render(template_of({"prefix": "{{attribute:user_token}}"}), [USER])
+
+
+def test_a_single_turn_has_the_tools_where_it_is_the_first_one() -> None:
+    template = template_of(tool_format="llama3_user", single_turn=True)
+    assert '"name": "f"' in text_of(template, USER, tools=[TOOL])
+    assert text_of(template, USER, REPLY, USER, tools=[TOOL]) == "<u>q<b>"
+    assert '"name": "f"' in text_of(template, USER, REPLY, tools=[TOOL], kind=Kind.TRAINING)
+    assert text_of(template, USER, REPLY, USER, REPLY, tools=[TOOL], kind=Kind.TRAINING) == "<u>q<b>a<e>"

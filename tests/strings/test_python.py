@@ -30,6 +30,7 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
         | st.dictionaries(TEXT, inner, max_size=4)
+        | TEXT.map(lambda text: {text})
         | st.builds(Call, NAME, pairs)
         | st.builds(Call, NAME, pairs.map(lambda found: {"**": found}))
     )
@@ -56,6 +57,18 @@ def test_arguments_are_as_black_writes_them(value: Any) -> None:
 @given(st.recursive(SIMPLE, lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(TEXT, inner)))
 def test_a_literal_is_the_value(value: Any) -> None:
     assert ast.literal_eval(literal(value)) == value
+
+
+def test_around_the_width() -> None:
+    for length in range(80, 122):
+        half, rest = "x" * (length // 2), "y" * (length - length // 2)
+        calls = Call("f", {"a": half, "b": rest}), Call("f", {"": half + rest}), Call("f", {"**": {"a": half + rest}})
+        others = [half, rest], (half, rest), (half + rest,), {half: rest}, [Sum((half, rest))], {half + rest}
+        for value in (*calls, *others):
+            written = f"def f():\n    g(\n{statement(value, 'value=', 8, ',')}\n    )\n"
+            assert format_python(written) == written
+            written = f"{statement(value, 'value = ')}\n"
+            assert format_python(written) == written
 
 
 def test_black_decides_how_wide_other_characters_are() -> None:

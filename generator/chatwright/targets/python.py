@@ -106,7 +106,7 @@ def _group(head: str, value: Any) -> str | _Group | _Sum:
         items = tuple(_group(f"{literal(key)}: ", item) for key, item in value.items())
         return _Group(f"{head}{{", items, "}")
     if isinstance(value, set) and len(value) == 1:
-        return f"{head}{{{literal(*value)}}}"
+        return _Group(f"{head}{{", (_group("", *value),), "}")
     return f"{head}{value!r}"
 
 
