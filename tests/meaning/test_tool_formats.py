@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,8 +13,15 @@ from chatwright.errors import Unsupported
 from chatwright.evidence.fuzz import tools_and_calls
 from chatwright.evidence.vectors import TODAY, TOOL_CASES, tool_digest
 from chatwright.meaning import jinja
+from chatwright.meaning import tool_formats as formats
 from chatwright.meaning.conversation import Call
-from chatwright.meaning.tool_formats import calls_jinja, format_calls, format_tools, needs_objects, tool_formats
+from chatwright.meaning.tool_formats import (
+    calls_jinja,
+    format_calls,
+    format_tools,
+    needs_objects,
+    tool_formats,
+)
 from tests.support import VECTORS
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_formats").glob("*.json")}
@@ -54,3 +64,26 @@ def test_arguments_that_are_json_text(name: str) -> None:
 def test_one_call_a_turn_where_the_format_has_no_more() -> None:
     with pytest.raises(Unsupported, match="one call per turn"):
         format_calls(tool_formats()["glm4"], [Call("f", {}), Call("g", {})])
+
+
+@pytest.mark.parametrize("name", sorted(tool_formats()))
+def test_jinja_of_specs_writes_the_same_in_the_sandbox(name: str) -> None:
+    ours = tool_formats()[name]
+    for tools, given in tools_and_calls(10):
+        calls = [Call(call["name"], call["arguments"], "1234567ab") for call in given]
+        bounded = replace(ours, own=True)
+        assert answer(format_tools, bounded, tools, TODAY) == answer(format_tools, ours, tools, TODAY)
+        assert answer(format_calls, bounded, calls) == answer(format_calls, ours, calls)
+
+
+def answer(write: Callable[..., str], *given: Any) -> str:
+    try:
+        return write(*given)
+    except Unsupported as reason:
+        return str(reason)
+
+
+def test_jinja_of_specs_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_TOGETHER", -1)
+    with pytest.raises(Unsupported, match="of all specs together"):
+        format_calls(replace(tool_formats()["qwen"], own=True), [Call("never asked", {})])
