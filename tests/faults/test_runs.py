@@ -493,7 +493,8 @@ def test_strange_jinja_of_a_spec_is_refused_or_written(tmp_path: Path, jinja: st
 
 
 def test_what_a_template_says_is_nothing_that_a_terminal_acts_on() -> None:
-    [refused] = Sandbox("{{ raise_exception('\x1b[2J\x1b]0;title\x07 a\nb') }}").render([{}], None)
+    with Sandbox("{{ raise_exception('\x1b[2J\x1b]0;title\x07 a\nb') }}") as sandbox:
+        [refused] = sandbox.render([{}], None)
     assert refused == Refused("\\x1b[2J\\x1b]0;title\\x07 a\\nb")
 
 
