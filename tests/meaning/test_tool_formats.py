@@ -85,5 +85,5 @@ def answer(write: Callable[..., str], *given: Any) -> str:
 
 def test_jinja_of_specs_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "_TOGETHER", -1)
-    with pytest.raises(Unsupported, match="of all specs together"):
+    with pytest.raises(Unsupported, match="all specs together"):
         format_calls(replace(tool_formats()["qwen"], own=True), [Call("never asked", {})])
