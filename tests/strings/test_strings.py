@@ -289,7 +289,7 @@ _SETTING = re.compile(r"\S+ +[\[{]")
 
 def unbroken(block: str) -> str:
     """A block of code without what depends on the line breaks of the texts in it."""
-    lines = block.split("\n")
+    lines = block.replace("{{text:{{}}}}", "{{}}").split("\n")  # as slots are written
     for place, line in enumerate(lines):
         if match := _TRAINED.fullmatch(line):  # lines that stand in the prompt already
             lines[place : place + 1] = lines[: int(match[1] or 0)]
