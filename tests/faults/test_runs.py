@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -442,7 +443,11 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "demo.yaml").write_text(spec, encoding="utf-8")
     command = [sys.executable, "-m", "chatwright", "generate", "--specs", str(tmp_path), "--only-mine"]
-    _, status, used = os.wait4(subprocess.Popen([*command, "--out", str(tmp_path / "out")]).pid, 0)
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "out")])
+    late = Timer(60, process.kill)
+    late.start()
+    _, status, used = os.wait4(process.pid, 0)
+    late.cancel()
     assert status == 0
     assert used.ru_maxrss < 600_000  # KB, of the largest process
     for name in JINJA:
