@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from chatwright.meaning import jinja, tool_formats
 
 
-def _run(source: str, today: date, variables: str) -> str:
-    return jinja.compile_template(source).render(strftime_now=today.strftime, **json.loads(variables))
+def _run(source: str, today: date | None, variables: str) -> str:
+    return jinja.compile_template(source).render(strftime_now=today and today.strftime, **json.loads(variables))
 
 
 tool_formats._run_bounded = _run

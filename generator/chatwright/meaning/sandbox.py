@@ -38,6 +38,13 @@ class TemplateFailed(Exception):
     """A template does not compile, or does what it may not: takes too long or too much, leaves the sandbox."""
 
 
+class Marked(date):
+    """A day that is written as the format it is asked in, as a sandbox without a day writes it."""
+
+    def strftime(self, form: str, /) -> str:
+        return DATE_MARKS[0] + form + DATE_MARKS[1]
+
+
 def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: date) -> list[str | Refused]:
     """The texts that a chat template makes of the variables of each request, as transformers would have it.
 

@@ -300,14 +300,21 @@ def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> 
 def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> str:
     try:
         if definition.own:
-            return _run_bounded(source, today, json.dumps(variables))
+            return _run_bounded(source, _day(today), json.dumps(variables))
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
     except Exception as error:  # whatever Python says to what a fragment computes
         raise Unsupported(f"the tool format cannot write this: {error}") from error
 
 
+def _day(today: date) -> date | None:
+    """None for a day that is written as the format it is asked in."""
+    from .sandbox import Marked
+
+    return None if isinstance(today, Marked) else today
+
+
 @cache
-def _run_bounded(source: str, today: date, variables: str) -> str:
+def _run_bounded(source: str, today: date | None, variables: str) -> str:
     from .sandbox import Refused, TemplateFailed
 
     process = os.getpid()

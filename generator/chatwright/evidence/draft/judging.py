@@ -10,17 +10,10 @@ from typing import Any, Literal
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, render, to_text
-from ...meaning.sandbox import DATE_MARKS, Refused
+from ...meaning.sandbox import Marked, Refused
 from .probing import BOS, EOS, Answer, Message, Oracle, chat, reply, system, user
 
 Outcome = Literal["exact", "no system turn", "differs", "refused"]
-
-
-class Marked(date):
-    """A day that is written as the format it is asked in, as the oracle's dates are."""
-
-    def strftime(self, form: str, /) -> str:
-        return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 
 ANY_DAY = Marked(2001, 2, 3)

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
-from ...meaning.sandbox import FORBIDDEN, TemplateFailed, Workshop
-from ..verify.writings import NO_BOS, NO_EOS, Marked, Writings, agreement, writings_of
+from ...meaning.sandbox import FORBIDDEN, Marked, TemplateFailed, Workshop
+from ..verify.writings import NO_BOS, NO_EOS, Writings, agreement, writings_of
 from .answer import SURE, Answer, Candidate
 from .behaviour import Behaviour, Questions, Render
 from .explaining import apart, difference, listing

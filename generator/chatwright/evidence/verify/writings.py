@@ -14,7 +14,6 @@ from functools import cached_property, lru_cache
 from ...catalogue.model import Catalogue, MMPlugin, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
-from ...meaning.sandbox import DATE_MARKS
 from ..vectors import Run, normal
 from .prompts import Texts, conversations
 from .texts import CORE
@@ -33,13 +32,6 @@ Table = Mapping[str, Mapping[str, tuple[tuple[str, bool], ...]]]  # conversation
 _Runs = tuple[tuple[Run, ...] | None, ...]
 Meaning = tuple[tuple[str | None, ...], _Runs, frozenset[str], MMPlugin | None]
 TRAINED = tuple((conversation, kind) for conversation in conversations() for kind in Kind if kind is not Kind.PROMPT)
-
-
-class Marked(date):
-    """A day that is written as the format it is asked in, as a sandbox without a day writes it."""
-
-    def strftime(self, form: str, /) -> str:
-        return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 
 class Writings:
