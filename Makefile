@@ -80,7 +80,8 @@ mutate: $(MUTATE)/made
 	@rm -rf $(MUTATE)/work
 	@mkdir $(MUTATE)/work
 	@cp -r generator $(MUTATE)/work/src
-	@cp -r specs tests schema.json README.md CONTRIBUTING.md tests/mutation/pyproject.toml tests/mutation/conftest.py $(MUTATE)/work
+	@cp -r specs tests schema.json README.md CONTRIBUTING.md tests/mutation/pyproject.toml $(MUTATE)/work
+	@cp tests/mutation/settings.py $(MUTATE)/work/conftest.py
 	@cd $(MUTATE)/work && env -u PYTHONPATH nice ../bin/mutmut run >mutmut.log 2>&1 || { tail -n 40 mutmut.log; exit 1; }
 	@$(MUTATE)/bin/python tests/mutation/report.py $(MUTATE)/work
 
