@@ -168,7 +168,26 @@ def test_strips_no_named_characters() -> None:
 def test_literals_come_out_as_they_went_in(text: str) -> None:
     source = f"{{{{ {literal(text)} }}}}"
     assert compile_template(source).render() == text
-    assert compile_template(source.replace("\\n", "\n")).render() == text  # SGLang's loading
+    assert sglang_renderer(source)({}) == text
+    assert minijinja_renderer(source)({}) == text
+
+
+def test_what_renders_with_the_generation_prompt_renders_without_it() -> None:
+    """llama.cpp renders both and takes the difference for the generation prompt."""
+    compared, wrong = 0, []
+    for name in written():
+        render = renderer(name, "transformers")
+        for scenario in scenarios().values():
+            given = variables(scenario, bos=BOS, eos="</s>")
+            prompt = attempt(render, given)
+            if isinstance(prompt, Refusal):
+                continue
+            compared += 1
+            history = attempt(render, {**given, "add_generation_prompt": False})
+            if isinstance(history, Refusal) or not prompt.startswith(history):
+                wrong.append(f"{name}, {scenario.name}: {history!r} is not the head of {prompt!r}")
+    assert compared > 9000
+    assert not wrong, "\n".join(wrong)
 
 
 def test_no_switch_can_have_the_name_of_a_variable() -> None:

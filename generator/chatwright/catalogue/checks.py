@@ -50,6 +50,7 @@ TAKEN = re.compile(
     "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
     "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
     "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
+    "given|fields|has_description|has_parameters|has_strict|asks|answers|answered|"
     "known|line|list|one|properties|required|written|compact|elements"
 )
 _DEVICES = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)

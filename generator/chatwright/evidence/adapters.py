@@ -23,8 +23,9 @@ ms-swift 4.6.0. A conversation is a list of messages of the roles system, user, 
 - A reply with calls becomes one ``tool_call`` message per call, whose content is the JSON of ``{"name", "arguments"}``
   with the arguments parsed first; text beside the calls is an assistant message in front of them
   (``normalize_openai_tool_calls``).
-- A result is one ``tool_response`` message with its text, in the order of the calls; how several are joined is the
-  agent template's own (``agent_template/``).
+- A result is one ``tool_response`` message with its text and the name of its function, if the message says one
+  (``agent_template/gemma4.py`` writes it), in the order of the calls; how several are joined is the agent template's
+  own (``agent_template/``).
 - Typed text parts are joined, media would stand as ``<image>`` (``remove_messages_media``) and want real files.
 - A thought has no field of its own. Data sets write it into the text in front of the reply, between the words that the
   template looks for: ``<think>\\n…\\n</think>\\n\\n`` (``template/base.py``, ``_remove_thinking_content``), or those of
@@ -39,7 +40,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Unsupported
-from ..meaning.conversation import Content, Media, Message, Turn, read_conversation
+from ..meaning.conversation import Content, Media, Message, Result, Turn, read_conversation
 
 RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"
 
@@ -81,7 +82,10 @@ def _message(
     if turn.role == "user":
         return {"role": "user", "content": _text(turn.content)}
     if turn.role == "observation":
-        return {"role": "observation", "content": RESULT_SEPARATOR.join(_text(result) for result in turn.results)}
+        return {
+            "role": "observation",
+            "content": RESULT_SEPARATOR.join(_text(result.content) for result in turn.results),
+        }
     text = _text(turn.content)
     if turn.thought is not None and thought_words is None:
         raise Unsupported("LLaMA-Factory's template knows no thoughts")
@@ -121,7 +125,7 @@ def to_swift(
         if turn.role == "user":
             written.append({"role": "user", "content": _swift_text(turn.content)})
         elif turn.role == "observation":
-            written += ({"role": "tool_response", "content": _swift_text(result)} for result in turn.results)
+            written += map(_swift_result, turn.results)
         else:
             written += _swift_reply(turn, words)
     return {"messages": written} | ({"tools": list(tools)} if tools else {})
@@ -135,6 +139,11 @@ def _swift_reply(turn: Turn, words: tuple[str, str] | None) -> list[dict[str, st
     calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in turn.calls]
     written = [{"role": "tool_call", "content": json.dumps(call, ensure_ascii=False)} for call in calls]
     return written if calls and not text else [{"role": "assistant", "content": text}, *written]
+
+
+def _swift_result(result: Result) -> dict[str, str]:
+    named = {} if result.name is None else {"name": result.name}
+    return {"role": "tool_response", "content": _swift_text(result.content), **named}
 
 
 def _swift_text(content: Content) -> str:

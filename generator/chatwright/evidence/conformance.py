@@ -31,12 +31,14 @@ from .checks.editor import check_editor
 from .checks.export import check_export
 from .checks.identify import check_identify, check_identify_names, check_identify_on_ray
 from .checks.jinja import check_huggingface_jinja, check_minijinja, check_sglang, check_transformers, check_vllm
+from .checks.llamacpp import check_llamacpp
 from .checks.llamafactory import check_llamafactory, check_tool_formats
 from .checks.media import check_media
 from .checks.mm_plugin import check_mm_plugin
 from .checks.overlay import check_overlay
 from .checks.pairs import check_pairs
 from .checks.parsers import check_parsers
+from .checks.portable import check_portable
 from .checks.publishers import check_publishers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_lmdeploy_folder, check_ollama
@@ -68,6 +70,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "mm_plugin": check_mm_plugin,
     "sync": check_sync,
     "reference renderer": check_reference,
+    "portable Jinja": check_portable,
     "transformers": check_transformers,
     "publishers": check_publishers,
     "media": check_media,
@@ -75,6 +78,7 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
     "sglang": check_sglang,
     "minijinja": check_minijinja,
     "huggingface-jinja": check_huggingface_jinja,
+    "llamacpp": check_llamacpp,
     "assistant-mask": check_assistant_mask,
     "token-ids": check_token_ids,
     "mistral-common": check_mistral_common,

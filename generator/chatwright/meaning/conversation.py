@@ -1,7 +1,9 @@
 """OpenAI chat messages in full, brought into the one form that rendering works on.
 
 Content may be a string, ``None`` or a list of typed parts; tool calls may be parallel and carry their arguments as an
-object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thought in front of a reply.
+object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thought in front of a reply. A field that is
+null counts as one that is not there, in messages and in the functions of tools: vLLM and SGLang hand every tool on with
+all the fields of their own types.
 """
 
 from __future__ import annotations
@@ -60,6 +62,15 @@ Content = tuple[Text | Media, ...]
 
 
 @dataclass(frozen=True)
+class Result:
+    """The result of one call; ``name`` and ``call_id`` are what its message says of the call, if it says it."""
+
+    content: Content
+    name: str | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Turn:
     """One turn. ``user`` and ``observation`` ask, ``assistant`` answers; ``results`` holds an observation's results.
 
@@ -70,7 +81,7 @@ class Turn:
     content: Content = ()
     thought: str | None = None
     calls: tuple[Call, ...] = ()
-    results: tuple[Content, ...] = ()
+    results: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Conversation:
 
     system: Content | None
     turns: tuple[Turn, ...]
-    tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters
+    tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters; none of them null
 
     def last(self, count: int) -> Conversation:
         """The same with only its last turns, in whose texts media are counted as if there had been no others."""
@@ -180,7 +191,8 @@ class _Reader:
         if role == "user":
             return Turn("user", content)
         if role == "tool":
-            return Turn("observation", results=(content,))
+            result = Result(content, message.get("name") or None, message.get("tool_call_id") or None)
+            return Turn("observation", results=(result,))
         if role == "assistant":
             thought = message.get("reasoning_content") or message.get("reasoning") or None
             calls = tuple(_call(call) for call in message.get("tool_calls") or ())
@@ -221,4 +233,4 @@ def _call(call: Mapping[str, Any]) -> Call:
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     function: Mapping[str, Any] = tool.get("function", tool)
-    return function
+    return {key: value for key, value in function.items() if value is not None}

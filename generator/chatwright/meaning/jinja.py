@@ -13,28 +13,24 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 __all__ = ["TemplateError", "compile_template", "literal", "text"]
 
 
-_DELIMITERS = re.compile(r"[{](?=[{%#])|(?<=[}%#])[}]")
-_NOT_PLAIN = re.compile(r"\0.|[^ -&(-\[\]-~]")  # a marked delimiter, or what may have to be escaped
+# Where a literal is cut in two: engines replace, or look for, these pairs of characters in the file as a whole.
+_APART = re.compile(r"(?<=\\)(?=n)|(?<=\{)(?=[{%#])|(?<=[}%#])(?=\})")
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"})
 
 
 def literal(value: str) -> str:
-    """The text as a Jinja string literal.
+    """Return a Jinja string expression for the text that every engine reads alike.
 
-    A backslash is written ``\\u005c``: SGLang replaces every backslash followed by n in a template file by a newline
-    before it compiles the file (``template_manager.py`` of 0.5.23), which does no harm to the escape of a newline and
-    would corrupt everything else. Braces are escaped where they would look like a Jinja delimiter.
+    Only ``\\\\``, ``\\'``, ``\\n`` and ``\\r`` are escaped: llama.cpp's lexer knows neither ``\\u`` nor ``\\x``
+    (``common/jinja/lexer.cpp``). Every other character is written as it is. Two kinds of text are cut into pieces that
+    ``~`` joins:
+
+    - a backslash followed by n, which SGLang would replace by a newline before it compiles the file
+      (``template_manager.py`` of 0.5.23);
+    - Jinja's delimiters, which @huggingface/jinja looks for inside strings as well (``src/lexer.ts``, ``preprocess``).
     """
-    value = _DELIMITERS.sub(lambda match: f"\0{match[0]}", value)  # the schema refuses NUL, so it is free as a mark
-    return f"'{_NOT_PLAIN.sub(_escaped, value)}'"
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0][-1]
-    if match[0] == "\n":
-        return "\\n"
-    if len(match[0]) == 2 or character in "\\'" or (not character.isprintable() and ord(character) < 0x10000):
-        return f"\\u{ord(character):04x}"
-    return character
+    pieces = [f"'{piece.translate(_ESCAPES)}'" for piece in _APART.split(value)]
+    return pieces[0] if len(pieces) == 1 else f"({' ~ '.join(pieces)})"
 
 
 def text(value: str) -> str:

@@ -193,6 +193,11 @@ def trim(text: str, how: Trim) -> str:
     return text.strip() if how == "both" else text
 
 
+def _contents(turn: Turn) -> tuple[Content, ...]:
+    """The texts of a turn: those of its results, or its own one."""
+    return tuple(result.content for result in turn.results) if turn.role == "observation" else (turn.content,)
+
+
 class _Renderer:
     def __init__(
         self,
@@ -355,7 +360,7 @@ class _Renderer:
     def _marked_last(self) -> int | None:
         """The turn behind whose text the template's end of the last message stands."""
         end, turns = self.template.last_message_end, self.conversation.turns
-        if end is None or any(end in self._flat(text) for turn in turns for text in (turn.content, *turn.results)):
+        if end is None or any(end in self._flat(text) for turn in turns for text in _contents(turn)):
             return None
         return len(turns) - 1
 
@@ -368,15 +373,16 @@ class _Renderer:
 
     def _asked(self, index: int, turn: Turn) -> str:
         """The text of a turn that is no reply."""
-        texts = [self._flat(content) for content in (turn.results if turn.role == "observation" else (turn.content,))]
+        texts = [self._flat(content) for content in _contents(turn)]
         if index == self.marked:
             texts[-1] += self.template.last_message_end or ""
         texts = [trim(text, self.template.trim[turn.role]) for text in texts]
         if turn.role == "observation" and self.template.tool_format and (tools := self._tool_format()).result:
             calls = self.conversation.turns[index - 1].calls if index else ()
-            if len(texts) > len(calls):
-                raise Unsupported("a tool result must answer a call, which the format names")
-            texts = [format_result(tools, *each, number) for number, each in enumerate(zip(texts, calls, strict=False))]
+            texts = [
+                format_result(tools, text, result, calls, place)
+                for place, (text, result) in enumerate(zip(texts, turn.results, strict=True))
+            ]
         text = self.template.result_separator.join(texts)
         if self.conversation.tools and index + self.left_out == 0 and self._tool_format().place == "user":
             return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)

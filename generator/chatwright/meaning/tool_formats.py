@@ -19,8 +19,10 @@ place.
 written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
 text is dropped.
 
-``result`` is a fragment that writes the result of one call, for formats that name the call again: it sees the ``call``,
-its ``call_id``, its number ``index`` in its turn, from 0, and the result as ``text``.
+``result`` is a fragment that writes the result of one call, for formats that name the call again. It sees the result as
+``text``, and as ``name`` what its message calls the function, empty where it does not. It may also see the ``call``
+that is answered, its ``call_id`` and its number ``index`` in its turn, from 0; a result that answers no call is then
+refused. The call is the one with the id that the message names, or else the one at the result's place.
 
 ``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
 template must say the same. See :class:`Results`.
@@ -44,10 +46,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from ..catalogue.model import Template
+from ..catalogue.model import Part as SlotPart
+from ..catalogue.model import Slot, Template
+from ..catalogue.slots import join_slots, split_content
 from ..errors import Unsupported
 from . import jinja
-from .conversation import Call
+from .conversation import Call, Result
+from .portable import names_in, portable
 
 if TYPE_CHECKING:
     from .sandbox import Workshop
@@ -56,6 +61,7 @@ Part = Mapping[str, str]
 Place = Literal["behind_system", "system", "user", "before_last_user"]
 _ALL = "{{ text }}"  # the text beside calls as it is
 _CALL_ID = "call_id"
+_OF_CALL = {"call", _CALL_ID, "index"}  # what a fragment sees of the call that a result answers
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ def tools_jinja(definition: ToolFormat) -> str:
         "{%- set function = item.function if item.function is defined else item -%}"
         "{%- set tool = {'type': 'function', 'function': function} -%}"
     )
-    return _compose(definition.tools, "tools", unwrap)
+    return portable(_compose(definition.tools, "tools", unwrap))
 
 
 def calls_jinja(definition: ToolFormat) -> str:
@@ -198,16 +204,27 @@ def calls_jinja(definition: ToolFormat) -> str:
     if not definition.parallel:
         refusal = jinja.literal(f"the tool format {definition.name} writes one call per turn")
         many = f"{{%- if calls|length > 1 -%}}{{{{ raise_exception({refusal}) }}}}{{%- endif -%}}" + many
-    if definition.single is None:
-        return many
-    one = _compose(definition.single, "calls", unwrap)
-    return f"{{%- if calls|length == 1 -%}}{one}{{%- else -%}}{many}{{%- endif -%}}"
+    if definition.single is not None:
+        one = _compose(definition.single, "calls", unwrap)
+        many = f"{{%- if calls|length == 1 -%}}{one}{{%- else -%}}{many}{{%- endif -%}}"
+    return portable(many)
 
 
 def beside_jinja(definition: ToolFormat) -> tuple[str, str]:
     """Jinja that writes the ``text`` beside calls, and Jinja that writes what stands between them; empty: nothing."""
     beside = definition.beside or Beside()
-    return beside.text.strip(), beside.separator.strip()
+    return portable(beside.text.strip()), portable(beside.separator.strip())
+
+
+def result_jinja(definition: ToolFormat) -> str:
+    """Jinja that writes the result of one call; see the module's text for what it sees."""
+    source = portable((definition.result or _ALL).strip())
+    return id_demand(definition) + source if _CALL_ID in source else source
+
+
+def answers_call(definition: ToolFormat) -> bool:
+    """Whether the format's results name the call that they answer."""
+    return not _OF_CALL.isdisjoint(names_in(definition.result or ""))
 
 
 def needs_objects(definition: ToolFormat) -> bool:
@@ -289,12 +306,34 @@ def format_separator(definition: ToolFormat, text: str) -> str:
     return _run(definition, beside_jinja(definition)[1], date.min, text=text)
 
 
-def format_result(definition: ToolFormat, text: str, call: Call, index: int) -> str:
-    """The result of a call, where the format names the call again; ``index`` counts the calls of its turn from 0."""
-    source = (definition.result or _ALL).strip()
-    if _CALL_ID in source:
-        source = id_demand(definition) + source
-    return _run(definition, source, date.min, text=text, call=asdict(call), call_id=call.id, index=index)
+def format_result(definition: ToolFormat, text: str, result: Result, calls: Sequence[Call], place: int) -> str:
+    """The ``text`` of a result, where the format names the call again.
+
+    ``calls`` are those of the turn before, and ``place`` counts the results of this turn from 0.
+
+    Raises:
+        Unsupported: the format names the call, and the result answers none.
+    """
+    seen: dict[str, Any] = {"text": text, "name": result.name or ""}
+    if answers_call(definition):
+        same = [index for index, call in enumerate(calls) if result.call_id and call.id == result.call_id]
+        index = same[0] if len(same) == 1 else place
+        if index >= len(calls):
+            raise Unsupported("a tool result must answer a call, which the format names")
+        seen.update(call=asdict(calls[index]), call_id=calls[index].id, index=index)
+    return _run(definition, result_jinja(definition), date.min, **seen)
+
+
+def unnamed_observation(template: Template) -> Slot:
+    """The slot of a tool result whose message does not name its function, for targets that know no names."""
+    definition = format_of(template)
+    if definition is None or definition.result is None or answers_call(definition):
+        return template.slots.observation
+    mark = "{{content}}"
+    before, after = format_result(definition, mark, Result(()), (), 0).split(mark)
+    head, tail = split_content(template.slots.observation)
+    inner = (SlotPart("text", before), SlotPart("field", "content"), SlotPart("text", after))
+    return join_slots(head, inner, tail)
 
 
 def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> str:

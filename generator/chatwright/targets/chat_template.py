@@ -1,9 +1,8 @@
 """The portable Jinja chat template of a conversation format: what servers read, and with marks what trainers read.
 
-The Jinja stays within what transformers, SGLang, minijinja and @huggingface/jinja share: no string formatting, no
-keyword-only tricks, no regular expressions, no stripping of named characters. With ``add_generation_prompt`` a file
-renders the inference prompt; without, the training text, thoughts of earlier turns kept if ``preserve_thinking`` is
-set.
+The Jinja stays within what every engine reads alike (:mod:`chatwright.meaning.portable`). With
+``add_generation_prompt`` a file renders the inference prompt; without, the training text, thoughts of earlier turns
+kept if ``preserve_thinking`` is set.
 
 With marks, what a model learns stands between ``{% generation %}`` and ``{% endgeneration %}``, transformers' own tags
 (``utils/chat_template_utils.py`` of 5.6.0): in the training text every reply, or without ``preserve_thinking`` the last
@@ -15,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 
 from ..catalogue.jinja_fragments import cannot_compile
 from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
@@ -24,11 +24,12 @@ from ..meaning.jinja import literal
 from ..meaning.tool_formats import (
     Beside,
     ToolFormat,
+    answers_call,
     beside_jinja,
     calls_jinja,
     format_of,
-    id_demand,
     needs_ids,
+    result_jinja,
     tools_jinja,
 )
 
@@ -83,7 +84,7 @@ class _Writer:
             if how in ("newlines", "leading_newlines"):
                 self._trimmer(how)
         owed = ", owed=false" if self.marks else ""
-        calls = ", calls=[], index=0" if self.tools and self.tools.result else ""
+        calls = ", calls=[], index=0, answers=0, answered=0" if self.tools and answers_call(self.tools) else ""
         media = "".join(f", {kind}=0" for kind in self._numbered())
         self.put(f"set state = namespace(previous='', round=-1, fused=''{owed}{calls}{media})")
         self._system()
@@ -122,7 +123,7 @@ class _Writer:
             self.print(content)
             self.out(after)
         elif template.system_placement == "last_user":
-            last = "loop.last if add_generation_prompt else loop.index0 == turns|length - 2"
+            last = "loop.last if asks else loop.index0 == turns|length - 2"
             self.out(self._asked(slots.user), f"(state.fused if ({last}) else '') ~ {content}")
         else:
             self.out(self._asked(slots.user), content)
@@ -162,8 +163,45 @@ class _Writer:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
+    def _without_nulls(self) -> None:
+        """Write each tool without the fields that are null: a server hands them on, and nobody trained with them.
+
+        Jinja cannot take a key out of an object, so a function that has a null is put together anew from the fields of
+        OpenAI's type; a field that is none of them is refused.
+        """
+        optional = ("description", "parameters", "strict")
+        self.put("if tools")
+        self.put("set given = namespace(tools=[])")
+        self.put("for item in tools")
+        self.put("set function = item.function if item.function is defined else item")
+        self.put("set fields = namespace(null=false, further='')")
+        self.put("for key, value in function|items")
+        self.put("if value is none")
+        self.put("set fields.null = true")
+        self.put(f"elif key not in {['name', *optional]}")
+        self.put("set fields.further = key")
+        self.put("endif")
+        self.put("endfor")
+        for field in optional:
+            self.put(f"set has_{field} = function.{field} is defined and function.{field} is not none")
+        self.put("if not fields.null")
+        self.put("set given.tools = given.tools + [function]")
+        self.put("elif fields.further")
+        self.print("raise_exception('a tool with a null field has a further field: ' ~ fields.further)")
+        for present in product((True, False), repeat=len(optional)):
+            fields = [field for field, is_there in zip(optional, present, strict=True) if is_there]
+            self.put(f"elif {' and '.join(f'has_{field}' for field in fields)}" if fields else "else")
+            pairs = ", ".join(f"'{field}': function.{field}" for field in ("name", *fields))
+            self.put(f"set given.tools = given.tools + [{{{pairs}}}]")
+        self.put("endif")
+        self.put("endfor")
+        self.put("set tools = given.tools")
+        self.put("endif")
+
     def _system(self) -> None:
         template, slots = self.template, self.template.slots
+        if self.tools:
+            self._without_nulls()
         mark = template.thinking.system_mark if template.thinking else None
         first = bool(mark and mark.place == "first")
         if self.tools and self.tools.writes_mark:
@@ -183,6 +221,9 @@ class _Writer:
         self._content("messages[0]", "system")
         self.put("set turns = messages[1:]")
         self.put("endif")
+        if template.single_turn or template.system_placement == "last_user" or (template.thinking and self._dropped()):
+            # whether this is a prompt; llama.cpp and others ask for one without its end as well
+            self.put("set asks = add_generation_prompt or not turns or turns[-1].role != 'assistant'")
         self.put("if not system" if template.empty_system == "default" else "if system is none")
         self.put(
             f"set system = {'none' if template.default_system is None else self._expression(template.default_system)}"
@@ -205,7 +246,7 @@ class _Writer:
         elif template.system_placement == "none":
             self._raise("this template has no place for a system text")
         elif template.system_placement == "last_user":
-            self.put("set asked = turns[-1] if add_generation_prompt else turns[-2]")
+            self.put("set asked = turns[-1] if asks else turns[-2]")
             self._demand("asked and asked.role == 'user'", "the system text needs a last user message")
             self._system_turn(content, "state.fused")
         else:
@@ -229,8 +270,8 @@ class _Writer:
             )
             self.put("endfor")
             if self.tools and self.tools.place == "user":
-                self.put("set offered = turns|length == (1 if add_generation_prompt else 2)")
-            self.put("set turns = turns[-1:] if add_generation_prompt else turns[-2:]")
+                self.put("set offered = turns|length == (1 if asks else 2)")
+            self.put("set turns = turns[-1:] if asks else turns[-2:]")
 
     def _system_turn(self, content: str, name: str | None = None) -> None:
         """Write the system turn, or set ``name`` to it; with tools it may be another one."""
@@ -400,35 +441,46 @@ class _Writer:
         self.put("endif")
         content = self._trimmed("text", template.trim["observation"])
         if self.tools and self.tools.result:
-            self._result(self.tools.result, content)
+            self._result(self.tools, content)
             content = "text"
         self.print(content)
         self.put("if loop.last or turns[loop.index0 + 1].role != 'tool'")
         self.out(after)
         self.put("endif")
 
-    def _result(self, fragment: str, content: str) -> None:
-        """Make ``text`` the result of the next call of the turn before."""
-        self._demand("state.index < state.calls|length", "a tool result must answer a call, which the format names")
-        self.put("set index = state.index")
-        self.put("set state.index = index + 1")
+    def _result(self, tools: ToolFormat, content: str) -> None:
+        """Make ``text`` the result as the format writes it."""
+        if answers_call(tools):
+            self._answered_call(tools)
+        self.put("set name = message.name or ''")
+        self.put(f"set text = {content}")
+        self.put("set text")
+        self.raw(result_jinja(tools))
+        self.put("endset")
+
+    def _answered_call(self, tools: ToolFormat) -> None:
+        """Set ``call`` and ``index`` to the call of the turn before that the result's id names, or at its place."""
+        self.put("set state.answers = 0")
+        self.put("for call in state.calls")
+        self.put("if message.tool_call_id and call.id == message.tool_call_id")
+        self.put("set state.answers = state.answers + 1")
+        self.put("set state.answered = loop.index0")
+        self.put("endif")
+        self.put("endfor")
+        self.put("set index = state.answered if state.answers == 1 else state.index")
+        self.put("set state.index = state.index + 1")
+        self._demand("index < state.calls|length", "a tool result must answer a call, which the format names")
         self.put("set call = state.calls[index]")
-        assert self.tools
-        if needs_ids(self.tools):
+        if needs_ids(tools):
             self.put("set call_id = call.id")
-            self.raw(id_demand(self.tools))
         self.put("if call.function is defined")
         self.put("set call = call.function")
         self.put("endif")
-        self.put(f"set text = {content}")
-        self.put("set text")
-        self.raw(fragment)
-        self.put("endset")
 
     def _reply(self) -> None:
         template, slots, thinking = self.template, self.template.slots, self.template.thinking
         self._reply_opener()
-        if self.tools and self.tools.result:
+        if self.tools and answers_call(self.tools):
             self.put("set state.calls = message.tool_calls or []")
             self.put("set state.index = 0")
         if self.marks:
@@ -803,7 +855,7 @@ class _Writer:
         if thinking.history != "keep":
             when = "thinks and " if thinking.history == "switched" else ""
             prompts_only = thinking.history == "remove" or self.template.learns == "last"
-            kept = "add_generation_prompt and preserve_thinking" if prompts_only else "preserve_thinking"
+            kept = "asks and preserve_thinking" if prompts_only else "preserve_thinking"
             dropped.append(f"({when}not replied and not ({kept}))")
         if thinking.empty_trained == "switched":
             dropped.append("(not thinks and not add_generation_prompt)")

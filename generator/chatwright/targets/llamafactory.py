@@ -16,7 +16,7 @@ from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Unsupported
-from ..meaning.tool_formats import ToolFormat, format_of, tool_format
+from ..meaning.tool_formats import ToolFormat, format_of, tool_format, unnamed_observation
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .python import Call
 from .rendering import environment, module_name, multimodal_templates
@@ -119,7 +119,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
         "format_function": ("FunctionFormatter", elements(slots.function), tools),
         "format_observation": (
             "StringFormatter",
-            elements(join_slots(slots.observation, slots.opener_after_observation)),
+            elements(join_slots(unnamed_observation(template), slots.opener_after_observation)),
             None,
         ),
         "format_tools": tools_formatter(definition),

@@ -29,7 +29,7 @@ from ..catalogue.model import Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..meaning.render import trim
-from ..meaning.tool_formats import ToolFormat, beside_jinja, format_of, needs_ids, needs_objects
+from ..meaning.tool_formats import ToolFormat, answers_call, beside_jinja, format_of, needs_ids, needs_objects
 from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
 from .go_text import (
     NEWLINE,
@@ -235,6 +235,8 @@ class _Writer(GoWriter):
             raise Unsupported("the description of tools holds the mark on thinking")
         if needs_ids(tools):
             raise Unsupported("the format writes the ids of calls, and a request to Ollama need not have any")
+        if tools.result and not answers_call(tools):
+            raise Unsupported("a result names its function, and Ollama looks the name up where a request has none")
         if tools.result:
             raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
         if thinking and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):

@@ -11,6 +11,7 @@ from typing import Any
 from ...catalogue.model import Slot
 from ...catalogue.slots import join_slots, write_slot
 from ...errors import Unsupported
+from ...meaning.conversation import Result
 from ...meaning.jinja import literal
 from ...meaning.tool_formats import format_calls, format_result, format_separator, read_definition, tool_formats
 from .probing import Message, Oracle, common_end, common_start, cut, is_plain, reply, to_slot, user
@@ -125,8 +126,8 @@ def known_exchanges(
         known = tool_formats()[name]
         try:
             calls = format_separator(known, "") + format_calls(known, [CALLS[0]])
-            wrapped = format_result(known, RESULT.format(0), CALLS[0], 0).split(RESULT.format(0))
-            again = format_result(known, RESULT.format(1), CALLS[1], 1).split(RESULT.format(1))
+            wrapped = format_result(known, RESULT.format(0), Result(()), CALLS, 0).split(RESULT.format(0))
+            again = format_result(known, RESULT.format(1), Result(()), CALLS, 1).split(RESULT.format(1))
         except Unsupported:
             continue
         if len(wrapped) != 2 or len(again) != 2:
