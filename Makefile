@@ -212,7 +212,9 @@ unpacked = $(call install,$(CONFORMANCE)) --no-deps --target
 $(CONFORMANCE)/made: $(foreach list,torch cuda conformance swift-3 older-llamafactory older-swift servers vision \
   training-swift training-swift-3,requirements/$(list).txt)
 	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
-	@$(call install,$(CONFORMANCE)) --no-deps -r requirements/torch.txt -r requirements/conformance.txt
+	@$(call install,$(CONFORMANCE)) --no-deps --no-index -r requirements/torch.txt 2>/dev/null || \
+	  $(call install,$(CONFORMANCE)) --no-deps -r requirements/torch.txt
+	@$(call install,$(CONFORMANCE)) --no-deps -r requirements/conformance.txt
 	@$(CONFORMANCE)/bin/python -c "import torch" 2>/dev/null || $(call install,$(CONFORMANCE)) --no-deps -r requirements/cuda.txt
 	@$(unpacked) $(SWIFT_3) -r requirements/swift-3.txt
 	@$(unpacked) $(OLDER)/llamafactory -r requirements/older-llamafactory.txt
