@@ -35,15 +35,20 @@ class GeneratedFile:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The file that serves one template on one engine, or the reason why there is none.
+    """The file that serves one template on one engine, or all the reasons why there is none.
 
     ``notes`` say where a template that a framework does not have itself cannot be had there to the letter.
     """
 
     path: str | None
     sha256: str | None = None  # of the file's body without its header: what evidence is keyed by
-    reason: str | None = None
+    reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """The reasons as one text, None where there are none."""
+        return "; ".join(self.reasons) or None
 
 
 @dataclass(frozen=True)
