@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .evidence.draft import Draft
     from .evidence.identify import Answer
     from .evidence.verify import Verification
+    from .losses import Loss
     from .meaning.render import Kind, Piece
     from .meaning.scenarios import Scenario
     from .pipeline import Rendering
@@ -118,6 +119,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
     """
     from .cache import user_cache
+    from .losses import CATALOG, since_committed
     from .resources import checkout_root
     from .runs import Runs
 
@@ -135,6 +137,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if run and run.stands_in(out, readme):
         for line in () if check or diff else run.told:
             click.echo(line, err=True)
+        _echo_losses(*since_committed(out, None))
         if check:
             click.echo(f"{_shown(out)}: up to date")
         elif not diff:
@@ -156,6 +159,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     with _Progress() as progress:
         rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
         told = list(_refusals(catalogue, rendering, mine))
+        lost = since_committed(out, rendering.files[CATALOG].encode())
         if check or diff:
             found = differences(out, rendering.files)
         else:
@@ -165,10 +169,12 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if not (check or diff):
         for line in told:
             click.echo(line, err=True)
+        _echo_losses(*lost)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
             click.echo("README.md: its figures written")
         return
+    _echo_losses(*lost)
     if diff:
         for difference in found:
             _echo_diff(difference.diff)
@@ -1035,6 +1041,16 @@ def _override(item: Override) -> dict[str, Any]:
 
     place = f"{item.location.path}:{item.location.line}"
     return {"place": place, "owner": item.owner, "value": plain(item.value)}
+
+
+def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
+    """What the committed catalogue has and cannot be made any more; to stderr."""
+    from .losses import lines
+
+    if note:
+        click.echo(f"note: {note}", err=True)
+    for line in lines(lost):
+        click.echo(line, err=True)
 
 
 # -- printing --------------------------------------------------------------------------------------------------------

@@ -80,10 +80,14 @@ def added_templates(template: Template, deployments: Deployments) -> list[str]:
     ]
 
 
+def listed_as(checkpoint: Checkpoint, group: ModelGroup) -> dict[str, str | None]:
+    """What each framework lists a checkpoint under, one by name, the other by model type; None where it does not."""
+    return {"llamafactory": checkpoint.name, "swift": group.model_type}
+
+
 def listed_in(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
-    """The frameworks that a checkpoint is registered in: one lists models by name, the other by model type."""
-    listed = {"llamafactory": checkpoint.name, "swift": group.model_type}
-    return [framework for framework, known_as in listed.items() if known_as is not None]
+    """The frameworks that a checkpoint is registered in."""
+    return [framework for framework, known_as in listed_as(checkpoint, group).items() if known_as is not None]
 
 
 def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
