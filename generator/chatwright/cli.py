@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .meaning.render import Kind, Piece
     from .meaning.scenarios import Scenario
     from .pipeline import Rendering
+    from .pipeline.compare import Comparison
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
@@ -194,26 +195,41 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
 @click.argument("after", required=False, metavar="[REV]")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything changed, as git does.")
+@click.option(
+    "--losses",
+    "listed",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Exit with 1 unless this file lists each loss, with a reason, and nothing else that is new in it.",
+)
 @_specs
 @_json
 def diff_(
-    before: str, after: str | None, as_markdown: bool, exit_code: bool, folders: tuple[Path, ...], as_json: bool
+    before: str,
+    after: str | None,
+    as_markdown: bool,
+    exit_code: bool,
+    listed: Path | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
-    """Say what changed in meaning since a revision (HEAD), or between two: models, prompts, files, fidelity.
+    """Say what changed in meaning since a revision (HEAD), or between two: losses, models, prompts, files, fidelity.
 
     The specs of both are read by this generator. With --specs, those of your own repository are compared.
     """
+    from .cache import user_cache
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .pipeline import tell
     from .pipeline.diff import diff
+    from .pipeline.parallel import cores
     from .resources import evidence_path
 
     if as_markdown and as_json:
         raise UsageError("--markdown and --json are two ways to print the same")
     with _Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
-        compared = diff(before, after, folders, evidence, progress, comparisons)
+        compared = diff(before, after, folders, evidence, progress, comparisons, cache=user_cache(), workers=cores())
     if as_json:
         click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
     elif as_markdown:
@@ -221,6 +237,8 @@ def diff_(
     else:
         for line in tell.text_lines(compared):
             _echo_diff_line(line)
+    if listed is not None:
+        _check_losses(listed, compared)
     if exit_code and not compared.same:
         raise SystemExit(MISTAKE)
 
@@ -1041,6 +1059,22 @@ def _override(item: Override) -> dict[str, Any]:
 
     place = f"{item.location.path}:{item.location.line}"
     return {"place": place, "owner": item.owner, "value": plain(item.value)}
+
+
+def _check_losses(file: Path, compared: Comparison) -> None:
+    """Exit with 1 unless a file lists the losses, and say what to add and what to remove."""
+    from .pipeline.loss_list import check_losses, entry_line
+
+    found = check_losses(file, compared.losses, compared.before)
+    for problem in found.stale:
+        click.echo(problem, err=True)
+    if found.unlisted:
+        count = _count(len(found.unlisted), "loss is", "losses are")
+        click.echo(f"{_shown(file)}: {count} not listed; bring back what is lost, or add, with the reason:", err=True)
+    for loss in found.unlisted:
+        click.echo(entry_line(loss), err=True)
+    if found.stale or found.unlisted:
+        raise SystemExit(MISTAKE)
 
 
 def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
