@@ -46,7 +46,7 @@ from .go_text import (
     is_plain,
 )
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
-from .places import SLOTS, placed
+from .places import SLOTS, holding
 from .protocol import Context, Output
 from .rendering import file_per_template
 
@@ -369,15 +369,13 @@ class _Writer(GoWriter):
 
     def _refuse_part(self, kind: PartKind, reason: str) -> None:
         """Keep a reason that is about the parts of a kind, with the places where a spec has them."""
-        slots = self.template.slots
         names = [name for name in SLOTS if self.format or name not in _OF_TOOLS]
-        found = [*placed(slots, *names), ("default_system", self.template.default_system or ())]
-        places = [
-            place
-            for place, slot in found
-            if any(part.kind == kind for part in (without_bos(slot, self.bos) if place == "slots.prefix" else slot))
-        ]
-        self.refusals.reasons.append(f"{', '.join(places)}: {reason}" if places else reason)
+        if kind == "bos" and begins_with_bos(self.template.slots.prefix, self.bos):
+            names.remove("prefix")  # the runner adds that one
+        places = [holding(self.template.slots, kind, names)]
+        if any(part.kind == kind for part in self.template.default_system or ()):
+            places.append("default_system")
+        self.refusals.reasons.append(f"{', '.join(filter(None, places))}: {reason}")
 
     def _only_last_turn(self) -> None:
         """Pass over every message but the last user message and a reply behind it."""

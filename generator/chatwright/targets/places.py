@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..catalogue.model import Slot, Slots, Template, Thinking
+from ..catalogue.model import PartKind, Slot, Slots, Template, Thinking
 from ..catalogue.slots import join_slots
 
 SLOTS: Mapping[str, str] = {  # by the field of Slots
@@ -42,6 +42,11 @@ def placed(slots: Slots, *names: str) -> list[tuple[str, Slot]]:
 
 def _by_default(slots: Slots, name: str) -> bool:
     return any(getattr(slots, name) == getattr(slots, other) for other in _DEFAULTS.get(name, ()))
+
+
+def holding(slots: Slots, kind: PartKind, names: Iterable[str] = tuple(SLOTS)) -> str:
+    """The places of the slots that hold a part of a kind."""
+    return ", ".join(place for place, slot in placed(slots, *names) if any(part.kind == kind for part in slot))
 
 
 def merged(found: Iterable[tuple[str, str]]) -> Iterator[str]:
