@@ -185,7 +185,7 @@ def test_eos_is_written_out_where_the_spec_tells_it() -> None:
         ),
         ({**template_of(), "thinking": {"words": ["<a>", "</a>"]}}, "depends on thinking"),
         ({**template_of(), "thinking": {"when_off": "", "history": "keep"}}, "thoughts stay in the history"),
-        ({**template_of(), "thinking": {"when_off": "", "history_trim": "both"}}, "thinking.history_trim: the texts of messages are trimmed"),
+        ({**template_of(), "thinking": {"when_off": "", "history_trim": "both"}}, "thinking.history_trim: the texts"),
         (
             template_of(assistant={"opener": "<bot>", "body": " {{content}}"}),
             "begins with '<bot> ', the next one with '<bot>'",

@@ -69,8 +69,6 @@ def _entries(document: Document) -> tuple[Mapping[str, str], list[Problem]]:
     data = document.data(lambda path: True)
     if document.problems or data is None:
         return {}, list(document.problems)
-    if not isinstance(data, dict):
-        return {}, [Problem(document.locate(()), "", "a list of losses is a mapping: the name of each to its reason")]
     return data, list(_wrong(document, data))
 
 
