@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 from .errors import ChatwrightError
 
 _SECONDS = 60  # a repository whose git takes longer is none
-_INERT = ("-c", "protocol.allow=never", "-c", "core.fsmonitor=false")  # a repository's settings start no program
+_NO_TRANSPORT = "protocol.allow=never"  # or a repository's settings name a program that fetches what it lacks
 
 
 def git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | None:
@@ -20,12 +19,11 @@ def git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | No
     """
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *_INERT, *arguments],
+            ["git", "-c", _NO_TRANSPORT, "-C", str(folder), *arguments],
             input=input,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_SECONDS,
-            env={**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"},
         )
     except FileNotFoundError:
         raise ChatwrightError("git is not installed, and the revisions stand in its repository") from None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatwright import losses as module
 from chatwright.catalogue import load_catalogue
 from chatwright.errors import CatalogueError
+from chatwright.git import git as run_git
 from chatwright.losses import MAX_BYTES, Index, Loss, Unreadable, lines, losses, since_committed
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.pipeline import diff as diffs
@@ -249,9 +252,27 @@ def test_a_catalogue_by_somebody_else_is_a_note(content: bytes, in_git: bool, tm
 
 
 def test_what_is_no_file_is_a_note(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "catalog.json")
+    fifo = tmp_path / "catalog.json"
+    os.mkfifo(fifo)
+    threading.Thread(target=lambda: fifo.write_text("{}"), daemon=True).start()  # a reader would get this, and no more
     found, note = since_committed(tmp_path, b"{}")
     assert found == () and note is not None and "it is not a regular file" in note
+    fifo.read_text()
+
+
+def test_a_catalogue_that_is_too_large_is_not_read_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "catalog.json").write_bytes(b" " * (MAX_BYTES + 1))
+    committed(tmp_path)
+    asked: list[str] = []
+
+    def recording(folder: Path, *arguments: str) -> bytes | None:
+        asked.append(arguments[1])
+        return run_git(folder, *arguments)
+
+    monkeypatch.setattr(module, "git", recording)
+    note = since_committed(tmp_path, b"{}")[1]
+    assert note is not None and "it is larger than 16 MiB" in note
+    assert asked == ["-s"]
 
 
 def test_names_by_somebody_else_are_one_short_visible_line(tmp_path: Path) -> None:
