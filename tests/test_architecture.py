@@ -12,7 +12,7 @@ from chatwright.targets import TARGETS
 
 PACKAGE = Path(chatwright.__file__).parent
 FLOORS = (
-    {"__init__", "errors", "resources", "cache", "runs"},
+    {"__init__", "errors", "resources", "cache", "runs", "git", "losses"},
     {"catalogue"},
     {"meaning"},
     {"targets"},

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from .evidence.draft import Draft
     from .evidence.identify import Answer
     from .evidence.verify import Verification
+    from .losses import Loss
     from .meaning.render import Kind, Piece
     from .meaning.scenarios import Scenario
     from .pipeline import Rendering
+    from .pipeline.compare import Comparison
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
@@ -118,6 +120,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
     """
     from .cache import user_cache
+    from .losses import CATALOG, since_committed
     from .resources import checkout_root
     from .runs import Runs
 
@@ -135,6 +138,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if run and run.stands_in(out, readme):
         for line in () if check or diff else run.told:
             click.echo(line, err=True)
+        _echo_losses(*since_committed(out, None))
         if check:
             click.echo(f"{_shown(out)}: up to date")
         elif not diff:
@@ -156,6 +160,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     with _Progress() as progress:
         rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
         told = list(_refusals(catalogue, rendering, mine))
+        lost = since_committed(out, rendering.files[CATALOG].encode())
         if check or diff:
             found = differences(out, rendering.files)
         else:
@@ -165,10 +170,12 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     if not (check or diff):
         for line in told:
             click.echo(line, err=True)
+        _echo_losses(*lost)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
             click.echo("README.md: its figures written")
         return
+    _echo_losses(*lost)
     if diff:
         for difference in found:
             _echo_diff(difference.diff)
@@ -188,26 +195,41 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
 @click.argument("after", required=False, metavar="[REV]")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything changed, as git does.")
+@click.option(
+    "--losses",
+    "listed",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Exit with 1 unless this file lists each loss, with a reason, and nothing else that is new in it.",
+)
 @_specs
 @_json
 def diff_(
-    before: str, after: str | None, as_markdown: bool, exit_code: bool, folders: tuple[Path, ...], as_json: bool
+    before: str,
+    after: str | None,
+    as_markdown: bool,
+    exit_code: bool,
+    listed: Path | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
-    """Say what changed in meaning since a revision (HEAD), or between two: models, prompts, files, fidelity.
+    """Say what changed in meaning since a revision (HEAD), or between two: losses, models, prompts, files, fidelity.
 
     The specs of both are read by this generator. With --specs, those of your own repository are compared.
     """
+    from .cache import user_cache
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .pipeline import tell
     from .pipeline.diff import diff
+    from .pipeline.parallel import cores
     from .resources import evidence_path
 
     if as_markdown and as_json:
         raise UsageError("--markdown and --json are two ways to print the same")
     with _Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
-        compared = diff(before, after, folders, evidence, progress, comparisons)
+        compared = diff(before, after, folders, evidence, progress, comparisons, cache=user_cache(), workers=cores())
     if as_json:
         click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
     elif as_markdown:
@@ -215,6 +237,8 @@ def diff_(
     else:
         for line in tell.text_lines(compared):
             _echo_diff_line(line)
+    if listed is not None:
+        _check_losses(listed, compared)
     if exit_code and not compared.same:
         raise SystemExit(MISTAKE)
 
@@ -1035,6 +1059,32 @@ def _override(item: Override) -> dict[str, Any]:
 
     place = f"{item.location.path}:{item.location.line}"
     return {"place": place, "owner": item.owner, "value": plain(item.value)}
+
+
+def _check_losses(file: Path, compared: Comparison) -> None:
+    """Exit with 1 unless a file lists the losses, and say what to add and what to remove."""
+    from .pipeline.loss_list import check_losses, entry_line
+
+    found = check_losses(file, compared.losses, compared.before)
+    for problem in found.stale:
+        click.echo(problem, err=True)
+    if found.unlisted:
+        count = _count(len(found.unlisted), "loss is", "losses are")
+        click.echo(f"{_shown(file)}: {count} not listed; bring back what is lost, or add, with the reason:", err=True)
+    for loss in found.unlisted:
+        click.echo(entry_line(loss), err=True)
+    if found.stale or found.unlisted:
+        raise SystemExit(MISTAKE)
+
+
+def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
+    """What the committed catalogue has and cannot be made any more; to stderr."""
+    from .losses import lines
+
+    if note:
+        click.echo(f"note: {note}", err=True)
+    for line in lines(lost):
+        click.echo(line, err=True)
 
 
 # -- printing --------------------------------------------------------------------------------------------------------

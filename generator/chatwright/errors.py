@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -57,4 +58,39 @@ class UsageError(ChatwrightError):
 
 
 class Unsupported(Exception):
-    """A target, or the renderer, cannot express what it was asked for; the message is the reason."""
+    """A target, or the renderer, cannot express what it was asked for; ``reasons`` are all that are known."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons, each of them once."""
+        return tuple(dict.fromkeys(map(str, self.args)))
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)
+
+
+class Refusals:
+    """The reasons why a target cannot express a template, collected so that all of them are reported at once.
+
+    A reason begins with the place in the spec that it is about, where it has one: ``slots.user: …``.
+    """
+
+    def __init__(self, reasons: Iterable[str] = ()) -> None:
+        self.reasons = list(reasons)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep the reasons of an :class:`Unsupported` that is raised inside, and go on behind the block."""
+        try:
+            yield
+        except Unsupported as error:
+            self.reasons += error.reasons
+
+    def check(self) -> None:
+        """Report what was collected.
+
+        Raises:
+            Unsupported: there is a reason; carries all of them.
+        """
+        if self.reasons:
+            raise Unsupported(*self.reasons)

@@ -22,6 +22,7 @@ FAULTS, CACHE, STRINGS, WRITES = (
     "tests/strings/test_strings.py",
     "tests/pipeline/test_writer.py",
 )
+LOSSES = "tests/pipeline/test_losses.py"
 # What is guarded against, the file, what stands there, what takes its place, and the tests that must notice.
 GUARDS = (
     (
@@ -226,6 +227,55 @@ GUARDS = (
         """return f"this is no Jinja: line {error.lineno}: {quote(error.message or 'it cannot be read')}\"""",
         "return None",
         FAULTS,
+    ),
+    (
+        "a committed catalogue that is too large",
+        "losses.py",
+        "if int(size) > MAX_BYTES:",
+        "if False:",
+        LOSSES,
+    ),
+    (
+        "a committed catalogue that nests too deeply",
+        "losses.py",
+        "except (ValueError, RecursionError):",
+        "except ValueError:",
+        LOSSES,
+    ),
+    (
+        "a catalogue that never ends",
+        "losses.py",
+        "if not stat.S_ISREG(file.stat().st_mode):",
+        "if False:",
+        LOSSES,
+    ),
+    (
+        "names of a committed catalogue that a terminal acts on",
+        "losses.py",
+        'return one_line(f"{_cut(self.name)}',
+        'return (f"{_cut(self.name)}',
+        LOSSES,
+    ),
+    (
+        "a repository whose settings start a program",
+        "git.py",
+        '"protocol.allow=never"',
+        '"protocol.allow=always"',
+        LOSSES,
+    ),
+    (
+        "losses that nobody listed",
+        "pipeline/loss_list.py",
+        "for loss in lost if loss.name not in new",
+        "for loss in () if loss.name not in new",
+        LOSSES,
+    ),
+    (
+        "entries of an earlier change that excuse a new loss",
+        "pipeline/loss_list.py",
+        "if before.get(name) != reason}",
+        "}",
+        LOSSES,
     ),
     (
         "NUL and half characters",

@@ -76,7 +76,7 @@ def test_a_file_that_no_engine_read_is_unverified() -> None:
 
 def test_no_file_is_unsupported_with_its_reason() -> None:
     known = evidence(one=Result("exact"))
-    found = fidelity(known, {"target": {"demo": Deployment(None, reason="cannot say it")}})
+    found = fidelity(known, {"target": {"demo": Deployment(None, reasons=("cannot say it",))}})
     assert found == {"demo": {"engine": {"status": "unsupported", "reason": "cannot say it"}}}
 
 
@@ -146,5 +146,5 @@ def test_a_template_is_the_same_as_its_publishers_or_differs() -> None:
 
 def test_a_file_that_has_changed_since_is_not_said_to_be_the_same() -> None:
     assert beside(SAME, artefact="other")["status"] == "unverified"
-    refused = beside(artefact=None, file=Deployment(None, reason="cannot say it"))
+    refused = beside(artefact=None, file=Deployment(None, reasons=("cannot say it",)))
     assert refused == {"status": "unsupported", "reason": "cannot say it"}

@@ -262,7 +262,7 @@ def test_hostile_specs_reach_every_page() -> None:
     checkpoint = replace(group.checkpoints[0], name=hostile, ids={"huggingface": hostile})
     group = replace(group, checkpoints=(checkpoint,), requires=(hostile,))
     spec = replace(first, title="|*<b>`\n", publisher="]](x)", models=(group, *first.models[1:]))
-    refused = {"vllm": {spec.templates[0].name: Deployment(None, reason="a | b\n# <i>")}}
+    refused = {"vllm": {spec.templates[0].name: Deployment(None, reasons=("a | b\n# <i>",))}}
     for file in docs.generate(Context(Catalogue((spec, *other)), refused, {})).files:
         assert all(token.type not in ("html_block", "fence", "code_block") for token in PARSER.parse(file.body))
         assert [row for table in tables(file.body) for row in table if len(row) != len(table[0])] == []

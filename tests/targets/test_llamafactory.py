@@ -94,7 +94,7 @@ THOUGHTS = "one way to handle thoughts"
         ({"slots": {"prefix": "{{text:{{system}}}}"}}, "looks like a placeholder"),
         ({"default_system": ""}, "empty default system text for none"),
         ({"default_system": "It is {{date:%Y}}."}, "no placeholder for today's date"),
-        ({"trim": {"user": "both"}}, "does not trim user content"),
+        ({"trim": {"user": "both"}}, "trim.user: LLaMA-Factory does not trim"),
         ({"slots": {"assistant": {"opener": "<a>", "generation": "<g>", "body": "{{content}}"}}}, "generation prompt"),
         ({"slots": {"assistant": {"body": "{{content}}<e>\n", "last": "{{content}}<f>"}}}, "ends the last turn"),
         ({"slots": {"assistant": {"body": "{{content}}<e>", "last": "{{content}}<e>\n"}}}, "ends the last turn"),

@@ -168,7 +168,7 @@ def test_eos_is_written_out_where_the_spec_tells_it() -> None:
         ({**template_of(), "system_placement": "last_user"}, "into the last user message"),
         ({**template_of(), "system_placement": "none"}, "no place for a system text"),
         ({**template_of(), "thinking": {"when_off": "", "when_dropped": "</a>"}}, "begin with a mark"),
-        ({**template_of(), "trim": {"user": "both"}}, "user messages are trimmed"),
+        ({**template_of(), "trim": {"user": "both"}}, "trim.user: the texts of messages are trimmed"),
         ({**template_of(), "system_placement": "first_user_head"}, "replaces the head of the first user turn"),
         (template_of(system="{{text:{{system}}}}"), "leaves the system text out"),
         ({**template_of(), "pair": {"text": "{{query}}{{document}}"}}, "a query and a document"),
@@ -185,7 +185,7 @@ def test_eos_is_written_out_where_the_spec_tells_it() -> None:
         ),
         ({**template_of(), "thinking": {"words": ["<a>", "</a>"]}}, "depends on thinking"),
         ({**template_of(), "thinking": {"when_off": "", "history": "keep"}}, "thoughts stay in the history"),
-        ({**template_of(), "thinking": {"when_off": "", "history_trim": "both"}}, "assistant messages are trimmed"),
+        ({**template_of(), "thinking": {"when_off": "", "history_trim": "both"}}, "thinking.history_trim: the texts"),
         (
             template_of(assistant={"opener": "<bot>", "body": " {{content}}"}),
             "begins with '<bot> ', the next one with '<bot>'",

@@ -24,7 +24,7 @@ SHOWN = ("qwen3", "llama3", "chatglm3")
 def page(name: str, fidelity: dict[str, object] | None = None, selected: Catalogue | None = None) -> str:
     deployments = {
         "vllm": {name: Deployment(f"deploy/vllm/{name}.jinja")},
-        "lmdeploy": {name: Deployment(None, reason="no")},
+        "lmdeploy": {name: Deployment(None, reasons=("no",))},
         "llamafactory": {name: Deployment("llamafactory/x.py")},
     }
     context = Context(selected or few(), deployments, {name: fidelity or {}})

@@ -17,6 +17,7 @@ from ..catalogue.json_writer import plain
 from ..catalogue.model import Catalogue, ModelType, Slots, Spec, Template
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
+from ..losses import Loss
 from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import rows
@@ -90,12 +91,14 @@ class Verdict:
 class Comparison:
     """Everything that changed.
 
-    ``pages`` are templates whose page shows another prompt though no spec says so: the generator, or a tool format,
-    writes it in another way. ``unread`` are specs of the earlier revision that this generator cannot read.
+    ``losses`` are what could be had before and cannot any more. ``pages`` are templates whose page shows another prompt
+    though no spec says so: the generator, or a tool format, writes it in another way. ``unread`` are specs of the
+    earlier revision that this generator cannot read.
     """
 
     before: str
     after: str
+    losses: tuple[Loss, ...] = ()
     families: tuple[Entry, ...] = ()
     models: tuple[Entry, ...] = ()
     model_types: tuple[Entry, ...] = ()

@@ -7,22 +7,26 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..cache import Cache
 from ..catalogue import load_catalogue
 from ..catalogue.comparisons import Comparisons
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
+from ..losses import CATALOG, Index, Unreadable, losses
 from ..meaning.tool_formats import tool_formats
 from ..resources import checkout_root, specs_path
 from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
-from .generate import Evidence, Progress, render
+from .generate import Evidence, Progress, Rendering, render
 from .revisions import copy_folder, load_readable, read_file, resolve
 from .select import select
 
 WORK_TREE = "the work tree"
 _PUBLISHERS = "publishers"  # stands among the engines: how many scenarios are as the nearest publisher's template
+_CATALOG = f"generated/{CATALOG}"
 _FIDELITY = "generated/fidelity.json"
 _PAGES = "generated/docs/templates"
 
@@ -34,13 +38,16 @@ def diff(
     evidence: Evidence,
     progress: Progress | None = None,
     comparisons: Comparisons | None = None,
+    *,
+    cache: Cache | None = None,
+    workers: int = 1,
 ) -> Comparison:
     """What changed between two revisions of the public specs, or of your own in ``folders``; ``after`` None: as now.
 
     The specs of both are read and rendered by this generator with today's evidence, but for what engines said before,
     and how templates compared with their publishers': that is the ``fidelity.json`` that was committed. What the
-    generator itself writes in another way is seen in the committed pages of templates. With ``folders`` the public
-    catalogue is today's on both sides.
+    generator itself writes in another way is seen in the committed pages of templates, and what it cannot make any more
+    in the committed ``catalog.json``. With ``folders`` the public catalogue is today's on both sides.
 
     Raises:
         ChatwrightError: the specs lie in no git repository, or are wrong as they are now.
@@ -58,10 +65,20 @@ def diff(
         compared = compare_specs(old, new)
         sources = changed_sources(old, new)
         renderings = [render(part, evidence, progress, comparisons) for part in _parts(old, new, sources)]
+        made = [_index(rendering) for rendering in renderings]
         told: list[Mapping[str, Any]] = [{}, {}]
         shown: list[Mapping[str, str]] = [{}, {}]
         if root is not None and not folders:
             told = [_fidelity(root, name) for name in names]
+            whole = partial(render, cache=cache, workers=workers)
+            made = []
+            for catalogue, name in ((old, names[0]), (new, names[1])):
+                try:
+                    committed = None if name is None else _committed(root, name)
+                except Unreadable:
+                    unread.append(_CATALOG)
+                    committed = None
+                made.append(committed or _index(whole(catalogue)))
             shown = [_pages(root / _PAGES, name, home / f"pages {at}") for at, name in enumerate(names)]
             ours = {entry.name for entry in compared.templates}
             shown[1] = {name: page for name, page in shown[1].items() if name not in ours}
@@ -71,6 +88,7 @@ def diff(
         compared,
         before=before,
         after=after or WORK_TREE,
+        losses=losses(*made),
         files=tuple(compare_files(*renderings)),
         fidelity=tuple(compare_fidelity(*told)),
         pages=tuple(compare_pages(*shown)),
@@ -116,6 +134,20 @@ def _pages(folder: Path, revision: str | None, copy: Path) -> Mapping[str, str]:
             copy_folder(folder, revision, copy)
         folder = copy
     return {file.stem: file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.glob("*.md"))}
+
+
+def _index(rendering: Rendering) -> Index:
+    return Index.read(rendering.files[CATALOG].encode())
+
+
+def _committed(root: Path, revision: str) -> Index | None:
+    """What the committed ``catalog.json`` of a revision has, None where there is none.
+
+    Raises:
+        Unreadable: it is no catalogue.
+    """
+    text = read_file(root, revision, _CATALOG)
+    return None if text is None else Index.read(text.encode())
 
 
 def _fidelity(root: Path, revision: str | None) -> Mapping[str, Any]:

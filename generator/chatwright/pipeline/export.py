@@ -99,7 +99,7 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     if engine == "lmdeploy" and deployment.path is None and template.pair is None:
         return _lmdeploy_folder(catalogue, template, str(deployment.reason), model, into)
     if deployment.path is None:
-        raise Unsupported(deployment.reason)
+        raise Unsupported(*deployment.reasons)
     if reason := refusal(template, catalogue, engine) if engine in SERVERS else None:
         raise Unsupported(reason)
     text = rendering.files[deployment.path]

@@ -11,7 +11,15 @@ from ..catalogue.slots import write_text
 from ..errors import Unsupported
 from ..targets import llamafactory, swift
 from ..targets.parsers import serving_entry
-from ..targets.protocol import FILES, Deployments, added_models, added_templates, count_added, registered_names
+from ..targets.protocol import (
+    FILES,
+    Deployments,
+    added_models,
+    added_templates,
+    count_added,
+    listed_as,
+    registered_names,
+)
 
 ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
     "llamafactory": llamafactory.template_arguments,
@@ -101,6 +109,7 @@ def _model(
             framework: _used(group.template_for(framework, checkpoint), framework, catalogue, deployments)
             for framework in FRAMEWORKS
         },
+        "registered": listed_as(checkpoint, group),
         **{hub: checkpoint.ids.get(hub) for hub in HUBS},
         "path": checkpoint.path,
         "added": added_models(checkpoint, group),

@@ -111,8 +111,8 @@ def _from_json(kept: Any) -> Part:
         files,
         {
             target: {
-                name: Deployment(path, digest, reason, tuple(notes))
-                for name, (path, digest, reason, notes) in found.items()
+                name: Deployment(path, digest, tuple(reasons), tuple(notes))
+                for name, (path, digest, reasons, notes) in found.items()
             }
             for target, found in deployments.items()
         },

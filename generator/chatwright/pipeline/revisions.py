@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from ..catalogue.model import Catalogue
 from ..errors import CatalogueError, ChatwrightError, UsageError
+from ..git import git
 
 _LINK = b"120000"
 
@@ -19,9 +19,9 @@ def resolve(folder: Path, revision: str) -> str:
         ChatwrightError: the folder is in no repository, or git is not installed.
         UsageError: there is no such revision.
     """
-    if _git(folder, "rev-parse", "--git-dir") is None:
+    if git(folder, "rev-parse", "--git-dir") is None:
         raise ChatwrightError(f"{folder}: not in a git repository, so that it has no revisions")
-    found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    found = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found is None:
         raise UsageError(f"there is no revision {revision!r}; a shallow clone has few (git fetch --unshallow)")
     return found.decode().strip()
@@ -33,12 +33,12 @@ def copy_folder(folder: Path, revision: str, into: Path) -> None:
     The folder itself is empty where it did not exist then.
     """
     into.mkdir(parents=True, exist_ok=True)
-    listed = _git(folder, "ls-tree", "-r", "-z", revision, "--", ".") or b""
+    listed = git(folder, "ls-tree", "-r", "-z", revision, "--", ".") or b""
     entries = [entry.partition(b"\t") for entry in listed.split(b"\0") if entry]
     files = [
         (path.decode("utf-8", "surrogateescape"), head.split()[2]) for head, _, path in entries if _LINK not in head
     ]
-    batch = _git(folder, "cat-file", "--batch", input=b"".join(name + b"\n" for _, name in files)) or b""
+    batch = git(folder, "cat-file", "--batch", input=b"".join(name + b"\n" for _, name in files)) or b""
     at = 0
     for path, _ in files:
         head = batch.index(b"\n", at)
@@ -51,7 +51,7 @@ def copy_folder(folder: Path, revision: str, into: Path) -> None:
 
 def read_file(folder: Path, revision: str, path: str) -> str | None:
     """The text of a file below a folder at a resolved revision, None where there was none."""
-    found = _git(folder, "cat-file", "blob", f"{revision}:./{path}")
+    found = git(folder, "cat-file", "blob", f"{revision}:./{path}")
     return None if found is None else found.decode("utf-8", "replace")
 
 
@@ -73,14 +73,3 @@ def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogu
             for path in mine:
                 left_out.append(path.relative_to(folder.resolve()))
                 path.unlink()
-
-
-def _git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | None:
-    """What git prints, None where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], input=input, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-    except FileNotFoundError:
-        raise ChatwrightError("git is not installed, and the revisions stand in its repository") from None
-    return done.stdout if done.returncode == 0 else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ..losses import lines
 from ..meaning.visible import visible
 from ..targets.markdown import cell
 from ..targets.pages import fenced
@@ -14,6 +15,7 @@ from .compare import Change, Comparison, Entry, Files, Verdict, names, value_tex
 _MOST = 60_000  # characters; GitHub takes no comment of more than 65,536
 _LINES = 40  # of one kind in a comment
 _LONG = 240  # characters of a value that are shown
+_LOSS = 700  # of a loss in a comment
 _KINDS = (
     ("families", "family", "families"),
     ("templates", "template", "templates"),
@@ -30,6 +32,7 @@ def as_json(compared: Comparison) -> dict[str, Any]:
 def text_lines(compared: Comparison) -> Iterator[str]:
     """The comparison for a terminal; every character of a value is visible."""
     yield f"{compared.before} -> {compared.after}: {summary(compared)}"
+    yield from lines(compared.losses)
     for key, _, several in _KINDS:
         entries: Sequence[Entry] = getattr(compared, key)
         if not entries:
@@ -68,6 +71,9 @@ def _prompt_lines(entry: Entry) -> Iterator[str]:
 def markdown(compared: Comparison) -> str:
     """The comparison for a pull request; what a comment cannot hold is left out, and said so."""
     head = f"### What changes for the model\n\n{cell(summary(compared))}.\n\n"
+    if compared.losses:
+        lost = _first_lines(f"- **lost** {cell(_first_words(str(loss), _LOSS))}" for loss in compared.losses)
+        head += f"#### Lost: {len(compared.losses)}\n\n" + "\n".join(lost) + "\n\n"
     tail = "".join(f"{block}\n\n" for block in _markdown_ends(compared))
     text = ""
     blocks = list(_markdown_entries(compared))
@@ -106,15 +112,17 @@ def _first_lines(lines: Iterable[str]) -> list[str]:
     return listed[:_LINES] + more
 
 
-def _first_words(text: str) -> str:
-    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+def _first_words(text: str, most: int = _LONG) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def summary(compared: Comparison) -> str:
     """The comparison in one line."""
     if compared.same:
         return "nothing changed in what the specs mean"
-    found = [_count_of(entries, one, several) for key, one, several in _KINDS if (entries := getattr(compared, key))]
+    lost = len(compared.losses)
+    found = [f"lost: {lost} of registrations, files and models"] if lost else []
+    found += [_count_of(entries, one, several) for key, one, several in _KINDS if (entries := getattr(compared, key))]
     prompts = sum(entry.prompt is not None and entry.what == "changed" for entry in compared.templates)
     if prompts:
         found.append(f"prompts of {prompts} template{'s' * (prompts != 1)} differ")

@@ -19,7 +19,7 @@ from itertools import product
 from ..catalogue.jinja_fragments import cannot_compile
 from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import MEDIUM_NUMBER, split_content
-from ..errors import Unsupported
+from ..errors import Refusals, Unsupported
 from ..meaning.jinja import literal
 from ..meaning.tool_formats import (
     Beside,
@@ -32,13 +32,14 @@ from ..meaning.tool_formats import (
     result_jinja,
     tools_jinja,
 )
+from .places import holding
 
 _MEDIA = {
     "image": ("image", "image_url", "input_image"),
     "video": ("video", "video_url"),
     "audio": ("audio", "audio_url", "input_audio"),
 }
-_UNDECIDED = "whether the end of an earlier reply is learned depends on the text behind it"
+_UNDECIDED = "slots.assistant.body: whether the end of an earlier reply is learned depends on the text behind it"
 
 
 def chat_template(template: Template, *, marks: bool = False) -> str:
@@ -50,7 +51,7 @@ def chat_template(template: Template, *, marks: bool = False) -> str:
         Unsupported: Jinja cannot express the template; the message says why.
     """
     if template.tool_definition is not None and (wrong := cannot_compile(_Writer(template, False).text())):
-        raise Unsupported(f"the Jinja of the tool format cannot be compiled where it stands: {wrong}")
+        raise Unsupported(f"tool_format: the Jinja of the tool format cannot be compiled where it stands: {wrong}")
     return _Writer(template, marks).text()
 
 
@@ -60,15 +61,18 @@ class _Writer:
     def __init__(self, template: Template, marks: bool) -> None:
         self.template, self.marks = template, marks
         self.tools: ToolFormat | None = format_of(template)
+        self.refusals = Refusals()
         if self.tools and self.tools.place == "before_last_user":
-            raise Unsupported("tools are described in front of the last user turn, and the file has no place for that")
+            self._refuse(
+                "tool_format: tools are described in front of the last user turn, and the file has no place for that"
+            )
         self.lines: list[str] = []
         self.depth = 0
 
     def text(self) -> str:
         template, slots = self.template, self.template.slots
         if template.pair and self.marks:
-            raise Unsupported("the format makes a score of a query and a document, and no reply is learned")
+            self._refuse("pair: the format makes a score of a query and a document, and no reply is learned")
         if template.pair:
             self.put("set add_generation_prompt = true")
         if self.marks:
@@ -159,6 +163,7 @@ class _Writer:
         if template.thinking:
             self._generation_end(template.thinking)
         self.put("endif")
+        self.refusals.check()
         return "\n".join(self.lines) + "\n"
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -695,20 +700,20 @@ class _Writer:
         cut = self._cut_end(tail) if tail else None
         return cut or ((), tail)
 
+    def _refuse(self, reason: str) -> None:
+        """Keep a reason why Jinja cannot express the template; what is written meanwhile is thrown away."""
+        self.refusals.reasons.append(reason)
+
     def _tail(self) -> Slot:
         return tuple(part for part in split_content(self.template.slots.body)[1] if part.kind != "break")
 
     def _cut_end(self, slot: Slot) -> tuple[Slot, Slot] | None:
-        """The slot cut behind the end of the last turn; None where it does not begin with it.
-
-        Raises:
-            Unsupported: that depends on the conversation.
-        """
+        """The slot cut behind the end of the last turn; None where it does not begin with it, or that is refused."""
         end = self.template.end
         slot = tuple(part for part in slot if part.kind != "break")
         if [part.kind for part in end] == ["eos"]:
             if slot and slot[0].kind == "field":
-                raise Unsupported(_UNDECIDED)
+                self._refuse(_UNDECIDED)
             return (slot[:1], slot[1:]) if slot and slot[0].kind == "eos" else None
         rest, learned = "".join(part.value for part in end), []
         if not rest:
@@ -716,7 +721,8 @@ class _Writer:
         for index, part in enumerate(slot):
             length = min(len(part.value), len(rest))
             if part.kind not in ("text", "token", "bos", "eos"):
-                raise Unsupported(_UNDECIDED)
+                self._refuse(_UNDECIDED)
+                return None
             if part.kind in ("bos", "eos") or part.value[:length] != rest[:length]:
                 return None
             learned.append(replace(part, value=part.value[:length]))
@@ -724,7 +730,8 @@ class _Writer:
             if not rest:
                 left = part.value[length:]
                 return tuple(learned), (*([replace(part, value=left)] if left else []), *slot[index + 1 :])
-        raise Unsupported(_UNDECIDED)
+        self._refuse(_UNDECIDED)
+        return None
 
     def _opener(self, slot: Slot, *, follows_replies: bool = False) -> None:
         """Write what a reply, or the prompt's end, begins with; behind tool results that may be another text."""
@@ -741,7 +748,7 @@ class _Writer:
     def _begin(self, slot: Slot, follows_replies: bool) -> None:
         """Write the slot; where a reply may stand in front of it, it may hold that one's end."""
         if follows_replies and not slot and self._owes():
-            raise Unsupported(_UNDECIDED)
+            self._refuse(_UNDECIDED)
         self.out(self._asked(slot) if follows_replies else slot)
 
     def _thinking_head(self) -> None:
@@ -757,7 +764,8 @@ class _Writer:
         if thinking.span == "between" and removes:
             start, end = thinking.words
             if start in end or any(start.startswith(end[i:]) for i in range(1, len(end))):
-                raise Unsupported(f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart")
+                overlap = f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart"
+                self._refuse(f"thinking.words: {overlap}")
             self._remover(thinking.words)
 
     def _levels(self, levels: Levels) -> None:
@@ -1000,7 +1008,8 @@ class _Writer:
             elif part.kind == "date":
                 parts.append(f"strftime_now({literal(part.value)})")
             elif part.kind in ("id", "attribute"):
-                raise Unsupported("the format has a token whose text only the tokenizer knows")
+                places = holding(self.template.slots, part.kind)
+                self._refuse(f"{places}: the format has a token whose text only the tokenizer knows")
             elif part.kind == "field":
                 numbers = {"idx": "state.round", "round": "(state.round + 1)"}
                 parts.append(numbers.get(part.value, content or "''"))

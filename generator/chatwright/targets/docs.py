@@ -318,8 +318,7 @@ def _refusals(context: Context) -> Iterator[dict[str, str]]:
         targets: dict[str, list[str]] = {}
         for target, deployments in context.deployments.items():
             deployment = deployments.get(name)
-            told = (deployment.reason, *deployment.notes) if deployment else ()
-            for reason in filter(None, told):
+            for reason in (*deployment.reasons, *deployment.notes) if deployment else ():
                 targets.setdefault(reason, []).append(_TARGETS[target])
         for reason, refusing in targets.items():
             yield {"template": cell(name), "target": cell(", ".join(refusing)), "reason": cell(reason)}

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
 from jinja2 import Environment, nodes
 
-from ..errors import Unsupported
+from ..errors import Refusals, Unsupported
 from ..meaning.tool_formats import ToolFormat, calls_jinja, tools_jinja
 from .go_text import Action, GoWriter, go_date, go_literal
 
@@ -162,6 +162,11 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A value that Go cannot have, for a reason that is kept already; what is made of it gives no further one."""
+
+
+@dataclass(frozen=True)
 class Missing:
     """A value that Ollama's data does not have."""
 
@@ -223,7 +228,7 @@ class Pairs:
     ordered: bool
 
 
-Value = Constant | Missing | Forgotten | Go | Joined | Record | Made | Either | Pairs
+Value = Constant | Missing | Forgotten | Refused | Go | Joined | Record | Made | Either | Pairs
 Condition = bool | str
 
 
@@ -281,12 +286,13 @@ def compile_jinja(source: str, writer: GoWriter, variables: Mapping[str, Value])
     """Write a Jinja template as Go.
 
     Raises:
-        Unsupported: it uses what Go, Ollama's data or this compiler does not have.
+        Unsupported: it uses what Go, Ollama's data or this compiler does not have; carries every reason.
     """
     tree = _parsed(source)
     compiler = _Compiler(writer, _assigned_anew(tree))
     compiler.names.update(variables)
     compiler.body(tree.body)
+    compiler.refusals.check()
     return compiler.written
 
 
@@ -325,25 +331,53 @@ class _Compiler:
         self.macros: dict[str, nodes.Macro] = {}
         self.defined: dict[tuple[str, Shape], str] = {}
         self.count = 0
+        self.refusals = Refusals()
 
     # -- statements ----------------------------------------------------------------------------------------------------
 
     def body(self, statements: Sequence[nodes.Node]) -> None:
+        """Write statements. One that cannot be written leaves its reasons, and nothing else is made of what it sets."""
         for statement in statements:
             if isinstance(statement, nodes.Output):
                 for part in statement.nodes:
-                    text = part.data if isinstance(part, nodes.TemplateData) else None
-                    self.print(Constant(text) if text is not None else self.value(part))
+                    self.attempt(partial(self.output, part))
             elif isinstance(statement, nodes.Assign):
-                self.assign(statement)
+                if not self.attempt(partial(self.assign, statement)):
+                    self.names.update(dict.fromkeys(_names(statement.target), Refused()))
             elif isinstance(statement, nodes.If):
-                self.branches(statement)
+                self.attempt(partial(self.branches, statement))
             elif isinstance(statement, nodes.For):
-                self.loop(statement)
+                if not self.attempt(partial(self.loop, statement)):
+                    with self.scope(dict.fromkeys([*_names(statement.target), "loop"], Refused())):
+                        self.body([*statement.body, *statement.else_])
             elif isinstance(statement, nodes.Macro):
                 self.macros[statement.name] = statement
             else:
-                raise _unknown(statement)
+                self.refusals.reasons += _unknown(statement).reasons
+
+    def attempt(self, write: Callable[[], None]) -> bool:
+        """Whether something can be written; if not, its reasons are kept, and all is as it was before."""
+        writer, names = self.writer, dict(self.names)
+        try:
+            write()
+        except Unsupported as error:
+            self.refusals.reasons += error.reasons
+            self.writer, self.names = writer, names
+            return False
+        return True
+
+    def output(self, part: nodes.Expr) -> None:
+        self.print(Constant(part.data) if isinstance(part, nodes.TemplateData) else self.value(part))
+
+    def values(self, parts: Sequence[nodes.Expr]) -> list[Value]:
+        """The values of several expressions, or the reasons of all that cannot be had."""
+        refusals, found = Refusals(), list[Value]()
+        for part in parts:
+            with refusals.collect():
+                found.append(self.value(part))
+        if len(found) < len(parts):
+            raise Unsupported(*refusals.reasons)
+        return found
 
     def assign(self, statement: nodes.Assign) -> None:
         if not isinstance(statement.target, nodes.Name):
@@ -394,13 +428,29 @@ class _Compiler:
             otherwise()
             return
         (test, write), *rest = cases
-        condition = self.condition(test)
+        writer = self.writer
+        try:
+            condition = self.condition(test)
+        except Unsupported as error:
+            self.refusals.reasons += error.reasons
+            self.writer = writer
+            self.look_into(test, write, holds=True)
+            self.look_into(test, lambda: self.choose(rest, otherwise), holds=False)
+            return
         if condition is True:
             write()
         elif condition is False:
             self.choose(rest, otherwise)
         else:
             self.decide(condition, test, write, lambda: self.choose(rest, otherwise))
+
+    def look_into(self, test: nodes.Node, write: Callable[[], None], *, holds: bool) -> None:
+        """Find the reasons in what depends on a test that Go cannot ask."""
+        known: dict[str, Value] = {}
+        with suppress(Unsupported):
+            known = self.narrowed(test, holds=holds)
+        with self.scope(known, branch=Refused()):
+            self.attempt(write)
 
     def decide(
         self, condition: str, test: nodes.Node, write: Callable[[], None], otherwise: Callable[[], None]
@@ -409,11 +459,11 @@ class _Compiler:
         writer = self.writer
         writer.do(f"if {condition}")
         start = len(writer.lines)
-        with self.scope(self.narrowed(test, holds=True), branch=True):
+        with self.scope(self.narrowed(test, holds=True), branch=Forgotten()):
             write()
         writer.do("else")
         middle = len(writer.lines)
-        with self.scope(self.narrowed(test, holds=False), branch=True):
+        with self.scope(self.narrowed(test, holds=False), branch=Forgotten()):
             otherwise()
         writer.do("end")
         if len(writer.lines) == middle + 1:
@@ -500,15 +550,19 @@ class _Compiler:
                 writer.do("end")
 
     @contextmanager
-    def scope(self, names: Mapping[str, Value], *, branch: bool = False) -> Iterator[None]:
+    def scope(self, names: Mapping[str, Value], *, branch: Forgotten | Refused | None = None) -> Iterator[None]:
         """Bind names for a while. What a ``branch`` assigns meanwhile, Jinja would still know after it."""
         before = dict(self.names)
         self.names.update(names)
         inside = dict(self.names)
-        yield
-        if branch:
+        try:
+            yield
+        except Unsupported:
+            self.names = before
+            raise
+        if branch is not None:
             changed = {name for name, value in self.names.items() if inside.get(name) != value}
-            before.update(dict.fromkeys(changed, Forgotten()))
+            before.update(dict.fromkeys(changed, branch))
         self.names = before
 
     def variable(self, letter: str = "v") -> str:
@@ -544,7 +598,7 @@ class _Compiler:
         elif isinstance(shape, Data):
             self.print_data(value, shape)
         else:
-            raise Unsupported(f"Jinja prints a {type(shape).__name__.lower()} as Python does, and Go cannot")
+            raise Unsupported(f"Jinja prints a value ({type(shape).__name__.lower()}) as Python does, and Go cannot")
 
     def print_type(self, value: Go, shape: TypeName) -> None:
         if not shape.many:
@@ -627,11 +681,13 @@ class _Compiler:
             return Constant(node.value)
         if isinstance(node, nodes.Name):
             found = self.names.get(node.name, Forgotten())
+            if isinstance(found, Refused):
+                raise Unsupported
             if isinstance(found, Forgotten):
                 raise Unsupported(f"a Go template does not know the value of {node.name} here")
             return found
         if isinstance(node, nodes.Concat):
-            return Joined(tuple(self.value(part) for part in node.nodes))
+            return Joined(tuple(self.values(node.nodes)))
         if isinstance(node, nodes.Getattr):
             return _field(self.value(node.node), node.attr)
         if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
@@ -639,7 +695,8 @@ class _Compiler:
         if isinstance(node, nodes.Getitem):
             raise Unsupported("a Go template cannot take a text or a list apart by position as Jinja does")
         if isinstance(node, nodes.Dict):
-            return Record({_constant(pair.key): self.value(pair.value) for pair in node.items})
+            keys = [_constant(pair.key) for pair in node.items]
+            return Record(dict(zip(keys, self.values([pair.value for pair in node.items]), strict=True)))
         if isinstance(node, nodes.List):
             return Constant([_constant(item) for item in node.items])
         if isinstance(node, nodes.CondExpr):
@@ -755,7 +812,7 @@ class _Compiler:
             return Made(lambda: self.writer.put(go_date(form)))
         if name not in self.macros:
             raise Unsupported(f"a Go template has no function {name}")
-        macro, values = self.macros[name], [self.value(argument) for argument in node.args]
+        macro, values = self.macros[name], self.values(node.args)
         if not values or len(values) != len(macro.args):
             raise _unknown(node)
         value = values[0]
@@ -975,6 +1032,11 @@ def _asks_for_last(statement: nodes.For) -> bool:
     return any(
         isinstance(asked.node, nodes.Name) and asked.node.name == "loop" for asked in statement.find_all(nodes.Getattr)
     )
+
+
+def _names(target: nodes.Node) -> list[str]:
+    """The names that an assignment or a loop sets."""
+    return [name.name for name in ([target] if isinstance(target, nodes.Name) else target.find_all(nodes.Name))]
 
 
 def _only(node: nodes.Call) -> nodes.Expr:

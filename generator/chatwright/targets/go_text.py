@@ -17,6 +17,7 @@ from operator import itemgetter
 from ..catalogue.model import Trim
 from ..errors import Unsupported
 
+NOT_FOUND = "Ollama finds thoughts by plain texts around them; these words need escapes"
 _DELIMITERS = re.compile(r'\{\{+|"""+')
 _ISO_DATE = "%Y-%m-%d"  # as Ollama's currentDate writes it
 _DIRECTIVES = re.compile(f"({_ISO_DATE}|%.)", re.DOTALL)
@@ -58,6 +59,11 @@ class Thought:
 
     condition: str
     words: tuple[str, str]
+
+    @property
+    def is_found(self) -> bool:
+        """Whether Ollama finds the thought between its words."""
+        return all(word.strip() and _is_raw(word) for word in self.words)
 
     def __str__(self) -> str:
         return f"{{{{ if {self.condition} }}}}{self.words[0]}{{{{ .Thinking }}}}{self.words[1]}{{{{ end }}}}"
@@ -181,8 +187,8 @@ class GoWriter:
         for index, piece in enumerate(pieces):
             if isinstance(piece, str):
                 written.append(_go_text(piece, first=index == 0, last=index == len(pieces) - 1))
-            elif isinstance(piece, Thought) and not all(word.strip() and _is_raw(word) for word in piece.words):
-                raise Unsupported("Ollama finds thoughts by plain texts around them; these words need escapes")
+            elif isinstance(piece, Thought) and not piece.is_found:
+                raise Unsupported(NOT_FOUND)
             else:
                 written.append(str(piece))
         self.lines.append("".join(written))

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.built_ins import is_built_in
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template, Thinking
 from ..catalogue.slots import fields, join_slots, split_content
-from ..errors import Unsupported
+from ..errors import Refusals, Unsupported
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format, unnamed_observation
+from .places import other_thinking, placed, refusals_of, trims
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .python import Call
 from .rendering import environment, module_name, multimodal_templates
@@ -31,6 +32,10 @@ _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "O
 _TOOLS = "default"  # the tool format of a template that names none (data/template.py, register_template)
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
 _PLACEHOLDER = re.compile(r"\{\{[a-zA-Z_]\w*\}\}")  # data/formatter.py, EmptyFormatter
+_WRITTEN = (  # slots, those together that make one of LLaMA-Factory's
+    *(("prefix",), ("system",), ("user", "opener"), ("body",)),
+    *(("function",), ("observation", "opener_after_observation")),
+)
 _THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # data/template.py, register_template
 
 
@@ -52,8 +57,8 @@ def generate(context: Context) -> Output:
                 templates[name] = template_arguments(template)
                 told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
                 deployments[template.name] = Deployment(path, notes=told)
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
+            except Unsupported as error:
+                deployments[template.name] = Deployment(None, reasons=error.reasons)
         groups = list(_model_groups(spec, context.catalogue))
         composites = list(_composite_models(spec, context.catalogue))
         if templates or groups or composites:
@@ -106,7 +111,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
     Raises:
         Unsupported: LLaMA-Factory cannot express the template; the message says why.
     """
-    _refuse(template)
+    Refusals(_refusals(template)).check()
     slots, own = template.slots, template.targets.get("llamafactory", {})
     definition = _known_tools(template) or tool_format(_TOOLS)
     tools = definition.frameworks["llamafactory"]
@@ -160,14 +165,21 @@ def tools_formatter(definition: ToolFormat) -> tuple[str, list[str] | None, str 
 
 
 def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
-    """The slot as LLaMA-Factory's list of elements."""
+    """The slot as LLaMA-Factory's list of elements.
+
+    Raises:
+        Unsupported: it has no element for a part of the slot.
+    """
+    Refusals(_unwritable(slot)).check()
+    return _elements(slot)
+
+
+def _elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
     out: list[str | set[str] | dict[str, str]] = []
     glue = False  # whether text continues the element before it
     for part in slot:
         if part.kind in ("text", "field"):
             text = part.value if part.kind == "text" else f"{{{{{part.value}}}}}"
-            if part.kind == "text" and ("{{content}}" in text or "{{idx}}" in text):
-                raise Unsupported("LLaMA-Factory would fill a literal placeholder")
             if glue:
                 out[-1] = f"{out[-1]}{text}"
             else:
@@ -175,15 +187,22 @@ def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
             glue = True
         else:
             glue = False
-            if part.kind == "date":
-                raise Unsupported("a LLaMA-Factory slot has no placeholder for today's date")
-            if part.kind in ("id", "attribute"):
-                raise Unsupported("a LLaMA-Factory slot names tokens by their text")
             if part.kind in ("bos", "eos"):
                 out.append({f"{part.kind}_token"})
             elif part.kind == "token":
                 out.append({"token": part.value})
     return out
+
+
+def _unwritable(slot: Slot) -> Iterator[str]:
+    """Why a slot cannot be written as elements."""
+    for part in slot:
+        if part.kind == "text" and ("{{content}}" in part.value or "{{idx}}" in part.value):
+            yield "LLaMA-Factory would fill a literal placeholder"
+        elif part.kind == "date":
+            yield "a LLaMA-Factory slot has no placeholder for today's date"
+        elif part.kind in ("id", "attribute"):
+            yield "a LLaMA-Factory slot names tokens by their text"
 
 
 def _prefix(template: Template) -> list[str | set[str] | dict[str, str]]:
@@ -214,70 +233,98 @@ def _adds_white_space(last: Slot, body: Slot) -> bool:
     )
 
 
-def _refuse(template: Template) -> None:
-    slots, thinking = template.slots, template.thinking
+def _refusals(template: Template) -> Iterator[str]:
+    """Why LLaMA-Factory cannot express a template: every reason, with its place in the spec."""
+    slots = template.slots
     if template.undescribed:
-        raise Unsupported(f"the template's own code writes {template.undescribed}")
+        yield f"undescribed: the template's own code writes {template.undescribed}"
     if template.single_turn:
-        raise Unsupported("LLaMA-Factory writes every turn of a conversation")
+        yield "single_turn: LLaMA-Factory writes every turn of a conversation"
     if Part("field", "content") not in slots.system:
-        raise Unsupported("the format leaves the system text out, and so would LLaMA-Factory the tools")
+        yield "slots.system: the format leaves the system text out, and so would LLaMA-Factory the tools"
     if template.pair:
-        raise Unsupported("LLaMA-Factory writes conversations, and the format has a query and a document")
+        yield "pair: LLaMA-Factory writes conversations, and the format has a query and a document"
     if template.learns != "all":
-        raise Unsupported("LLaMA-Factory learns every reply where it is not told otherwise")
+        yield "learns: LLaMA-Factory learns every reply where it is not told otherwise"
     if template.last_message_end is not None:
-        raise Unsupported("LLaMA-Factory writes nothing behind the text of the last message")
+        yield "last_message_end: LLaMA-Factory writes nothing behind the text of the last message"
     if template.system_placement in ("first_user_head", "last_user", "none"):
-        raise Unsupported("LLaMA-Factory writes the system text in a turn of its own or in the first user turn")
+        yield "system_placement: LLaMA-Factory writes the system text in a turn of its own or in the first user turn"
     if slots.generation != slots.opener:
-        raise Unsupported("LLaMA-Factory's generation prompt is always the assistant's opener")
+        yield "slots.assistant.generation: LLaMA-Factory's generation prompt is always the assistant's opener"
     if slots.last != slots.body and not _adds_white_space(slots.last, slots.body):
-        raise Unsupported("LLaMA-Factory ends the last turn like every other")
+        yield "slots.assistant.last: LLaMA-Factory ends the last turn like every other"
     if slots.no_system is not None:
-        raise Unsupported("LLaMA-Factory has no text for conversations without a system message")
+        yield "slots.no_system: LLaMA-Factory has no text for conversations without a system message"
     if template.default_system == ():
-        raise Unsupported("LLaMA-Factory takes an empty default system text for none")
+        yield "default_system: LLaMA-Factory takes an empty default system text for none"
     if any(part.kind == "date" for part in template.default_system or ()):
-        raise Unsupported("LLaMA-Factory has no placeholder for today's date")
+        yield "default_system: LLaMA-Factory has no placeholder for today's date"
     if template.empty_system == "keep":
-        raise Unsupported("LLaMA-Factory writes no empty system turn")
-    if trimmed := [role for role, how in template.trim.items() if how != "none"]:
-        raise Unsupported(f"LLaMA-Factory does not trim {', '.join(trimmed)} content")
+        yield "empty_system: LLaMA-Factory writes no empty system turn"
+    if places := trims(template):
+        yield f"{places}: LLaMA-Factory does not trim content"
     if tools := _known_tools(template):
-        if template.result_separator != _RESULT_SEPARATOR:
-            raise Unsupported("LLaMA-Factory joins tool results in one fixed way")
-        if slots.system_with_tools is not None:
-            raise Unsupported("LLaMA-Factory has one system turn, with tools or without")
-        if slots.before_calls is not None:
-            raise Unsupported("LLaMA-Factory has one opener for replies with and without calls")
-        if slots.function != slots.body and slots.function_last != slots.function:
-            raise Unsupported("LLaMA-Factory ends the last turn that calls tools like every other")
-        if tools.place != "behind_system" or tools.beside or tools.result:
-            raise Unsupported(
-                "LLaMA-Factory describes tools behind the system text, and leaves text beside calls alone"
-            )
+        yield from _refusals_of_tools(template, tools)
     fused = template.system_placement == "first_user"
-    if "round" in (*fields(slots.user), *fields(slots.observation)):
-        raise Unsupported("LLaMA-Factory numbers the rounds from 0")
-    if "idx" in fields(slots.observation) or ("idx" in fields(slots.user) and fused):
-        raise Unsupported("LLaMA-Factory numbers the rounds in user turns of their own only")
+    for name, slot in (("user", slots.user), ("observation", slots.observation)):
+        if "round" in fields(slot):
+            yield f"slots.{name}: LLaMA-Factory numbers the rounds from 0"
+        if "idx" in fields(slot) and (fused or name == "observation"):
+            yield f"slots.{name}: LLaMA-Factory numbers the rounds in user turns of their own only"
     if any(part.kind == "text" and _PLACEHOLDER.search(part.value) for part in slots.prefix):
-        raise Unsupported("LLaMA-Factory refuses a prefix that looks like a placeholder")
-    if fused and len(elements(slots.system)) != 1:
-        raise Unsupported("LLaMA-Factory fuses only a single piece of text into the first user turn")
-    if thinking:
-        way = thinking.when_on, thinking.when_off, thinking.when_dropped, thinking.empty_after, thinking.default
-        history = thinking.history, thinking.history_trim, thinking.span, thinking.empty_trained
-        own_way = way == ("", thinking.empty, "", "any", True)
-        own_way &= history == ("drop", "leading_newlines", "between", "switched")
-        own_way &= (thinking.empty_on, thinking.empty_in, thinking.rewrite) == (thinking.empty, "learned", False)
-        own_way &= thinking.empty_unless == "holds" and not (thinking.kept_with_tools or thinking.kept_from_results)
-        own_way &= not thinking.kept_in_chain
-        own_way &= thinking.dropped_before_calls is None
-        own_way &= (thinking.answer, thinking.frame, thinking.system_mark, thinking.levels) == (None, None, None, None)
-        if not own_way or fused or thinking.empty not in ("".join(thinking.words), thinking.words[1]):
-            raise Unsupported("LLaMA-Factory has one way to handle thoughts, and the template has another")
+        yield "slots.prefix: LLaMA-Factory refuses a prefix that looks like a placeholder"
+    if fused and len(_elements(slots.system)) != 1:
+        yield "slots.system: LLaMA-Factory fuses only a single piece of text into the first user turn"
+    if template.thinking:
+        yield from _refusals_of_thinking(template.thinking, fused=fused)
+    yield from refusals_of((placed(slots, *names) for names in _WRITTEN), _unwritable)
+
+
+def _refusals_of_tools(template: Template, tools: ToolFormat) -> Iterator[str]:
+    slots = template.slots
+    if template.result_separator != _RESULT_SEPARATOR:
+        yield "result_separator: LLaMA-Factory joins tool results in one fixed way"
+    if slots.system_with_tools is not None:
+        yield "slots.system_with_tools: LLaMA-Factory has one system turn, with tools or without"
+    if slots.before_calls is not None:
+        yield "slots.assistant.before_calls: LLaMA-Factory has one opener for replies with and without calls"
+    if slots.function != slots.body and slots.function_last != slots.function:
+        yield "slots.function_last: LLaMA-Factory ends the last turn that calls tools like every other"
+    if tools.place != "behind_system" or tools.beside or tools.result:
+        yield "tool_format: LLaMA-Factory describes tools behind the system text, and leaves text beside calls alone"
+
+
+def _refusals_of_thinking(thinking: Thinking, *, fused: bool) -> Iterator[str]:
+    others = other_thinking(
+        thinking,
+        when_on="",
+        when_off=thinking.empty,
+        when_dropped="",
+        empty_after="any",
+        default=True,
+        history="drop",
+        history_trim="leading_newlines",
+        span="between",
+        empty_trained="switched",
+        empty_on=thinking.empty,
+        empty_in="learned",
+        empty_unless="holds",
+        rewrite=False,
+        kept_with_tools=False,
+        kept_from_results=False,
+        kept_in_chain=False,
+        dropped_before_calls=None,
+        answer=None,
+        frame=None,
+        system_mark=None,
+        levels=None,
+    )
+    empty = thinking.empty in ("".join(thinking.words), thinking.words[1])
+    places = (others, "" if empty else "thinking.empty", "system_placement" if fused else "")
+    if any(places):
+        ours = ", ".join(filter(None, places))
+        yield f"{ours}: LLaMA-Factory has one way to handle thoughts, and the template has another"
 
 
 def _template_class(template: Template) -> str:

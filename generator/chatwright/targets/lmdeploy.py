@@ -16,13 +16,14 @@ Conventions:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from ..catalogue.model import Levels, Part, Slot, Spec, Template
-from ..catalogue.slots import split_content
-from ..errors import Unsupported
+from ..catalogue.model import Levels, Part, Slot, Spec, Template, Thinking
+from ..catalogue.slots import split_content, write_slot
+from ..errors import Refusals, Unsupported
 from ..meaning.render import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
+from .places import merged, placed, trims
 from .protocol import Context, Output
 from .rendering import file_per_template
 
@@ -45,24 +46,25 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
         Unsupported: the format cannot express the template; the message says why.
     """
     slots, bos, eos = template.slots, token_text(spec, "bos_token"), token_text(spec, "eos_token")
-    _refuse_what_has_no_field(template)
-    if not slots.prefix and any(
-        begins_with_bos(slot, bos) for slot in (slots.system, slots.no_system or (), slots.user)
-    ):
-        raise Unsupported("turns begin with BOS, which the tokenizer adds a second time to the first")
+    refusals = Refusals(_refusals(template))
+    refusals.reasons += merged(_refused_parts(template, bos, eos))
     prefix = _text(without_bos(slots.prefix, bos), eos)
-    system, eosys = (_text(part, eos) for part in split_content(slots.system))
-    user, eoh = (_text(part, eos) for part in split_content(slots.user))
+    system, eosys = (_text(part, eos) for part in _split(slots.system))
+    user, eoh = (_text(part, eos) for part in _split(slots.user))
     if template.system_placement == "first_user" and user:
-        raise Unsupported(f"the system text stands inside the first user turn, behind {user!r}")
+        refusals.reasons.append(f"system_placement: the system text stands inside the first user turn, behind {user!r}")
     system = prefix + system
-    meta = _meta_instruction(template, prefix, system, eosys, eos)
+    meta = ""
+    if Part("field", "content") in slots.system:
+        with refusals.collect():
+            meta = _meta_instruction(template, prefix, system, eosys, eos)
     head, tail = split_content(slots.body)
     assistant, end = _text(slots.opener, eos) + _text(head, eos), _text(tail, eos)
     generation = _text(slots.generation, eos) + (template.thinking.when_on if template.thinking else "")
     if assistant != generation:
-        raise Unsupported(f"a reply in the history begins with {assistant!r}, the next one with {generation!r}")
+        refusals.reasons.append(_two_openers(template, assistant, generation))
     tool, eotool = _tool(template, eos)
+    refusals.check()
     eoa = end.rstrip()
     return {
         "model_name": "base",
@@ -81,48 +83,84 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
     }
 
 
-def _refuse_what_has_no_field(template: Template) -> None:
-    slots = template.slots
-    used = (slots.prefix, slots.system, slots.no_system or (), slots.user, slots.opener, slots.generation, slots.body)
-    parts = [part for slot in used for part in slot]
-    if token := next((part.value for part in parts if part.kind == "token"), None):
-        raise Unsupported(f"{token!r} must be one token, and the tokenizer reads the prompt as plain text")
-    if thinking := template.thinking:
-        if thinking.system_mark:
-            raise Unsupported("the system text says whether to think, and the file has one text for it")
-        if thinking.frame:
-            raise Unsupported("what stands around a reply depends on its thought, and LMDeploy reads no thoughts")
-        if thinking.answer:
-            raise Unsupported("of earlier replies only the answer is kept, and LMDeploy writes their content whole")
-        if thinking.when_on != thinking.when_off or (
-            thinking.levels and _prompts(thinking.levels) - {thinking.when_on}
-        ):
-            raise Unsupported("the end of the prompt depends on thinking, and the file has one text for it")
-        if thinking.history not in ("drop", "remove"):
-            raise Unsupported("thoughts stay in the history, and LMDeploy reads the content of a message only")
-        if thinking.when_dropped:
-            raise Unsupported("earlier replies begin with a mark that the last one lacks, and LMDeploy has one opener")
+def _refusals(template: Template) -> Iterator[str]:
+    """What has no field, every reason with its place in the spec."""
+    slots, thinking = template.slots, template.thinking
+    if thinking:
+        yield from _refusals_of_thinking(thinking)
     if Part("field", "content") not in slots.system:
-        raise Unsupported("the format leaves the system text out, and LMDeploy always writes it")
+        yield "slots.system: the format leaves the system text out, and LMDeploy always writes it"
     if template.pair:
-        raise Unsupported("the format has a query and a document, and LMDeploy writes conversations")
+        yield "pair: the format has a query and a document, and LMDeploy writes conversations"
     if template.last_message_end is not None:
-        raise Unsupported(
-            "something stands behind the text of the last message, and LMDeploy does not know which it is"
+        yield (
+            "last_message_end: something stands behind the text of the last message, and LMDeploy does not know which "
+            "it is"
         )
-    if template.system_placement == "first_user_head":
-        raise Unsupported("the system text replaces the head of the first user turn, and LMDeploy writes both")
     if template.single_turn:
-        raise Unsupported("the format has a single turn, and LMDeploy writes the whole conversation")
-    if template.system_placement == "last_user":
-        raise Unsupported("the system text goes into the last user message, and LMDeploy writes it first")
-    if template.system_placement == "none":
-        raise Unsupported("the format has no place for a system text, and LMDeploy always has one")
-    trimmed = [role for role in ("system", "user", "assistant") if template.trim[role] != "none"]
-    if thinking and thinking.history_trim != "none":
-        trimmed.append("assistant")
-    if trimmed:
-        raise Unsupported(f"the texts of {trimmed[0]} messages are trimmed, and LMDeploy trims nothing")
+        yield "single_turn: the format has a single turn, and LMDeploy writes the whole conversation"
+    if reason := _NO_PLACEMENT.get(template.system_placement):
+        yield f"system_placement: {reason}"
+    history_trim = "thinking.history_trim" if thinking and thinking.history_trim != "none" else ""
+    if places := ", ".join(filter(None, (trims(template, "system", "user", "assistant"), history_trim))):
+        yield f"{places}: the texts of messages are trimmed, and LMDeploy trims nothing"
+
+
+_NO_PLACEMENT = {
+    "first_user_head": "the system text replaces the head of the first user turn, and LMDeploy writes both",
+    "last_user": "the system text goes into the last user message, and LMDeploy writes it first",
+    "none": "the format has no place for a system text, and LMDeploy always has one",
+}
+
+
+def _refusals_of_thinking(thinking: Thinking) -> Iterator[str]:
+    if thinking.system_mark:
+        yield "thinking.system_mark: the system text says whether to think, and the file has one text for it"
+    if thinking.frame:
+        yield "thinking.frame: what stands around a reply depends on its thought, and LMDeploy reads no thoughts"
+    if thinking.answer:
+        yield "thinking.answer: of earlier replies only the answer is kept, and LMDeploy writes their content whole"
+    ends = [
+        "thinking.when_on, thinking.when_off" if thinking.when_on != thinking.when_off else "",
+        "thinking.levels" if thinking.levels and _prompts(thinking.levels) - {thinking.when_on} else "",
+    ]
+    if places := ", ".join(filter(None, ends)):
+        yield f"{places}: the end of the prompt depends on thinking, and the file has one text for it"
+    if thinking.history not in ("drop", "remove"):
+        yield "thinking.history: thoughts stay in the history, and LMDeploy reads the content of a message only"
+    if thinking.when_dropped:
+        yield (
+            "thinking.when_dropped: earlier replies begin with a mark that the last one lacks, and LMDeploy has one "
+            "opener"
+        )
+
+
+def _refused_parts(template: Template, bos: str | None, eos: str | None) -> Iterator[tuple[str, str]]:
+    """What slots hold that is no fixed text: their places, and why not."""
+    slots = template.slots
+    written = placed(slots, "prefix", "system", "no_system", "user", "opener", "generation", "body", "observation")
+    first = placed(slots, "prefix") or placed(slots, "system", "no_system", "user")  # what may begin the prompt
+    for place, slot in (*written, ("default_system", template.default_system or ())):
+        begins = (place, slot) in first
+        if begins and not slots.prefix and begins_with_bos(slot, bos):
+            yield place, "turns begin with BOS, which the tokenizer adds a second time to the first"
+        for part in without_bos(slot, bos) if begins else slot:
+            if part.kind == "token" and place != "slots.observation":
+                yield place, f"{part.value!r} must be one token, and the tokenizer reads the prompt as plain text"
+            elif part.kind == "eos" and eos is None:
+                yield place, (
+                    "the format writes the tokenizer's own EOS into the history, the file is fixed text, "
+                    "and the spec does not tell it (serving.tokens.eos_token)"
+                )
+            elif part.kind in _NAMES and part != Part("field", "content"):
+                yield place, f"the format writes {_NAMES[part.kind]} where the file has fixed text"
+
+
+def _two_openers(template: Template, assistant: str, generation: str) -> str:
+    places = [place for place, _ in placed(template.slots, "opener", "generation")] or ["slots.assistant.body"]
+    if template.thinking and template.thinking.when_on:
+        places.append("thinking.when_on")
+    return f"{', '.join(places)}: a reply in the history begins with {assistant!r}, the next one with {generation!r}"
 
 
 def _prompts(levels: Levels) -> set[str]:
@@ -139,9 +177,10 @@ def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, 
     meta = begin[len(system) : len(begin) - len(eosys)]
     if system + meta + eosys == begin:
         return meta
+    place = "slots.no_system" if template.slots.no_system else "default_system"
     raise Unsupported(
-        f"a conversation without system message begins with {begin!r}; LMDeploy would write an empty system turn, "
-        f"{system + eosys!r}, since null for meta_instruction means the empty text"
+        f"{place}: a conversation without system message begins with {begin!r}; LMDeploy would write an empty system "
+        f"turn, {system + eosys!r}, since null for meta_instruction means the empty text"
     )
 
 
@@ -156,20 +195,21 @@ def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
     return (tool, eotool) if separate and opens_alike else (None, None)
 
 
+def _split(slot: Slot) -> tuple[Slot, Slot]:
+    """What stands before and behind the content, all of it before where there is none."""
+    return split_content(slot) if Part("field", "content") in slot else (slot, ())
+
+
 def _text(slot: Slot, eos: str | None) -> str:
+    """The text of a slot. What is no fixed text stands in it as a spec writes it, so that it can still be compared."""
     text = ""
     for part in slot:
         if part.kind in ("text", "token"):
             text += part.value
-        elif part.kind == "eos":
-            if eos is None:
-                raise Unsupported(
-                    "the format writes the tokenizer's own EOS into the history, the file is fixed text, "
-                    "and the spec does not tell it (serving.tokens.eos_token)"
-                )
+        elif part.kind == "eos" and eos is not None:
             text += eos
         elif part.kind != "break":
-            raise Unsupported(f"the format writes {_NAMES[part.kind]} where the file has fixed text")
+            text += str(write_slot((part,)))
     return text
 
 

@@ -22,17 +22,18 @@ Conventions:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from ..catalogue.model import Slot, Spec, SystemMark, Template, Thinking, Trim
+from ..catalogue.model import PartKind, Slot, Spec, SystemMark, Template, Thinking, Trim
 from ..catalogue.slots import split_content
-from ..errors import Unsupported
+from ..errors import Refusals, Unsupported
 from ..meaning.render import trim
 from ..meaning.tool_formats import ToolFormat, answers_call, beside_jinja, format_of, needs_ids, needs_objects
 from .go_template import Constant, Go, Text, Value, compile_jinja, keep_text, write_calls, write_tools
 from .go_text import (
     NEWLINE,
+    NOT_FOUND,
     WHITE_SPACE,
     Action,
     Block,
@@ -45,6 +46,7 @@ from .go_text import (
     is_plain,
 )
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
+from .places import SLOTS, holding
 from .protocol import Context, Output
 from .rendering import file_per_template
 
@@ -65,15 +67,21 @@ def modelfile(spec: Spec, template: Template) -> str:
     Raises:
         Unsupported: Ollama cannot express the template; the message says why.
     """
-    writer = _Writer(spec, template)
-    text = writer.text()
+    writer, refusals, stops = _Writer(spec, template), Refusals(), []
+    with refusals.collect():
+        text = writer.text()
+        value = quote(text)
+    for stop in stop_texts(spec, template):
+        with refusals.collect():
+            stops.append(quote(stop, "stop_words" if stop in template.stop_words else "slots.assistant"))
+    refusals.check()
     harmony = all(mark in text for mark in _HARMONY)
     lines = [f"# {line}".rstrip() for line in _notes(spec, template, writer, harmony=harmony)]
-    lines += ["FROM .", "", f"TEMPLATE {quote(text)}", ""]
+    lines += ["FROM .", "", f"TEMPLATE {value}", ""]
     if template.thinking is None and not harmony and not writer.reads_calls():
         lines += ["# Hands replies on as they are, and keeps a chat template inside the GGUF from replacing TEMPLATE."]
         lines += ["PARSER passthrough", ""]
-    lines += [f"PARAMETER stop {quote(stop)}" for stop in stop_texts(spec, template)]
+    lines += [f"PARAMETER stop {stop}" for stop in stops]
     lines += [f"PARAMETER {name} {_number(value)}" for name, value in spec.serving.get("ollama", {}).items()]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -90,20 +98,21 @@ def go_template(spec: Spec, template: Template) -> str:
 # -- how values reach a Modelfile --------------------------------------------------------------------------------------
 
 
-def quote(text: str) -> str:
-    """The text as a value of a Modelfile command.
+def quote(text: str, place: str = "") -> str:
+    """The text as a value of a Modelfile command; ``place`` is where a spec says it.
 
     Raises:
         Unsupported: Modelfiles have no way to write it; they know no escapes.
     """
+    where = f"{place}: " if place else ""
     dropped = sorted({character for character in set(text) - set("\n\t") if not is_plain(character)})
     if dropped:
         names = ", ".join(f"U+{ord(character):04X}" for character in dropped)
-        raise Unsupported(f"Ollama's Modelfile parser may drop or change {names}, and knows no escapes")
+        raise Unsupported(f"{where}Ollama's Modelfile parser may drop or change {names}, and knows no escapes")
     if '"' not in text:
         return f'"{text}"'
     if any(f'"""{line}'.rstrip().endswith('"""') and len(f'"""{line}'.rstrip()) > 5 for line in _heads(text)):
-        raise Unsupported("a line that ends with three quotes would end the value in a Modelfile")
+        raise Unsupported(f"{where}a line that ends with three quotes would end the value in a Modelfile")
     return f'"""{text}"""'
 
 
@@ -194,6 +203,14 @@ def _tokens(template: Template) -> list[str]:
 _GIVEN = Go("$.System", Text())  # the system text of the conversation
 _TOOLS = "tools"  # the name of what describes the tools
 _CALLS = "if .ToolCalls"  # the condition by which Ollama finds what stands in front of calls
+_OF_TOOLS = (
+    "system_with_tools",
+    "before_calls",
+    "opener_after_observation",
+    "function",
+    "function_last",
+    "observation",
+)
 _TRIMS: tuple[Trim, ...] = ("none", "leading_newlines", "newlines", "both")  # each includes the ones before it
 
 
@@ -207,42 +224,42 @@ class _Writer(GoWriter):
         self.format = format_of(template)
         self.without_tools: str | None = None  # why the template's tool format cannot be written
         self.sorted: set[str] = set()  # what loses its order, see go_template.Written
+        self.refusals = Refusals()
         if self.format:
-            try:
-                self._refuse_tools(self.format)
+            refusals = Refusals(self._refusals_of_tools(self.format))
+            with refusals.collect():
                 self.sorted |= write_tools(self.format, GoWriter(), system=_GIVEN, user=Go("$user", Text())).sorted
+            with refusals.collect():
                 self.sorted |= write_calls(self.format, GoWriter()).sorted
-            except Unsupported as reason:
-                self.format, self.without_tools = None, str(reason)
+            if refusals.reasons:
+                self.format, self.without_tools = None, "; ".join(dict.fromkeys(refusals.reasons))
 
-    def _refuse_tools(self, tools: ToolFormat) -> None:
-        """Refuse a tool format that this template cannot write, whatever Go can."""
+    def _refusals_of_tools(self, tools: ToolFormat) -> Iterator[str]:
+        """Why this template cannot write a tool format, whatever Go can."""
         template, thinking = self.template, self.template.thinking
         half = ("newlines", "leading_newlines")
         if tools.place == "before_last_user":
-            raise Unsupported("tools are described in front of the last user turn, which a Go template must search for")
+            yield "tools are described in front of the last user turn, which a Go template must search for"
         if tools.place == "system" and template.trim["system"] in half:
-            raise Unsupported("a Go template cannot describe tools around a system text that loses its line breaks")
+            yield "a Go template cannot describe tools around a system text that loses its line breaks"
         if tools.place == "system" and any(part.kind == "date" for part in template.default_system or ()):
-            raise Unsupported(
-                "a Go template cannot describe tools around a default system text with today's date in it"
-            )
+            yield "a Go template cannot describe tools around a default system text with today's date in it"
         if tools.place == "user" and template.trim["user"] in half:
-            raise Unsupported("a Go template cannot describe tools around a user text that loses its line breaks")
+            yield "a Go template cannot describe tools around a user text that loses its line breaks"
         if template.slots.system_with_tools is not None:
-            raise Unsupported("the system turn is another one where tools are offered")
+            yield "the system turn is another one where tools are offered"
         if tools.writes_mark:
-            raise Unsupported("the description of tools holds the mark on thinking")
+            yield "the description of tools holds the mark on thinking"
         if needs_ids(tools):
-            raise Unsupported("the format writes the ids of calls, and a request to Ollama need not have any")
+            yield "the format writes the ids of calls, and a request to Ollama need not have any"
         if tools.result and not answers_call(tools):
-            raise Unsupported("a result names its function, and Ollama looks the name up where a request has none")
-        if tools.result:
-            raise Unsupported("a result names the call that it answers, and Ollama's template must search for it")
+            yield "a result names its function, and Ollama looks the name up where a request has none"
+        if answers_call(tools):
+            yield "a result names the call that it answers, and Ollama's template must search for it"
         if thinking and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
-            raise Unsupported("where tools are offered the format writes the thoughts of earlier turns in another way")
+            yield "where tools are offered the format writes the thoughts of earlier turns in another way"
         if tools.beside and thinking and thinking.history not in ("drop", "remove"):
-            raise Unsupported("what stands in front of calls is written by whether a reply holds a thought")
+            yield "what stands in front of calls is written by whether a reply holds a thought"
 
     def reads_calls(self) -> Literal["any", "one"] | None:
         """Which calls Ollama finds in replies, once the text is written: of any number, or one alone, or none."""
@@ -257,8 +274,19 @@ class _Writer(GoWriter):
         return "one" if self.format.single and not text.split("{")[0] else "any"
 
     def text(self) -> str:
+        """The whole template; what cannot be written is left out until all of it is known.
+
+        Raises:
+            Unsupported: a Go template cannot express the template; carries every reason.
+        """
+        self.refusals = Refusals(self._refusals())
+        with self.refusals.collect():
+            self._write()
+        self.refusals.check()
+        return self.source()
+
+    def _write(self) -> None:
         template, slots = self.template, self.template.slots
-        self._refuse()
         self._trimmers()
         self._define_tools()
         self._seen_system()
@@ -295,38 +323,61 @@ class _Writer(GoWriter):
         self.refuse(f"this template takes {roles} messages only")
         self.do("end", *(["end"] if template.single_turn else []), "end")
         self._generation()
-        return self.source()
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def _refuse(self) -> None:
+    def _refusals(self) -> Iterator[str]:
         template = self.template
         if template.pair:
-            raise Unsupported("the format has a query and a document, and Ollama sends conversations")
+            yield "pair: the format has a query and a document, and Ollama sends conversations"
         if template.last_message_end is not None:
-            raise Unsupported("a Go template cannot look for the mark that stands behind the last message")
+            yield "last_message_end: a Go template cannot look for the mark that stands behind the last message"
         if template.thinking:
-            self._refuse_thinking(template.thinking)
-        if template.thinking and template.thinking.history == "keep" and template.thinking.empty:
-            raise Unsupported("earlier replies without a thought get an empty one, and Ollama cannot look into them")
+            yield from self._refusals_of_thinking(template.thinking)
         if template.system_placement == "last_user":
-            raise Unsupported("the system text goes into the last user message, and Ollama may cut off earlier ones")
-
-    def _refuse_thinking(self, thinking: Thinking) -> None:
-        if thinking.levels:
-            raise Unsupported("the format has levels of thinking of its own, and an Ollama request has other ones")
-        if thinking.system_mark and thinking.system_mark.unless:
-            raise Unsupported("a Go template cannot look for a mark on thinking inside the system text")
-        if thinking.system_mark and self.template.trim["system"] != "none":
-            raise Unsupported("a Go template cannot see whether anything is left of a system text that it trims")
-        if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
-            raise Unsupported("replies are written by whether they hold a thought, and Ollama cannot look into them")
-        if thinking.answer:
-            raise Unsupported("of earlier replies only the answer is kept, and Ollama cannot look into them")
-        if thinking.empty_in != "learned":
-            raise Unsupported(
-                "earlier replies without a thought may get an empty one, and Ollama cannot look into them"
+            yield (
+                "system_placement: the system text goes into the last user message, and Ollama may cut off earlier ones"
             )
+
+    def _refusals_of_thinking(self, thinking: Thinking) -> Iterator[str]:
+        if thinking.levels:
+            yield (
+                "thinking.levels: the format has levels of thinking of its own, and an Ollama request has other ones"
+            )
+        if thinking.system_mark and thinking.system_mark.unless:
+            yield ("thinking.system_mark: a Go template cannot look for a mark on thinking inside the system text")
+        if thinking.system_mark and self.template.trim["system"] != "none":
+            yield (
+                "thinking.system_mark, trim.system: a Go template cannot see whether anything is left of a system text "
+                "that it trims"
+            )
+        if thinking.frame or (thinking.rewrite and thinking.history not in ("drop", "remove")):
+            place = "thinking.frame" if thinking.frame else "thinking.rewrite"
+            yield f"{place}: replies are written by whether they hold a thought, and Ollama cannot look into them"
+        if thinking.answer:
+            yield "thinking.answer: of earlier replies only the answer is kept, and Ollama cannot look into them"
+        if thinking.empty_in != "learned":
+            yield (
+                "thinking.empty_in: earlier replies without a thought may get an empty one, and Ollama cannot look "
+                "into them"
+            )
+        if thinking.history == "keep" and thinking.empty:
+            yield (
+                "thinking.history, thinking.empty: earlier replies without a thought get an empty one, and Ollama "
+                "cannot look into them"
+            )
+        if not Thought(".Thinking", thinking.words).is_found:
+            yield f"thinking.words: {NOT_FOUND}"
+
+    def _refuse_part(self, kind: PartKind, reason: str) -> None:
+        """Keep a reason that is about the parts of a kind, with the places where a spec has them."""
+        names = [name for name in SLOTS if self.format or name not in _OF_TOOLS]
+        if kind == "bos" and begins_with_bos(self.template.slots.prefix, self.bos):
+            names.remove("prefix")  # the runner adds that one
+        places = [holding(self.template.slots, kind, names)]
+        if any(part.kind == kind for part in self.template.default_system or ()):
+            places.append("default_system")
+        self.refusals.reasons.append(f"{', '.join(filter(None, places))}: {reason}")
 
     def _only_last_turn(self) -> None:
         """Pass over every message but the last user message and a reply behind it."""
@@ -477,7 +528,9 @@ class _Writer(GoWriter):
         if all(part.kind == "text" for part in default):
             return [trim("".join(part.value for part in default), how)]
         if how != "none":
-            raise Unsupported("a default system text with today's date in it cannot be trimmed")
+            self.refusals.reasons.append(
+                "default_system, trim.system: a default system text with today's date in it cannot be trimmed"
+            )
         return self._fill(default)
 
     def _choose(self, cases: Sequence[tuple[str, Pieces]]) -> None:
@@ -533,7 +586,10 @@ class _Writer(GoWriter):
     def _bos_of_later_turns(self) -> None:
         """Write the BOS that begins each user turn, but not where the turn begins the prompt."""
         if self.template.system_placement != "first_user" or self.template.slots.no_system:
-            raise Unsupported("the user turn begins with BOS, and only sometimes begins the prompt")
+            self.refusals.reasons.append(
+                "slots.user: the user turn begins with BOS, and only sometimes begins the prompt"
+            )
+            return
         self.do("if not $first")
         self.put([self._token("bos", self.bos)])
         self.do("end")
@@ -565,12 +621,12 @@ class _Writer(GoWriter):
         if thinking and thinking.history in ("drop", "remove", "switched"):
             kept = f"or $last ({self._off(thinking)})" if thinking.history == "switched" else "$last"
             self.do(f"if {kept}")
-            self.put([Thought(".Thinking", thinking.words), self._trimmed(".Content", content)])
+            self.put([*self._thought(thinking), self._trimmed(".Content", content)])
             self.do("else")
             self._without_thoughts(thinking)
             self.do("end")
         else:
-            self.put([Thought(".Thinking", thinking.words)] if thinking else [])
+            self.put(self._thought(thinking) if thinking else [])
             self._said(content)
         if self.format:
             self.do(_CALLS)
@@ -585,6 +641,10 @@ class _Writer(GoWriter):
                 return
             self.do("end")
         self._unless_last(tail)
+
+    def _thought(self, thinking: Thinking) -> list[Piece]:
+        thought = Thought(".Thinking", thinking.words)
+        return [thought] if thought.is_found else []  # or it is refused
 
     def _off(self, thinking: Thinking) -> str:
         """Whether thinking is off; a request that says nothing about it counts as the default."""
@@ -702,22 +762,26 @@ class _Writer(GoWriter):
                 numbers = {"idx": Action("len $rounds"), "round": Action('len (printf "%s." $rounds)')}
                 output += [numbers[part.value]] if part.value in numbers else content
             elif part.kind == "date":
-                output += go_date(part.value)
+                try:
+                    output += go_date(part.value)
+                except Unsupported as error:
+                    self._refuse_part("date", str(error))
             elif part.kind in ("id", "attribute"):
-                raise Unsupported("the format has a token whose text only the tokenizer knows")
+                self._refuse_part(part.kind, "the format has a token whose text only the tokenizer knows")
             elif part.kind == "eos":
                 output.append(self._token("eos", self.eos))
             elif part.kind == "bos":
                 output.append(self._token("bos", self.bos))
         return output
 
-    def _token(self, name: str, text: str | None) -> str:
+    def _token(self, name: Literal["bos", "eos"], text: str | None) -> str:
         if text is None:
-            raise Unsupported(
+            self._refuse_part(
+                name,
                 f"the format writes the tokenizer's own {name.upper()} inside the prompt, a Go template cannot ask for "
-                f"it, and the spec does not tell its text (serving.tokens.{name}_token)"
+                f"it, and the spec does not tell its text (serving.tokens.{name}_token)",
             )
-        return text
+        return text or ""
 
     # -- trimming ------------------------------------------------------------------------------------------------------
 

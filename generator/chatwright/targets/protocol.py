@@ -35,15 +35,20 @@ class GeneratedFile:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The file that serves one template on one engine, or the reason why there is none.
+    """The file that serves one template on one engine, or all the reasons why there is none.
 
     ``notes`` say where a template that a framework does not have itself cannot be had there to the letter.
     """
 
     path: str | None
     sha256: str | None = None  # of the file's body without its header: what evidence is keyed by
-    reason: str | None = None
+    reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """The reasons as one text, None where there are none."""
+        return "; ".join(self.reasons) or None
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,14 @@ def added_templates(template: Template, deployments: Deployments) -> list[str]:
     ]
 
 
+def listed_as(checkpoint: Checkpoint, group: ModelGroup) -> dict[str, str | None]:
+    """What each framework lists a checkpoint under, one by name, the other by model type; None where it does not."""
+    return {"llamafactory": checkpoint.name, "swift": group.model_type}
+
+
 def listed_in(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
-    """The frameworks that a checkpoint is registered in: one lists models by name, the other by model type."""
-    listed = {"llamafactory": checkpoint.name, "swift": group.model_type}
-    return [framework for framework, known_as in listed.items() if known_as is not None]
+    """The frameworks that a checkpoint is registered in."""
+    return [framework for framework, known_as in listed_as(checkpoint, group).items() if known_as is not None]
 
 
 def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:

@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..catalogue.model import Catalogue, Spec, Template
-from ..errors import Unsupported
+from ..errors import Refusals
 from .protocol import Comment, Context, Deployment, GeneratedFile, Output
 from .python import literal, statement
 
@@ -30,12 +30,13 @@ def file_per_template(
     deployments: dict[str, Deployment] = {}
     for spec in context.specs:
         for template in spec.templates:
-            try:
-                if template.undescribed:
-                    raise Unsupported(f"the template's own code writes {template.undescribed}")
+            refusals = Refusals()
+            if template.undescribed:
+                refusals.reasons.append(f"undescribed: the template's own code writes {template.undescribed}")
+            with refusals.collect():
                 body = write(spec, template)
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
+            if refusals.reasons:
+                deployments[template.name] = Deployment(None, reasons=tuple(refusals.reasons))
             else:
                 files.append(GeneratedFile(path.format(template.name), body, comment, (spec.source,)))
                 deployments[template.name] = Deployment(

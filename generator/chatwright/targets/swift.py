@@ -20,13 +20,15 @@ Its conventions, all derived here and never typed in a spec:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from ..catalogue.built_ins import is_built_in
-from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Spec, Template
+from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Slots, Spec, Template, Thinking
 from ..catalogue.slots import join_slots, parse_slot, split_content
-from ..errors import Unsupported
-from ..meaning.tool_formats import Results, format_of
+from ..errors import Refusals, Unsupported
+from .agent_template import agent_template, refusals_of_answers
+from .places import other_thinking, placed, refusals_of, trims
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .python import Call, Sum
 from .rendering import environment, module_name, multimodal_templates
@@ -64,8 +66,8 @@ def generate(context: Context) -> Output:
                 templates[name] = template_arguments(template)
                 told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
                 deployments[template.name] = Deployment(path, notes=told)
-            except Unsupported as reason:
-                deployments[template.name] = Deployment(None, reason=str(reason))
+            except Unsupported as error:
+                deployments[template.name] = Deployment(None, reasons=error.reasons)
         model_types = {item.name: _model_type(item, context.catalogue) for item in spec.model_types}
         archs = {item.name: parts for item in spec.model_types if (parts := model_arch(item))}
         groups = list(_groups(spec, context.catalogue))
@@ -99,9 +101,14 @@ def template_arguments(template: Template) -> dict[str, Any]:
     Raises:
         Unsupported: ms-swift cannot express the template; the message says why.
     """
+    refusals = Refusals(_refusals(template))
+
+    def prompt(*parts: tuple[str, Slot], content: str | None = None, numbered: bool = False) -> list[Any]:
+        names = _fields(content, numbered=numbered)
+        refusals.reasons += refusals_of([parts], lambda slot: _unwritable(slot, names))
+        return _prompt(join_slots(*(slot for _, slot in parts)), names)
+
     own = template.targets.get("swift", {})
-    in_class = "template_class" in own
-    _check(template, in_class)
     slots = template.slots
     _, body_end = split_content(slots.body)
     _, end = split_content(slots.last)
@@ -112,21 +119,31 @@ def template_arguments(template: Template) -> dict[str, Any]:
     start = () if own.get("auto_add_bos") == "instead" else slots.prefix
     last = template.system_placement == "last_user"
     no_system = () if own.get("system_in_class") or last else slots.no_system or ()
-    prompt = (Part("field", "content"), *tail) if head else slots.user
+    user = (Part("field", "content"), *tail) if head else slots.user
+    opens, heads = ("slots.prefix", start), ("slots.user", head)
     arguments: dict[str, Any] = {
-        "prefix": _prompt(join_slots(start, no_system, head)),
-        "system_prefix": _system_prefix(template, start, head),
-        "prompt": _prompt(join_slots(prompt, slots.opener), content="{{QUERY}}", numbered=True),
-        "chat_sep": None if template.single_turn else _prompt(join_slots(body_end, head)),
-        "suffix": _prompt(end),
+        "prefix": prompt(opens, ("slots.no_system", no_system), heads),
+        "system_prefix": None,
+        "prompt": prompt(
+            ("slots.user", user), ("slots.assistant.opener", slots.opener), content="{{QUERY}}", numbered=True
+        ),
+        "chat_sep": None if template.single_turn else prompt(("slots.assistant.body", body_end), heads),
+        "suffix": prompt(("slots.assistant.last" if slots.last != slots.body else "slots.assistant.body", end)),
     }
+    if "system_prefix" in own:
+        given = "targets.swift.system_prefix", parse_slot(own["system_prefix"])
+        arguments["system_prefix"] = prompt(given, content="{{SYSTEM}}")
+    elif not own.get("system_in_class") and template.system_placement not in ("last_user", "none"):
+        before = [opens] if template.system_placement == "first_user_head" else [opens, heads]
+        arguments["system_prefix"] = prompt(*before, _system(slots), content="{{SYSTEM}}")
     if last:
-        arguments["prompt"] = _prompt(slots.system, content="{{SYSTEM}}") + arguments["prompt"]
+        arguments["prompt"] = prompt(("slots.system", slots.system), content="{{SYSTEM}}") + arguments["prompt"]
     if "prefix" in own:
-        arguments["prefix"] = _prompt(parse_slot(own["prefix"]))
+        arguments["prefix"] = prompt(("targets.swift.prefix", parse_slot(own["prefix"])))
+    refusals.check()
     if template.default_system is not None:
         arguments["default_system"] = _text(template.default_system)
-    if in_class:
+    if "template_class" in own:
         arguments["template_cls"] = own["template_class"]
     if own.get("auto_add_bos"):
         arguments["auto_add_bos"] = True
@@ -134,44 +151,59 @@ def template_arguments(template: Template) -> dict[str, Any]:
     stop_words = [word for word in template.stop_words if not (isinstance(stop, str) and word == stop.strip())]
     if stop_words:
         arguments["stop_words"] = stop_words
-    if (agent := _agent_template(template)) is not None:
+    if (agent := agent_template(template)) is not None:
         arguments["agent_template"] = agent
     arguments.update(_thinking(template))
     return arguments
 
 
-def _check(template: Template, in_class: bool) -> None:
-    """What no field of ``TemplateMeta`` can say; a template class may do the first two in code."""
-    slots = template.slots
-    if template.undescribed and not template.targets.get("swift"):
-        raise Unsupported(f"the template's own code writes {template.undescribed}")
-    if not in_class:
-        if template.thinking and template.thinking.empty_after != "any":
-            raise Unsupported("ms-swift puts an empty thought in front of every reply without one")
-        if trimmed := [role for role, how in template.trim.items() if how != "none"]:
-            raise Unsupported(f"ms-swift does not trim the content of a role ({', '.join(trimmed)})")
-        if slots.generation != slots.opener:
-            raise Unsupported("ms-swift has one opener for the generation prompt and for history")
-        if slots.system_with_tools is not None:
-            raise Unsupported("ms-swift writes another system turn where tools are described by a class only")
-        if slots.before_calls is not None:
-            raise Unsupported("ms-swift opens a turn that is calls alone in another way by a class only")
-        if template.pair:
-            raise Unsupported("ms-swift makes one text of a query and a document by a class only")
-        if template.last_message_end is not None:
-            raise Unsupported("ms-swift writes something behind the last message by a class only")
-        if template.learns != "all":
-            raise Unsupported("ms-swift learns every reply where it is not told otherwise")
-        if template.empty_system == "keep" and template.system_placement != "last_user":
-            raise Unsupported("ms-swift writes no system turn for an empty system text")
+def _system(slots: Slots) -> tuple[str, Slot]:
+    """The system turn with its place in the spec; where tools have another one, a class makes one the other."""
+    if slots.system_with_tools is None:
+        return "slots.system", slots.system
+    return "slots.system_with_tools", slots.system_with_tools
+
+
+def _refusals(template: Template) -> Iterator[str]:
+    """What no field of ``TemplateMeta`` can say, every reason with its place in the spec."""
+    slots, own = template.slots, template.targets.get("swift", {})
+    if template.undescribed and not own:
+        yield f"undescribed: the template's own code writes {template.undescribed}"
+    if "template_class" not in own:
+        yield from _refusals_without_class(template)
     if template.default_system == ():
-        raise Unsupported("ms-swift writes no system turn for an empty default system text")
-    _check_answers(template)
+        yield "default_system: ms-swift writes no system turn for an empty default system text"
+    yield from refusals_of_answers(template)
     if template.system_placement == "last_user" and slots.no_system not in (None, _literal_system(slots.system)):
-        raise Unsupported("ms-swift writes a literal {{SYSTEM}} where there is no system text")
-    heads = split_content(slots.body)[0], split_content(slots.last)[0]
-    if any(heads) and not template.targets.get("swift", {}).get("content_in_class"):
-        raise Unsupported("ms-swift has no text between the opener and the reply that a model learns")
+        yield "slots.no_system: ms-swift writes a literal {{SYSTEM}} where there is no system text"
+    for place, slot in placed(slots, "body", "last"):
+        if split_content(slot)[0] and not own.get("content_in_class"):
+            yield f"{place}: ms-swift has no text between the opener and the reply that a model learns"
+    if template.thinking:
+        yield from _refusals_of_thinking(template.thinking, in_class="template_class" in own)
+
+
+def _refusals_without_class(template: Template) -> Iterator[str]:
+    """What a template class may do in code."""
+    slots = template.slots
+    if template.thinking and template.thinking.empty_after != "any":
+        yield "thinking.empty_after: ms-swift puts an empty thought in front of every reply without one"
+    if places := trims(template):
+        yield f"{places}: ms-swift does not trim the content of a role"
+    if slots.generation != slots.opener:
+        yield "slots.assistant.generation: ms-swift has one opener for the generation prompt and for history"
+    if slots.system_with_tools is not None:
+        yield "slots.system_with_tools: ms-swift writes another system turn where tools are described by a class only"
+    if slots.before_calls is not None:
+        yield "slots.assistant.before_calls: ms-swift opens a turn that is calls alone in another way by a class only"
+    if template.pair:
+        yield "pair: ms-swift makes one text of a query and a document by a class only"
+    if template.last_message_end is not None:
+        yield "last_message_end: ms-swift writes something behind the last message by a class only"
+    if template.learns != "all":
+        yield "learns: ms-swift learns every reply where it is not told otherwise"
+    if template.empty_system == "keep" and template.system_placement != "last_user":
+        yield "empty_system: ms-swift writes no system turn for an empty system text"
 
 
 def notes(template: Template, *, sees: bool) -> Iterator[str]:
@@ -191,21 +223,29 @@ def _literal_system(slot: Slot) -> Slot:
     return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == Part("field", "content") else part for part in slot))
 
 
-def _system_prefix(template: Template, start: Slot, head: Slot) -> list[Any] | None:
-    own = template.targets.get("swift", {})
-    if "system_prefix" in own:
-        return _prompt(parse_slot(own["system_prefix"]), content="{{SYSTEM}}")
-    if own.get("system_in_class") or template.system_placement in ("last_user", "none"):
-        return None
-    head = () if template.system_placement == "first_user_head" else head
-    slots = template.slots
-    system = slots.system if slots.system_with_tools is None else slots.system_with_tools  # a class makes one the other
-    return _prompt(join_slots(start, head, system), content="{{SYSTEM}}")
+def _fields(content: str | None, *, numbered: bool) -> Mapping[str, str]:
+    """What ms-swift calls the placeholders that it fills; ``content`` is its name for that one, None: not filled."""
+    filled = {} if content is None else {"content": content}
+    return {**filled, "idx": "{{ROUND0}}", "round": "{{ROUND1}}"} if numbered else filled
 
 
-def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -> list[Any]:
-    """A slot as ms-swift writes prompts. ``content`` stands for that placeholder, None: not allowed there."""
-    names = {"content": content, "idx": "{{ROUND0}}" if numbered else None, "round": "{{ROUND1}}" if numbered else None}
+def _unwritable(slot: Slot, names: Mapping[str, str]) -> Iterator[str]:
+    """Why a slot cannot be written as a prompt in which the placeholders of these names are filled."""
+    for index, part in enumerate(slot):
+        if part.kind == "break":
+            around = slot[max(index - 1, 0) : index], slot[index + 1 : index + 2]
+            if around[0] and all(other.kind not in _TOKENS for side in around for other in side):
+                yield "ms-swift joins adjacent texts before it tokenizes them"
+        elif part.kind == "field" and part.value not in names:
+            yield f"ms-swift cannot fill {{{{{part.value}}}}} there"
+        elif part.kind in ("text", "token"):
+            yield from (
+                f"ms-swift would fill the literal {name} of this text" for name in _PLACEHOLDERS if name in part.value
+            )
+
+
+def _prompt(slot: Slot, names: Mapping[str, str]) -> list[Any]:
+    """A slot as ms-swift writes prompts."""
     elements: list[Any] = []
     run: list[Part | str] = []
 
@@ -214,30 +254,18 @@ def _prompt(slot: Slot, *, content: str | None = None, numbered: bool = False) -
             elements.append(run[0] if len(run) == 1 and isinstance(run[0], str) else _sum(run))
             run.clear()
 
-    def write(text: str) -> None:
-        if run and isinstance(run[-1], str):
-            run[-1] += text
-        else:
-            run.append(text)
-
-    for index, part in enumerate(slot):
+    for part in slot:
         if part.kind in _TOKENS:
             flush()
             elements.append([_TOKENS[part.kind](part.value)])
-        elif part.kind == "break":
-            if run and slot[index + 1].kind not in _TOKENS:
-                raise Unsupported("ms-swift joins adjacent texts before it tokenizes them")
         elif part.kind == "date":
             run.append(part)
-        elif part.kind == "field":
-            name = names[part.value]
-            if name is None:
-                raise Unsupported(f"ms-swift cannot fill {{{{{part.value}}}}} there")
-            write(name)
-        else:
-            if found := [name for name in _PLACEHOLDERS if name in part.value]:
-                raise Unsupported(f"ms-swift would fill the literal {found[0]} of this text")
-            write(part.value)
+        elif part.kind != "break":
+            text = names.get(part.value, "") if part.kind == "field" else part.value
+            if run and isinstance(run[-1], str):
+                run[-1] += text
+            else:
+                run.append(text)
     flush()
     return elements
 
@@ -254,75 +282,31 @@ def _sum(parts: Sequence[Part | str]) -> Call | Sum:
     return Sum(items) if len(items) > 1 or isinstance(items[0], str) else items[0]
 
 
-def _agent_template(template: Template) -> str | None:
-    """The agent template: the one that the spec names, or the one of the tool format."""
-    own = template.targets.get("swift", {})
-    definition = format_of(template)
-    name = definition.frameworks.get("swift") if definition else None
-    if "agent_template" in own:
-        if template.tool_format is not None and own["agent_template"] != name:
-            raise Unsupported(
-                f"the agent template {own['agent_template']!r} does not write the tool format {template.tool_format!r}"
-            )
-        return str(own["agent_template"])
-    return name
-
-
-def _check_answers(template: Template) -> None:
-    """From the end of the calls to the next reply the slots must say what ms-swift writes."""
-    _agent_template(template)  # which refuses one that writes another format
-    slots = template.slots
-    definition = format_of(template)
-    results = definition.results if definition else None
-    if results is None:
-        if slots.opener_after_observation != slots.opener:
-            raise Unsupported("ms-swift has one opener for the replies to users and to tools")
-        if slots.function != slots.body or slots.function_last != slots.last:
-            raise Unsupported("ms-swift ends a turn that calls tools as it ends any other")
-        return
-    assert definition is not None
-    end = split_content(slots.function)[1]
-    ours = join_slots(end, slots.observation, slots.opener_after_observation)
-    if results.way == "in_user_turn":
-        due = join_slots(split_content(slots.body)[1], results_in_user_turn(slots.user, results), slots.opener)
-    else:
-        due = join_slots(parse_slot(results.calls_end), parse_slot(results.text))
-    if results.calls_end:
-        ends_so = slots.function == slots.function_last and end == parse_slot(results.calls_end)
-    else:
-        ends_so = slots.function_last == slots.last
-    if not ends_so or ours != due or template.result_separator != results.separator:
-        name = definition.frameworks["swift"]
-        raise Unsupported(f"ms-swift's agent template {name!r} writes tool results in another way")
-
-
-def results_in_user_turn(user: Slot, results: Results) -> Slot:
-    """The user's turn around the results."""
-    head, tail = split_content(user)
-    return join_slots(head, parse_slot(results.text), tail)
+def _refusals_of_thinking(thinking: Thinking, *, in_class: bool) -> Iterator[str]:
+    places = partial(other_thinking, thinking)
+    if not in_class:
+        words = "" if thinking.words[1].strip() == _THOUGHT_END else "thinking.words"
+        if other := ", ".join(filter(None, (places(span="to_last_end", history_trim="both"), words))):
+            yield f"{other}: ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides"
+        if other := places(kept_with_tools=False, kept_from_results=False, kept_in_chain=False):
+            yield f"{other}: ms-swift keeps earlier thoughts for the sake of tools by a class only"
+        usual = {"empty_on": thinking.empty, "empty_in": "learned", "empty_unless": "begins"}
+        if other := places(**usual, rewrite=False, dropped_before_calls=None):
+            yield f"{other}: ms-swift writes one empty thought into learned replies, and thoughts as they stand"
+        if other := places(answer=None, frame=None, system_mark=None, levels=None):
+            yield f"{other}: ms-swift writes what a reply or a system text says of thinking by a class only"
+    if other := places(empty_trained="always", **({} if in_class else {"empty": thinking.when_off})):
+        yield f"{other}: ms-swift opens a learned reply without a thought as it ends the prompt with thinking off"
+    default = thinking.history != "switched" and not thinking.when_off  # template/base.py, Template.__init__
+    if thinking.default != default and not in_class:
+        yield f"thinking.default: ms-swift has thinking {'on' if default else 'off'} by default for such a template"
 
 
 def _thinking(template: Template) -> dict[str, Any]:
     thinking, slots, own = template.thinking, template.slots, template.targets.get("swift", {})
     if thinking is None:
         return {}
-    in_class = "template_class" in own
-    usual = thinking.span == "to_last_end" and thinking.history_trim == "both"
-    if not in_class and not (usual and thinking.words[1].strip() == _THOUGHT_END):
-        raise Unsupported(f"ms-swift drops earlier thoughts up to {_THOUGHT_END} and trims what remains on both sides")
-    usual = (thinking.empty_on, thinking.empty_in, thinking.empty_unless) == (thinking.empty, "learned", "begins")
-    if not in_class and (thinking.kept_with_tools or thinking.kept_from_results or thinking.kept_in_chain):
-        raise Unsupported("ms-swift keeps earlier thoughts for the sake of tools by a class only")
-    if not in_class and (not usual or thinking.rewrite or thinking.dropped_before_calls is not None):
-        raise Unsupported("ms-swift writes one empty thought into learned replies, and thoughts as they stand")
-    if not in_class and (thinking.answer or thinking.frame or thinking.system_mark or thinking.levels):
-        raise Unsupported("ms-swift writes what a reply or a system text says of thinking by a class only")
-    if (thinking.empty != thinking.when_off and not in_class) or thinking.empty_trained != "always":
-        raise Unsupported("ms-swift opens a learned reply without a thought as it ends the prompt with thinking off")
     drops = thinking.history != "switched"
-    default = drops and not thinking.when_off  # template/base.py, Template.__init__
-    if thinking.default != default and not in_class:
-        raise Unsupported(f"ms-swift has thinking {'on' if default else 'off'} by default for such a template")
     # A class that shortens the generation prompt does so only if nothing follows: the rest stands in front of the mark.
     rest = "".join(part.value for part in slots.opener).removeprefix("".join(part.value for part in slots.generation))
     values = {

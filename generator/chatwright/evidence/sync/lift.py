@@ -20,6 +20,7 @@ from ...catalogue.slots import join_slots, parse_slot, split_content, write_slot
 from ...errors import Location, Unsupported
 from ...meaning.tool_formats import Results, ToolFormat, tool_formats
 from ...targets import llamafactory, swift
+from ...targets.agent_template import results_in_user_turn
 from ...targets.python import Call, Sum
 from ..vectors import TODAY
 from .compare import swift_meaning as swift_field
@@ -288,7 +289,7 @@ def _answer(slots: dict[str, Any], results: Results) -> None:
     """Fill the slots between the calls of a turn and the next reply as ms-swift's agent template does."""
     assistant = slots["assistant"]
     if results.way == "in_user_turn":
-        slots["observation"] = swift.results_in_user_turn(slots["user"], results)
+        slots["observation"] = results_in_user_turn(slots["user"], results)
         return
     between, body = parse_slot(results.text), assistant["body"]
     ended = split_content(body)[1]
