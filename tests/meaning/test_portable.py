@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from chatwright.errors import Unsupported
+from chatwright.evidence.draft.reading import DEFINITION, built
 from chatwright.meaning.jinja import compile_template
 from chatwright.meaning.portable import not_portable, portable
+from chatwright.targets.chat_template import chat_template
+from tests.meaning.test_call_ids import DEFINED
+from tests.meaning.test_chains import SLOTS
 from tests.support import ROOT
 
 
@@ -82,3 +87,11 @@ def test_no_generated_file_is_outside_the_subset(folder: str) -> None:
         for each in not_portable(file.read_text(encoding="utf-8"), marks=folder == "training")
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_tool_format_outside_the_subset_makes_no_file() -> None:
+    definition = {**DEFINED, "calls": [{"each": "{{ call|unique }}"}]}
+    given = built({"slots": SLOTS, "tool_format": "mine", DEFINITION: definition})
+    for marks in (False, True):
+        with pytest.raises(Unsupported, match=r"^tool_format: not every engine .* alike: the filter unique$"):
+            chat_template(given, marks=marks)

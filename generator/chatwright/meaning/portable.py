@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from .jinja import literal
@@ -69,7 +69,7 @@ _LOOP_OVER_ITEMS = re.compile(r"^(\{%[-+]?\s*for\b.*)\.items\(\)((?!\s*\|).*)$",
 _OF_DICTS = frozenset({"copy", "get", "items", "keys", "pop", "update", "values"})
 
 
-@cache
+@lru_cache(maxsize=4096)
 def portable(source: str) -> str:
     """Write a fragment so that every engine reads its strings alike (see :func:`literal`), and an object's items.
 
@@ -93,7 +93,7 @@ def _tags(source: str) -> Iterator[tuple[str, str]]:
             inside, tag = "", ""
 
 
-@cache
+@lru_cache(maxsize=4096)
 def names_in(source: str) -> frozenset[str]:
     """Return the names of variables that a fragment reads or sets.
 

@@ -21,6 +21,7 @@ from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Templ
 from ..catalogue.slots import MEDIUM_NUMBER, split_content
 from ..errors import Refusals, Unsupported
 from ..meaning.jinja import literal
+from ..meaning.portable import not_portable
 from ..meaning.tool_formats import (
     Beside,
     ToolFormat,
@@ -50,9 +51,14 @@ def chat_template(template: Template, *, marks: bool = False) -> str:
     Raises:
         Unsupported: Jinja cannot express the template; the message says why.
     """
-    if template.tool_definition is not None and (wrong := cannot_compile(_Writer(template, False).text())):
-        raise Unsupported(f"tool_format: the Jinja of the tool format cannot be compiled where it stands: {wrong}")
-    return _Writer(template, marks).text()
+    text = _Writer(template, marks).text()
+    if template.tool_definition is not None:
+        whole = _Writer(template, False).text()
+        if wrong := cannot_compile(whole):
+            raise Unsupported(f"tool_format: the Jinja of the tool format cannot be compiled where it stands: {wrong}")
+        if outside := not_portable(whole):
+            raise Unsupported(f"tool_format: not every engine reads this Jinja alike: {'; '.join(outside)}")
+    return text
 
 
 class _Writer:
