@@ -6,9 +6,12 @@ A test holds all texts of one template against its vectors and lists every one t
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -136,6 +139,26 @@ def lacks_tool_format(template: Template, scenario: Scenario) -> bool:
     return used and template.tool_format is None
 
 
+class Hangs(BaseException):
+    """Something waits for what never comes; no handler of an error takes this for its own."""
+
+
+@contextmanager
+def no_waiting(seconds: int = 60) -> Iterator[None]:
+    """What takes longer inside is stopped."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Hangs
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 __all__ = [
     "FRAMEWORKS",
     "ROOT",
@@ -148,6 +171,7 @@ __all__ = [
     "is_told",
     "known",
     "lacks_tool_format",
+    "no_waiting",
     "scenarios",
     "vectors",
 ]

@@ -12,7 +12,7 @@ from chatwright.targets import TARGETS
 
 PACKAGE = Path(chatwright.__file__).parent
 FLOORS = (
-    {"__init__", "errors", "resources", "cache", "runs", "git", "losses"},
+    {"__init__", "errors", "files", "resources", "cache", "runs", "git", "losses"},
     {"catalogue"},
     {"meaning"},
     {"targets"},
@@ -120,3 +120,44 @@ def test_only_the_command_line_prints_or_exits() -> None:
 def runs_in_its_own_process(tree: ast.Module) -> bool:
     """Whether a module is a program that another framework's interpreter runs, and that answers on its output."""
     return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree.body)
+
+
+# What writes without the one writer, always into a temporary folder, or a copy, that it has made itself; `cache` into
+# the user's cache, whose entries it removes.
+_TEMPORARY = {"cache"} | {
+    *(f"evidence.{name}" for name in ("bench", "synthetic", "smoke", "smoke.models", "smoke.training")),
+    *(f"evidence.checks.{name}" for name in ("draft", "export", "identify", "model_folders", "overlay", "serving")),
+    *(f"evidence.engines.{name}" for name in ("lmdeploy", "mistral_common", "mm_plugin_worker", "ollama", "swift")),
+    *("evidence.smoke.site.sitecustomize", "evidence.sync.registry", "pipeline.revisions"),
+}
+_WRITING = {"write_text", "write_bytes", "unlink", "rmdir", "rmtree", "rename", "copytree", "copy", "copy2", "move"}
+_WRITING |= {"mkdir", "makedirs", "symlink_to", "symlink", "link", "hardlink_to", "truncate", "removedirs"}
+
+
+def test_only_the_writer_touches_folders_of_users() -> None:
+    wrong = {
+        f"{name}:{node.lineno}: {ast.unparse(node.func)}"
+        for name, tree in modules().items()
+        if name not in ("files", "pipeline.writer", *_TEMPORARY)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and writes(node)
+    }
+    assert wrong == set()
+    assert [name for name in _TEMPORARY if not any(map(writes, calls(name)))] == []
+
+
+def calls(name: str) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(modules()[name]) if isinstance(node, ast.Call))
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a call is one that changes a disk: by its name, or as it opens a file for more than reading."""
+    function = ast.unparse(call.func)
+    last = function.rsplit(".", 1)[-1]
+    if function in (f"os.{last}", f"shutil.{last}"):
+        return last in _WRITING | {"replace", "remove"} or "O_CREAT" in ast.unparse(call)
+    if last == "open":
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
+        modes = [value.value for value in values if isinstance(value, ast.Constant)]
+        return any(isinstance(mode, str) and set(mode) & set("wax+") and len(mode) < 4 for mode in modes)
+    return isinstance(call.func, ast.Attribute) and last in _WRITING - {"copy", "link", "move"}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chatwright import cache as caches
+from chatwright import runs as runs_module
 from chatwright.cache import Cache, digest_of, key_of, user_cache
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
@@ -24,7 +25,7 @@ from chatwright.pipeline.around import Surroundings
 from chatwright.pipeline.parallel import in_parallel
 from chatwright.pipeline.parts import Parts
 from chatwright.runs import Runs
-from tests.support import ROOT, catalogue
+from tests.support import ROOT, catalogue, no_waiting
 
 BASE = """\
 name: base
@@ -202,6 +203,37 @@ def test_an_entry_under_another_name_is_none(cache: Cache) -> None:
     assert cache.get("ab" + "cd" * 31) is None
 
 
+@pytest.mark.parametrize("what", ["link", "FIFO", "folder", "folder that is a link"])
+def test_what_is_no_regular_file_is_no_entry_and_stays(cache: Cache, tmp_path: Path, what: str) -> None:
+    """Neither followed nor waited for."""
+    file = entry(cache)
+    kept = file.rename(tmp_path / file.name)
+    if what == "link":
+        file.symlink_to(kept)
+    elif what == "FIFO":
+        os.mkfifo(file)
+    elif what == "folder":
+        file.mkdir()
+    else:
+        file.parent.rmdir()
+        file.parent.symlink_to(tmp_path)
+    before = kept.read_bytes(), os.lstat(file.parent if "that is" in what else file)
+    with no_waiting():
+        assert cache.get("ab" * 32) is None
+        cache.put("ab" * 32, "new")
+        assert cache.get("ab" * 32) is None
+    assert kept.read_bytes() == before[0]
+    assert os.path.samestat(os.lstat(file.parent if "that is" in what else file), before[1])
+
+
+@pytest.mark.parametrize("limit", ["MAX_ENTRY", "MAX_VALUE"])
+def test_an_entry_that_is_too_large_is_none(cache: Cache, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    cache.put("ab" * 32, "x" * 1000)
+    assert cache.get("ab" * 32)
+    monkeypatch.setattr(caches, limit, 20)
+    assert cache.get("ab" * 32) is None
+
+
 def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = Cache(tmp_path / "file")
@@ -233,11 +265,13 @@ def test_what_others_put_there_stays(cache: Cache, monkeypatch: pytest.MonkeyPat
         os.utime(file, (1, 1))
     for number in range(20):
         cache.put(f"{number:064}", os.urandom(500).hex())
-    unfinished = cache.folder / "ab" / ".chatwright-left"
+    unfinished = cache.folder / "ab" / f".{'cd' * 25}.0123456789abcdef.chatwright-part"
     unfinished.write_bytes(bytes(9000))
+    others = cache.folder / "ab" / ".novel.txt.0123456789abcdef.chatwright-part"
+    others.write_bytes(bytes(9000))
     os.utime(unfinished, (1, 1))
     cache.prune()
-    assert all(file.is_file() for file in foreign)
+    assert all(file.is_file() for file in (*foreign, others))
     assert not unfinished.exists()
 
 
@@ -274,7 +308,9 @@ def test_contents_are_told_apart() -> None:
 # -- runs --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_known_while_nothing_has_changed(specs: Path, cache: Cache, tmp_path: Path) -> None:
+def test_a_run_is_known_while_nothing_has_changed(
+    specs: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def runs(*folders: Path, mine: bool = True) -> Runs:
         return Runs(cache, folders, only_mine=mine)
 
@@ -299,9 +335,9 @@ def test_a_run_is_known_while_nothing_has_changed(specs: Path, cache: Cache, tmp
     assert known.stands_in(out, tmp_path / "README.md")
     (tmp_path / "README.md").write_text("other")
     assert not known.stands_in(out, tmp_path / "README.md")
-    (out / ".chatwright-stage").mkdir()
+    (out / "x" / ".b.py.0123456789abcdef.chatwright-part").write_text("half")
     assert not known.stands_in(out, None)
-    (out / ".chatwright-stage").rmdir()
+    (out / "x" / ".b.py.0123456789abcdef.chatwright-part").unlink()
     (out / "x").rename(tmp_path / "elsewhere")
     (out / "x").symlink_to(tmp_path / "elsewhere")
     assert not known.stands_in(out, None)
@@ -311,8 +347,14 @@ def test_a_run_is_known_while_nothing_has_changed(specs: Path, cache: Cache, tmp
     (out / "x" / "a.py").symlink_to(tmp_path / "a.py")
     assert not known.stands_in(out, None)
     (out / "x" / "a.py").unlink()
+    os.mkfifo(out / "x" / "a.py")
+    assert not known.stands_in(out, None)
+    (out / "x" / "a.py").unlink()
     (tmp_path / "a.py").rename(out / "x" / "a.py")
     assert known.stands_in(out, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs_module, "MAX_BYTES", 1)
+        assert not known.stands_in(out, None)
     (out / "x" / "a.py").write_text("2\n")
     assert not known.stands_in(out, None)
     (out / "x" / "a.py").unlink()

@@ -5,9 +5,10 @@ and the versions of what it runs on included (:func:`generator_digest`); the ent
 JSON. So nothing is ever invalidated: what has changed has another name, and what is not used any more is removed when
 the folder has grown too large.
 
-An entry begins with the hash of what follows, so that one that is damaged or cut off is none; it is written beside its
-place and moved there, so that two runs at once do no harm; a folder that cannot be read or written is no cache. All of
-that makes a run slow, never wrong. Entries are data: nothing in them is executed.
+An entry begins with the hash of what follows, so that one that is damaged or cut off is none; it is written under a
+fresh name and moved to its place, so that two runs at once do no harm. A folder that cannot be read or written is no
+cache; a link, something that is no regular file, and what is too large are no entries, and stay. All of that makes a
+run slow, never wrong. Entries are data: nothing in them is executed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -27,16 +27,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from . import resources
+from . import files, resources
 from .errors import Location
 
 VARIABLE = "CHATWRIGHT_CACHE"  # the folder of the cache; empty or "off": none
 MAX_BYTES = 256 << 20
+MAX_ENTRY = 32 << 20  # bytes of an entry, packed; the largest have some 200 kB
+MAX_VALUE = 256 << 20  # bytes of what it holds
 _KEPT = 0.75  # of MAX_BYTES, when the folder has grown beyond it
 _RUNS_ON = ("black", "jinja2", "jsonschema", "markupsafe", "pathspec", "pyyaml", "pytokens")
 _PACKAGE = Path(__file__).resolve().parent
-_UNFINISHED = ".chatwright-"  # what an entry's name begins with while it is written
-_ENTRY = re.compile(rf"[0-9a-f]{{62}}|{re.escape(_UNFINISHED)}\w+")
+_ENTRY, _BEGINNING = re.compile("[0-9a-f]{62}"), re.compile("[0-9a-f]{50}")
 _FOLDER = re.compile("[0-9a-f]{2}")
 
 
@@ -56,31 +57,29 @@ class Cache:
             return None
         file = self._file(key)
         try:
-            content = file.read_bytes()
+            content = files.read(file, MAX_ENTRY + 1) if files.look(file.parent).kind == "folder" else None
+            if content is None or len(content) > MAX_ENTRY:
+                return None
             digest, packed = content[:32], content[32:]
             if sha256(key.encode() + packed).digest() != digest:
                 return None
             os.utime(file)  # what is used stays
-            return json.loads(zlib.decompress(packed))
+            unpacking = zlib.decompressobj()
+            value = unpacking.decompress(packed, MAX_VALUE)
+            return json.loads(value) if unpacking.eof else None
         except (OSError, ValueError, zlib.error, RecursionError):
             return None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value, which must be JSON, under a key; None cannot be told from nothing."""
+        """Keep a value, which must be JSON, under a key; None is the same as nothing."""
         if self.folder is None:
             return
         file = self._file(key)
         packed = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=file.parent)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(sha256(key.encode() + packed).digest() + packed)
-                os.replace(name, file)
-            except BaseException:
-                os.unlink(name)
-                raise
+            if files.look(file.parent).kind == "folder" and files.look(file).kind in ("nothing", "file"):
+                files.write(file, sha256(key.encode() + packed).digest() + packed, mode=0o600)
         except OSError:
             self.folder = None  # full, or read-only: this run does without
 
@@ -100,10 +99,10 @@ class Cache:
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
         assert self.folder is not None
-        for folder in filter(_FOLDER.fullmatch, _names(self.folder)):
-            if (self.folder / folder).is_symlink():
+        for folder in filter(_FOLDER.fullmatch, files.names(self.folder)):
+            if files.look(self.folder / folder).kind != "folder":
                 continue
-            for name in filter(_ENTRY.fullmatch, _names(self.folder / folder)):
+            for name in filter(_is_entry, files.names(self.folder / folder)):
                 file = self.folder / folder / name
                 with suppress(OSError):
                     status = file.lstat()
@@ -115,11 +114,9 @@ class Cache:
         return self.folder / key[:2] / key[2:]
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+def _is_entry(name: str) -> bool:
+    """Whether a file is an entry of a cache, or the unfinished part of one."""
+    return bool(_ENTRY.fullmatch(name) or _BEGINNING.fullmatch(files.part_of(name) or ""))
 
 
 def user_cache() -> Cache:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError
+from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError, one_line
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
+_MOST_LEFT = 10
 _SYNCED = ("llamafactory", "swift", "publishers")
 _DEFAULT_SCENARIOS = ("system_multi",)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
@@ -120,6 +121,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
     """
     from .cache import user_cache
+    from .files import look
     from .losses import CATALOG, since_committed
     from .resources import checkout_root
     from .runs import Runs
@@ -128,7 +130,10 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
     root = checkout_root()
     again = "make generate" if root and out is None else _command(leave_out=("--check", "--diff"))
-    out = out or (root or Path.cwd()) / "generated"
+    if out is None:
+        out = (root or Path.cwd()) / "generated"
+        if look(out).kind == "link":
+            raise ChatwrightError(f"{out}: a symbolic link, which is followed only where --out names it")
     readme = None if root is None or folders or out != root / "generated" else root / "README.md"
     cache = user_cache()
     if cache.unused:
@@ -171,6 +176,8 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
         for line in told:
             click.echo(line, err=True)
         _echo_losses(*lost)
+        for line in _left(out, changes.left):
+            click.echo(line, err=True)
         click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
             click.echo("README.md: its figures written")
@@ -600,24 +607,24 @@ def draft(
 def _write_draft(text: str, out: Path) -> None:
     """Write a draft with the line that leads an editor to the schema, which outside of a checkout stands beside it."""
     from .pipeline.starter import OWN_SCHEMA, schema_reference
+    from .pipeline.writer import write_file
     from .resources import schema_path
 
     schema = schema_reference(out.parent)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text.replace("$schema=../../schema.json", f"$schema={schema}", 1), encoding="utf-8")
-    copy = out.parent / OWN_SCHEMA
-    if schema == OWN_SCHEMA and not copy.exists():
-        copy.write_bytes(schema_path().read_bytes())
+    write_file(out, text.replace("$schema=../../schema.json", f"$schema={schema}", 1))
+    copy = Path(os.path.abspath(out.parent / OWN_SCHEMA))  # not behind a link that the folder may be
+    if schema == OWN_SCHEMA and not os.path.lexists(copy):
+        write_file(copy, schema_path().read_text(encoding="utf-8"))
 
 
 def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path | None) -> None:
     """What a drafted template cannot be on which target, and what keeps the draft from standing in the catalogue."""
     from . import pipeline
+    from .files import write
 
     with tempfile.TemporaryDirectory(prefix="chatwright-") as home:
-        place = f"{out.resolve().parent.name if out else 'draft'}/{found.name}.yaml"
-        (Path(home) / place).parent.mkdir()
-        (Path(home) / place).write_text(found.text, encoding="utf-8")
+        place = f"{(out.resolve().parent.name if out else '') or 'draft'}/{found.name}.yaml"
+        write(Path(home) / place, found.text.encode("utf-8", "surrogatepass"))
         try:
             catalogue = _load((*folders, Path(home)))
         except CatalogueError as error:
@@ -766,10 +773,10 @@ def train_smoke(tokenizers: Path, swift_4: Path, swift_3: tuple[Path, ...]) -> N
 def tables(docs: Path, into: Path) -> None:
     """Write the generated Markdown of a folder as HTML (make tables)."""
     from .pipeline.html import html_pages
-    from .pipeline.writer import replace_files
+    from .pipeline.writer import write_files
 
     pages = dict(html_pages(docs))
-    replace_files(into, pages, ())
+    write_files(into, pages)
     click.echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
 
 
@@ -978,6 +985,14 @@ def _refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[st
         yield from _without_template(spec, catalogue, rendering) if spec.source in sources else ()
 
 
+def _left(out: Path, paths: Sequence[str]) -> Iterator[str]:
+    """What a manifest listed and is left where it is, in words; a stranger's may list many."""
+    for path in paths[:_MOST_LEFT]:
+        yield one_line(f"note: {_shown(out)}/{path}: no longer generated, but left: it does not carry our header")
+    if len(paths) > _MOST_LEFT:
+        yield f"note: and {len(paths) - _MOST_LEFT} more"
+
+
 def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:
     """The models that a framework lists without the template that the spec names, in words."""
     from .targets.protocol import listed_in, registered_names
@@ -1025,28 +1040,28 @@ def _rendered_json(template: Template, scenario: Scenario) -> dict[str, Any]:
 def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
     """Bring the figures of the README up to date; returns whether they were not, or are not."""
     from .pipeline.readme import with_counts
-    from .pipeline.writer import replace_files
+    from .pipeline.writer import read_text, write_file
 
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    text = read_text(readme) or ""
     new = with_counts(text, catalogue)
     if write and new != text:
-        replace_files(readme.parent, {readme.name: new}, ())
+        write_file(readme, new)
     return new != text
 
 
 def _lower_ceilings(catalogue: Catalogue) -> None:
     """Let the recorded ceilings fall to what stands in the specs; without a file, today's counts are the start."""
     from .pipeline import ledger
-    from .pipeline.writer import replace_files
+    from .pipeline.writer import write_file
     from .resources import ceilings_path
 
     file = ceilings_path()
     if file is None:
         raise ChatwrightError("the ceilings stand in a checkout of the repository, and this is none")
     counts = ledger.counts(catalogue)
-    before = ledger.load_ceilings(file) if file.exists() else {}
+    before = ledger.load_ceilings(file)
     after = ledger.lowered(before, counts) if file.exists() else counts
-    replace_files(file.parent, {file.name: ledger.dump_ceilings(after)}, [])
+    write_file(file, ledger.dump_ceilings(after))
     changed = [kind for kind in sorted({*before, *after}) if before.get(kind) != after.get(kind)]
     for kind in changed:
         click.echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from . import files
 from .cache import Cache, digests_below, key_of
 from .resources import evidence_path, specs_path, yaml_files
+
+MAX_BYTES = 256 << 20  # of a file that is compared with what was made
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,18 @@ class Run:
     counts: str
 
     def stands_in(self, out: Path, readme: Path | None) -> bool:
-        """Whether a folder holds these files as they were made, and nothing of a run that was killed."""
+        """Whether a folder holds these files as they were made, none of them reached through a link, and nothing of a
+        run that was killed."""
         try:
-            if any(name.startswith(".chatwright") for name in os.listdir(out)):
-                return False
             if readme and readme.is_file() and self.counts not in readme.read_text(encoding="utf-8"):
                 return False
-            root = out.resolve()
-            folders = {os.path.dirname(path) for path in self.files}
-            if any((root / folder).resolve() != root / folder for folder in folders):
-                return False  # a link among them
-            return all(
-                not (root / path).is_symlink() and _digest(root / path) == digest for path, digest in self.files.items()
-            )
+            known: dict[str, files.Kind] = {}
+            for folder in {f"{path.rpartition('/')[0]}/".lstrip("/") for path in self.files}:
+                if files.not_a_folder(out, folder, known) is not None:
+                    return False
+                if any(map(files.part_of, files.names(os.path.join(out, folder)))):
+                    return False
+            return all(_holds(os.path.join(out, path), digest) for path, digest in self.files.items())
         except (OSError, UnicodeDecodeError):
             return False
 
@@ -77,6 +79,11 @@ class Runs:
         except OSError:
             return None
         return key_of("run", self.only_mine, layers, evidence)
+
+
+def _holds(file: str, digest: str) -> bool:
+    content = files.read(file, MAX_BYTES + 1)
+    return content is not None and len(content) <= MAX_BYTES and sha256(content).hexdigest() == digest
 
 
 def _digest(file: Path) -> str | None:

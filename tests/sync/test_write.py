@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -179,7 +180,18 @@ def differences(folder: Path, framework: str) -> list[Difference]:
 
 
 def sync(folder: Path, framework: str) -> list[str]:
-    return write(differences(folder, framework), upstream(framework), folder)
+    """What was done, without what is said of files in which nothing is left; those are removed, as a person does."""
+    done = write(differences(folder, framework), upstream(framework), folder)
+    emptied = remove_emptied(folder, done)
+    return [line for line in done if line not in emptied]
+
+
+def remove_emptied(folder: Path, done: list[str]) -> list[str]:
+    """Remove the files of which a line says that nothing is left in them; returns those lines."""
+    said = [line for line in done if line.endswith(": nothing is left in it; remove the file")]
+    for line in said:
+        (folder / line.split(": ")[1]).unlink()
+    return said
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -415,7 +427,7 @@ def test_what_is_taken_away_comes_back(specs: Path, seed: int) -> None:
         folder = Specs(specs)
         piece = damage(folder, chance)
         try:
-            folder.save()
+            remove_emptied(specs, folder.save())
             done.append(piece)
         except CatalogueError:
             continue  # without that piece the specs are not valid
@@ -674,25 +686,54 @@ def test_a_file_that_is_not_edited_may_be_written_in_any_way(specs: Path) -> Non
     assert load(specs).templates["glm4"].default_system is not None
 
 
-def test_a_disk_that_refuses_leaves_every_spec_as_it_was(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_leaves_each_spec_whole(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(specs)
     folder = Specs(specs)
     for spec in list(folder.specs.values())[:3]:
         spec.root["title"] = "New"
         folder.touch(spec)
-    replace_file, left = Path.replace, [2]
+    replace_file, left = os.replace, [2]
 
-    def refusing(self: Path, target: Path) -> Path:
+    def refusing(source: Path, target: Path) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise OSError(28, "No space left on device", str(target))
-        return replace_file(self, target)
+        replace_file(source, target)
 
-    monkeypatch.setattr(Path, "replace", refusing)
-    with pytest.raises(ChatwrightError, match="cannot write: No space left"):
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(ChatwrightError, match="cannot write: No space left on device; each file is whole"):
         folder.save()
-    assert content(specs) == before
-    assert not [path for path in specs.rglob("*") if ".new" in path.name or "stage" in path.name]
+    [changed] = [source for source, text in content(specs).items() if before[source] != text]
+    assert "title: New\n" in content(specs)[changed]
+    assert [path for path in specs.rglob("*") if "chatwright" in path.name] == []
+
+
+def test_a_spec_in_which_nothing_is_left_is_not_removed(specs: Path) -> None:
+    """It is named, and what is left of it says so too; a new one that has nothing in the end is never written."""
+    folder = Specs(specs)
+    source = next(source for source in folder.specs if source.endswith("/gpt_oss.yaml"))
+    for key in ("templates", "model_types", "models"):
+        folder.specs[source].root.pop(key, None)
+    folder.touch(folder.specs[source])
+    folder.open("acme/new.yaml", "New", "Acme")
+    lines = folder.save()
+    assert f"left to a person: {source}: nothing is left in it; remove the file" in lines
+    assert not (specs / "acme").exists()
+    with pytest.raises(CatalogueError) as told:
+        load(specs)
+    assert [problem.message for problem in told.value.problems] == [
+        "this spec has neither 'templates' nor 'models'; give it one of them or both, or remove it"
+    ]
+    (specs / source).unlink()
+    load(specs)
+
+
+def test_a_spec_that_is_a_link_is_refused(specs: Path, tmp_path: Path) -> None:
+    path = next(specs.glob("*/glm4.yaml"))
+    path.rename(tmp_path / "elsewhere.yaml")
+    path.symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(ChatwrightError, match=r"glm4\.yaml: a symbolic link, which is not followed"):
+        Specs(specs)
 
 
 def test_a_new_spec_stands_in_the_folder_of_its_publisher(specs: Path) -> None:

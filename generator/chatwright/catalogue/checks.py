@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..errors import Location, Problem
+from ..files import is_reserved
 from .build import FRAMEWORKS, HUBS
 from .built_ins import built_ins
 from .jinja_fragments import wrong_jinja
@@ -53,7 +54,6 @@ TAKEN = re.compile(
     "given|fields|has_description|has_parameters|has_strict|asks|answers|answered|"
     "known|line|list|one|properties|required|written|compact|elements"
 )
-_DEVICES = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 _KINDS_OF_PARTS = ("text", "date", "each", "once")  # of a tool format
 _PLACEHOLDERS = (
     *("content", "idx", "round", "bos_token", "eos_token", "query", "document", "instruction"),
@@ -139,7 +139,7 @@ def _check_file(source: Source) -> Iterator[Problem]:
         yield Problem(
             source.document.locate(()),
             "",
-            "this spec has neither 'templates' nor 'models'; give it one of them or both",
+            "this spec has neither 'templates' nor 'models'; give it one of them or both, or remove it",
         )
 
 
@@ -147,7 +147,7 @@ def _check_file_names(source: Source) -> Iterator[Problem]:
     """Names that become names of files must be ones on every system: Windows keeps some for devices."""
     for found in (*_find(source, "name"), *_find(source, "templates", _ANY)):
         name = found.value if found.path == ("name",) else found.path[-1]
-        if isinstance(name, str) and (_DEVICES.fullmatch(name.partition(".")[0]) or name.endswith(".")):
+        if isinstance(name, str) and is_reserved(name):
             wrong = f"{quote(name)} cannot be the name of a file on every system; choose another name"
             yield found.on_value(wrong) if found.path == ("name",) else found.on_key(wrong)
 

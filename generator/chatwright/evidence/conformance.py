@@ -21,7 +21,7 @@ from ..catalogue.evidence import dump_evidence
 from ..catalogue.parsers import dump_parsers
 from ..errors import ChatwrightError
 from ..meaning.scenarios import scenarios
-from ..pipeline import generate, load_public_catalogue, render
+from ..pipeline import generate, load_public_catalogue, render, write_files
 from ..resources import checkout_root, publishers_path
 from .checks.added import check_added
 from .checks.bench import Report, Workbench
@@ -194,29 +194,28 @@ def _vectors(bench: Workbench, folder: Path, record: bool) -> Report:
     if bench.publishers:
         due |= {folder / "publishers" / name: text for name, text in dump_record(*bench.publishers).items()}
     there = {path for parent in {path.parent for path in due} for path in parent.glob("*.json")}
+    report.wrong += [
+        f"{path.parent.name}/{path.name} records what nothing writes any more; remove it"
+        for path in sorted(there - due.keys())
+    ]
     if record:
-        for path in there - due.keys():
-            path.unlink()
-        for path, text in due.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_files(folder, {path.relative_to(folder).as_posix(): text for path, text in due.items()})
         report.lines.append(f"{len(due)} recorded")
         return report
-    for path in sorted(there | due.keys()):
-        if path not in due or path not in there or path.read_text(encoding="utf-8") != due[path]:
+    for path in sorted(due):
+        if path not in there or path.read_text(encoding="utf-8") != due[path]:
             report.wrong.append(f"{path.parent.name}/{path.name} is not what the framework writes; run `make record`")
     report.lines.append(f"{len(due)} compared with the live frameworks")
     return report
 
 
 def _write_evidence(reports: list[Report], bench: Workbench, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
     for report in reports:
         if (told := report.evidence) is not None:
             added = bench.evidence(told.engine, told.version, told.grade, told.target, bench.added.get(told.engine, {}))
             told = replace(told, templates=dict(sorted({**told.templates, **added.templates}.items())))
-            (folder / f"{told.engine}.json").write_text(dump_evidence(told), encoding="utf-8")
+            files[f"{told.engine}.json"] = dump_evidence(told)
     if bench.comparisons:
-        file = folder / "publishers" / COMPARED
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(dump_comparisons(bench.comparisons, list(scenarios())), encoding="utf-8")
+        files[f"publishers/{COMPARED}"] = dump_comparisons(bench.comparisons, list(scenarios()))
+    write_files(folder, files)

@@ -14,6 +14,7 @@ import yaml
 
 from ..catalogue.evidence import Result
 from ..meaning.scenarios import scenarios
+from ..pipeline.writer import write_file
 
 FILE = Path(__file__).with_name("known.yaml")
 
@@ -105,7 +106,7 @@ def shrink(file: Path, gone: Iterable[Known]) -> None:
     if kept != known:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         head = "".join(line for line in lines if line.startswith("#"))
-        file.write_text(dump_known(kept, head), encoding="utf-8")
+        write_file(file, dump_known(kept, head))
 
 
 def _told(result: Result) -> str:

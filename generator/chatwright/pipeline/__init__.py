@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .generate import Difference, Rendering, check, generate, render
 from .select import load_public_catalogue, select
-from .writer import Changes, write_tree
+from .writer import Changes, write_files, write_tree
 
 __all__ = [
     "Changes",
@@ -15,5 +15,6 @@ __all__ = [
     "load_public_catalogue",
     "render",
     "select",
+    "write_files",
     "write_tree",
 ]

@@ -30,7 +30,7 @@ from .formatting import format_python
 from .generate import render
 from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
-from .writer import read_text, replace_files
+from .writer import unlike, write_files
 
 _TARGETS = {**FILE_OF, "transformers": "vllm"}
 ENGINES = (*_TARGETS, *FRAMEWORKS)
@@ -77,16 +77,17 @@ def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, boo
     """Write the files into a folder; returns each with whether it changed.
 
     Raises:
-        ChatwrightError: another file is there and ``force`` is not given, or the disk refuses; nothing is written then.
+        ChatwrightError: another file is there and ``force`` is not given, or something that is no regular file, and
+            nothing is written; or the disk refuses.
     """
-    old = {name: read_text(folder / name) for name, _ in export_.files}
-    new = {name: text for name, text in export_.files if old[name] != text}
-    if not force and (there := [str(folder / name) for name in new if old[name] is not None]):
+    files = dict(export_.files)
+    there = [name for name, how in unlike(folder, files).items() if how == "changed"]
+    if there and not force:
         raise ChatwrightError(
-            "\n".join(f"{path}: is there with another content; --force replaces it" for path in there)
+            "\n".join(f"{folder / name}: is there with another content; --force replaces it" for name in there)
         )
-    replace_files(folder, new, ())
-    return [(folder / name, name in new) for name, _ in export_.files]
+    written = write_files(folder, files)
+    return [(folder / name, name in written) for name in files]
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------

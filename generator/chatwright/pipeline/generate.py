@@ -14,16 +14,18 @@ from ..catalogue.evidence import EngineEvidence
 from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
+from ..files import read
 from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
 from ..targets.protocol import Context, Deployment, Deployments
 from .fidelity import beside_publishers, fidelity_text
 from .index import catalog_index
 from .parallel import in_parallel
 from .parts import OfSpec, Parts, written
-from .writer import MANIFEST, Changes, manifest_text, owned_paths, read_text, recover, write_tree
+from .writer import MANIFEST, Changes, compare_tree, manifest_text, write_tree
 
 Evidence = Mapping[str, EngineEvidence]
 Progress = Callable[[str], None]
+MAX_BYTES = 64 << 20  # of a file whose differences are shown
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,9 @@ def generate(
     """Bring the output folder up to date: write what changed, remove what nothing generates any more.
 
     Raises:
-        ChatwrightError: the tree cannot be written; it is then as it was before.
+        ChatwrightError: something is in the way, and nothing was changed; or the disk refused, and running again does
+            the rest.
     """
-    recover(out)
     return write_tree(out, render(catalogue, evidence, progress, comparisons).files)
 
 
@@ -116,22 +118,23 @@ def check(
     progress: Progress | None = None,
     comparisons: Comparisons | None = None,
 ) -> tuple[Difference, ...]:
-    """What :func:`generate` would change, sorted by path; nothing is written."""
+    """What :func:`generate` would change, sorted by path; nothing is written.
+
+    Raises:
+        ChatwrightError: something is in the way that is no regular file.
+    """
     return differences(out, render(catalogue, evidence, progress, comparisons).files)
 
 
 def differences(out: Path, files: Mapping[str, str]) -> tuple[Difference, ...]:
-    """How a folder differs from what it should hold, sorted by path."""
-    found = []
-    for path in sorted({*files, *owned_paths(out)}):
-        old, new = read_text(out / path), files.get(path)
-        if old == new and not (out / path).is_symlink():
-            continue
-        kind: Literal["missing", "changed", "stale"] = (
-            "missing" if old is None else "stale" if new is None else "changed"
-        )
-        found.append(Difference(path, kind, _unified(path, old, new)))
-    return tuple(found)
+    """How a folder differs from what it should hold, sorted by path.
+
+    Raises:
+        ChatwrightError: something is in the way that is no regular file.
+    """
+    tree = compare_tree(out, files)
+    found: dict[str, Literal["missing", "changed", "stale"]] = {**tree.unlike, **dict.fromkeys(tree.stale, "stale")}
+    return tuple(Difference(path, kind, _unified(out, path, files.get(path))) for path, kind in sorted(found.items()))
 
 
 def _add(files: dict[str, str], made_from: dict[str, str], further: Mapping[str, str], source: str) -> None:
@@ -161,7 +164,11 @@ def _packages(parts: Iterable[OfSpec], cache: Cache) -> dict[str, str]:
     return files
 
 
-def _unified(path: str, old: str | None, new: str | None) -> str:
+def _unified(out: Path, path: str, new: str | None) -> str:
+    content = read(out / path, MAX_BYTES + 1)
+    if content is not None and len(content) > MAX_BYTES:
+        return f"{path}: larger than {MAX_BYTES >> 20} MB, not shown\n"
+    old = None if content is None else content.decode("utf-8", errors="replace")
     lines = difflib.unified_diff(
         _lines(old),
         _lines(new),

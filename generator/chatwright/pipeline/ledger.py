@@ -19,6 +19,7 @@ from ..catalogue.model import Catalogue, Override, Part, Slot, Slots, Template
 from ..catalogue.slots import split_content
 from ..errors import Unsupported
 from ..targets import swift
+from .writer import read_text
 
 _MARK = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\{\{[^{}]*\}\}|\w+|\S")
 NOT_REGISTERED = "no spec registers it"
@@ -44,8 +45,8 @@ def counts(catalogue: Catalogue) -> dict[str, int]:
 
 
 def load_ceilings(file: Path) -> dict[str, int]:
-    """The recorded counts by kind."""
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    """The recorded counts by kind; none where there is no file."""
+    return dict(yaml.safe_load(read_text(file) or "") or {})
 
 
 def lowered(ceilings: Mapping[str, int], found: Mapping[str, int]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..catalogue.model import Catalogue
 from ..errors import CatalogueError, ChatwrightError, UsageError
+from ..files import is_inside, write
 from ..git import git
 
 _LINK = b"120000"
@@ -28,9 +29,9 @@ def resolve(folder: Path, revision: str) -> str:
 
 
 def copy_folder(folder: Path, revision: str, into: Path) -> None:
-    """Write what stood in a folder at a resolved revision into another one; links are left out.
+    """Write what was in a folder at a resolved revision into another one, which is empty where there was no folder.
 
-    The folder itself is empty where it did not exist then.
+    Links are left out, and so are paths that lead out of the folder: git hands on what a tree says, ``..`` too.
     """
     into.mkdir(parents=True, exist_ok=True)
     listed = git(folder, "ls-tree", "-r", "-z", revision, "--", ".") or b""
@@ -44,9 +45,8 @@ def copy_folder(folder: Path, revision: str, into: Path) -> None:
         head = batch.index(b"\n", at)
         size = int(batch[at:head].split()[-1])
         content, at = batch[head + 1 : head + 1 + size], head + 2 + size
-        place = into / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+        if is_inside(path):
+            write(into / path, content)
 
 
 def read_file(folder: Path, revision: str, path: str) -> str | None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError, UsageError
+from ..files import read
 from ..resources import checkout_root, schema_path
-from .writer import replace_files
+from .writer import write_files
 
 OWN_SCHEMA = "../schema.json"
+_TITLE, _HEAD = b'"title": "Chatwright spec"', 4096  # how a schema of ours says so, within so many bytes
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # of a family, as schema.json has it
 
 
@@ -25,7 +27,7 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
 
     Raises:
         UsageError: the name cannot be a family's, or another has it.
-        ChatwrightError: the file exists, or the disk refuses.
+        ChatwrightError: the file exists, a link or something else is in the way, or the disk refuses.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a family's name: small letters, digits and - _ . after the first")
@@ -35,7 +37,7 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
         raise UsageError(f"{name!r} is taken: {taken[name]}; change that, or choose another name")
     owner = re.sub(r"[^a-z0-9]+", "_", publisher.casefold()).strip("_") or "own"
     place = f"{owner}/{name}.yaml"
-    if (folder / place).exists():
+    if os.path.lexists(folder / place):
         raise ChatwrightError(f"{folder / place}: is there already")
     root = checkout_root()
     schema = schema_reference(folder / owner)
@@ -52,8 +54,11 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     text = resources.files("chatwright.catalogue").joinpath("starter.txt").read_text(encoding="utf-8")
     new = {place: re.sub("|".join(values), lambda match: values[match[0]], text)}
     if schema == OWN_SCHEMA:
+        copy = folder / "schema.json"
+        if _TITLE not in (read(copy, _HEAD) or _TITLE):
+            raise ChatwrightError(f"{copy}: is there, and not the schema of specs; move it elsewhere")
         new["schema.json"] = schema_path().read_text(encoding="utf-8")
-    replace_files(folder, new, ())
+    write_files(folder, new)
     return folder / place
 
 

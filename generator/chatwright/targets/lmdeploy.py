@@ -28,6 +28,10 @@ from .protocol import Context, Output
 from .rendering import file_per_template
 
 FOLDER = "deploy/lmdeploy"
+FIELDS = (  # of a file, in their order
+    *("model_name", "system", "meta_instruction", "eosys", "user", "eoh", "assistant", "eoa", "separator"),
+    *("tool", "eotool", "capability", "stop_words"),
+)
 
 
 def generate(context: Context) -> Output:

@@ -18,6 +18,7 @@ from ...catalogue.model import Catalogue
 from ...errors import CatalogueError, ChatwrightError, UsageError
 from ...meaning.tool_formats import tool_formats
 from ...pipeline import load_public_catalogue
+from ...pipeline.writer import write_file
 from ...resources import evidence_path, specs_path
 from ..draft import CORE, Draft, draft, read_source
 from ..draft.source import Source
@@ -72,7 +73,7 @@ def check_draft(bench: Workbench) -> Report:
         if due[kind] and exact[kind] < least * due[kind]:
             report.wrong.append(f"{kind}: less than {least:.0%} are exact")
     if bench.record:
-        (evidence_path() / "drafts.txt").write_text("\n".join([*summary, *listed]) + "\n", encoding="utf-8")
+        write_file(evidence_path() / "drafts.txt", "\n".join([*summary, *listed]) + "\n")
     try:
         load_catalogue(specs_path(), folder.parent, tool_formats=frozenset(tool_formats()))
     except (CatalogueError, UsageError) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...meaning.sandbox import Workshop
+from ...pipeline.writer import write_file
 from ...resources import checkout_root, evidence_path
 from ..engines import npm_tokenizers
 from ..identify import Answer, Identifier, identify_record, read_model, stream
@@ -205,7 +206,7 @@ def _keep(report: Report, bench: Workbench, name: str, lines: Sequence[str]) -> 
     """Record what was found, or hold it against the record."""
     path, text = evidence_path() / name, "\n".join(lines) + "\n"
     if bench.record:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text)
     elif not path.is_file() or path.read_text(encoding="utf-8") != text:
         report.wrong.append(f"{name} is not what `chatwright identify` says; run `make record`")
 

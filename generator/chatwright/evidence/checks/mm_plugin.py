@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from ...catalogue.model import Catalogue, Modules, Template
 from ...pipeline import generate
+from ...pipeline.writer import write_file
 from ...resources import evidence_path
 from ...targets.rendering import environment
 from .bench import Report, Workbench
@@ -127,7 +128,7 @@ def check_mm_plugin(bench: Workbench) -> Report:
     path = evidence_path() / FILE
     text = "\n".join(told) + "\n"
     if bench.record:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text)
     elif not path.is_file() or path.read_text(encoding="utf-8") != text:
         report.wrong.append(f"{FILE} is not what the plugins do; run `make record`")
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...catalogue.build import FRAMEWORKS
 from ...catalogue.built_ins import built_ins
+from ...pipeline.writer import write_file
 from ...resources import evidence_path
 from ..sync import compare, registry, report
 from ..sync.compare import Difference
@@ -42,7 +43,7 @@ def _check(report_: Report, bench: Workbench, framework: str) -> None:
     text = "\n".join(listed) + "\n"
     path = evidence_path() / f"sync_{framework}_{theirs_there.version}.txt"
     if bench.record:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text)
     elif not path.is_file() or path.read_text(encoding="utf-8") != text:
         report_.wrong.append(f"{path.name} is not what `chatwright sync` lists; run `make record`")
     report_.lines.append(f"{listed[0]}, as {path.name} lists them")

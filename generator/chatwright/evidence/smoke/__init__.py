@@ -22,6 +22,7 @@ from pathlib import Path
 from ...catalogue.model import Catalogue
 from ...errors import ChatwrightError
 from ...pipeline import generate, load_public_catalogue, select
+from ...pipeline.writer import write_file
 from ...resources import checkout_root
 from .cases import Case, Trainer, cases, framework_of
 from .models import make_images, make_model
@@ -76,7 +77,7 @@ def run(tokenizers: Path, packages: Packages, progress: Progress) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         rows = list(_rows(Path(folder).resolve(), tokenizers, packages, progress))
     if not any(row.wrong for row in rows):
-        (root / "tests" / "evidence" / RECORD).write_text(recorded(rows, _versions(packages)), encoding="utf-8")
+        write_file(root / "tests" / "evidence" / RECORD, recorded(rows, _versions(packages)))
     return rows
 
 

@@ -21,10 +21,11 @@ from ...catalogue.schema import read_data, validate
 from ...catalogue.yaml_reader import parse_yaml, shown_path
 from ...errors import CatalogueError, ChatwrightError, Location
 from ...meaning.tool_formats import tool_formats
-from ...pipeline.writer import replace_files
+from ...pipeline.writer import read_text, write_files
 from .editing import Spec, canonical, override, put
 
 NOWHERE = Location("", 0, 0)
+LEFT = "left to a person"
 _PATH = re.compile(r"[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*\.yaml")
 _STYLE = (
     "sync edits a file only where what it does not touch stays as it is written; write this as other specs do (a text "
@@ -60,7 +61,7 @@ class Specs:
         self._built: dict[str, BuiltSpec] = {}
         self._index: _Index | None = None
         for source in spec_sources(folder):
-            text = (folder / source).read_text(encoding="utf-8")
+            text = read_text(folder / source) or ""
             self._texts[source] = text
             self.specs[source] = _read(source, text, shown_path(folder / source))
         self._listing = {source for source, spec in self.specs.items() if spec.root.get("models")}
@@ -219,29 +220,32 @@ class Specs:
     def save(self) -> list[str]:
         """Write what was changed, and say what could not be kept.
 
+        No file is removed: one in which nothing is left stays for a person to remove, and is no valid spec until then.
+
         Raises:
             CatalogueError: the specs would not be valid; nothing is written then.
-            ChatwrightError: a file that must be edited is written in a way that would not survive it, or the disk
-                refuses; nothing is written then either.
+            ChatwrightError: a file that must be edited is written in a way that would not survive it, or a link or
+                something else is in its place; nothing is written then either. Or the disk refuses: then each file
+                is whole, the old or the new one.
         """
         self._demand_style()
         texts, lines = dict(self._texts), []
         for source, spec in sorted(self.specs.items()):
-            if spec.changed and spec.is_empty:
-                if texts.pop(source, None) is not None:
-                    lines.append(f"{source}: nothing is left in it, removed")
-            elif spec.changed:
-                texts[source], lost = spec.text()
-                lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
-        self._check(texts)
+            if not spec.changed or (spec.is_empty and source not in texts):
+                continue
+            texts[source], lost = spec.text()
+            lines += [f"{source}: the comment {comment!r} stood on something that is gone" for comment in lost]
+            if spec.is_empty:
+                lines.append(f"{LEFT}: {source}: nothing is left in it; remove the file")
+        self._check({source: text for source, text in texts.items() if not self._is_emptied(source)})
         new = {source: text for source, text in texts.items() if text != self._texts.get(source)}
-        replace_files(self.folder, new, sorted(self._texts.keys() - texts.keys()))
+        write_files(self.folder, new)
         return lines
 
     def _demand_style(self) -> None:
         told = []
         for source, spec in sorted(self.specs.items()):
-            if not spec.changed or spec.is_empty or source not in self._texts:
+            if not spec.changed or self._is_emptied(source) or source not in self._texts:
                 continue
             text = self._texts[source]
             again, lost = Spec(source, text).text()
@@ -265,7 +269,10 @@ class Specs:
             raise CatalogueError(problems)
 
     def _sorted(self) -> list[Spec]:
-        return [spec for _, spec in sorted(self.specs.items()) if not (spec.changed and spec.is_empty)]
+        return [spec for source, spec in sorted(self.specs.items()) if not self._is_emptied(source)]
+
+    def _is_emptied(self, source: str) -> bool:
+        return self.specs[source].changed and self.specs[source].is_empty
 
     def _section(self, section: str) -> Iterator[tuple[Spec, str, CommentedMap]]:
         for spec in self._sorted():

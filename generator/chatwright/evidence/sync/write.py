@@ -21,17 +21,17 @@ from ...catalogue.build import FRAMEWORKS, build_spec, resolve_extends
 from ...catalogue.built_ins import BuiltIns, built_ins, dump_built_ins, is_built_in
 from ...catalogue.model import Catalogue, Template
 from ...errors import Unsupported
+from ...pipeline.writer import write_files
 from .compare import Difference
 from .editing import Spec, canonical, keys_of, put
 from .lift import lift, means
 from .models import Models, template_users
 from .place import Newcomer, Placement, beside_relatives
 from .registry import Registry
-from .specs import NOWHERE, Specs
+from .specs import LEFT, NOWHERE, Specs
 from .template_classes import is_unknown
 
 _ABSENT = object()
-_LEFT = "left to a person"
 _OWN = ("registered", "turns", "evidence")  # no framework knows them, and no template takes them from another
 _Change = tuple[tuple[str, ...], Any]
 
@@ -42,7 +42,7 @@ def remember_plugins(theirs: Registry, folder: Path) -> None:
     if known is not None and not theirs.plugins.keys() <= known.plugins.keys():
         plugins = {**known.plugins, **{name: tuple(options) for name, options in theirs.plugins.items()}}
         text = dump_built_ins(replace(known, plugins=plugins))
-        (folder / f"{theirs.framework}.json").write_text(text, encoding="utf-8")
+        write_files(folder, {f"{theirs.framework}.json": text})
         built_ins.cache_clear()
 
 
@@ -62,7 +62,7 @@ def write(
         CatalogueError: the specs are, or would become, invalid; nothing is written then.
     """
     gone = [
-        f"{_LEFT}: {each.kind.replace('_', ' ')} {each.name} is gone upstream"
+        f"{LEFT}: {each.kind.replace('_', ' ')} {each.name} is gone upstream"
         for each in differences
         if each.change == "gone"
     ]
@@ -87,7 +87,7 @@ def write(
             if name in model_types or f"{name}/{index}" in groups:
                 models.write_group(name, index)
     done = [*templates.report, *models.report, *_gather(specs)]
-    left = [line for line in done if line.startswith(_LEFT)]
+    left = [line for line in done if line.startswith(LEFT)]
     return [*_by_spec([line for line in done if line not in left]), *specs.save(), *left, *gone]
 
 
@@ -145,7 +145,7 @@ class _Templates:
         try:
             lifted = lift(framework, name, theirs, catalogue, self._candidates(name, catalogue))
         except Unsupported as reason:
-            self.report.append(f"{_LEFT}: template {name}: {reason}")
+            self.report.append(f"{LEFT}: template {name}: {reason}")
             return
         if lifted.joins is not None:
             spec = self._register(lifted.joins, name, lifted.data)
@@ -153,7 +153,7 @@ class _Templates:
             return
         ours, registered = self._name(name)
         if ours in catalogue.templates:
-            self.report.append(f"{_LEFT}: template {name}: the catalogue calls another one {ours}")
+            self.report.append(f"{LEFT}: template {name}: the catalogue calls another one {ours}")
             return
         if other := self.specs.registered(framework).get(name):  # by us, and not what upstream has under that name
             self._register(other, None)
@@ -169,7 +169,7 @@ class _Templates:
         self.specs.touch(spec)
         self.report.append(f"{spec.source}: template {ours}")
         if framework == "swift" and is_unknown(theirs):
-            self.report.append(f"{_LEFT}: template {ours}: say in it what its class {theirs['template_cls']} writes")
+            self.report.append(f"{LEFT}: template {ours}: say in it what its class {theirs['template_cls']} writes")
 
     def _name(self, name: str) -> tuple[str, dict[str, str | None]]:
         """What the catalogue calls a new template, and where it is not registered under that name.
@@ -242,7 +242,7 @@ class _Templates:
         try:
             wanted = lift(framework, name, theirs, Catalogue(())).data
         except Unsupported as reason:
-            self.report.append(f"{_LEFT}: template {name}: {reason}")
+            self.report.append(f"{LEFT}: template {name}: {reason}")
             return
         resolved = resolve_extends(spec.root["templates"], ours_name)
         changes = [
@@ -255,7 +255,7 @@ class _Templates:
         changes = next((each for each in (changes, kept) if self._is_right(spec, ours_name, each)), [])
         if not changes:
             what = ", ".join(sorted(fields))
-            self.report.append(f"{_LEFT}: template {ours_name} in {spec.source}: {what} differs from upstream")
+            self.report.append(f"{LEFT}: template {ours_name} in {spec.source}: {what} differs from upstream")
             return
         for change in list(changes):  # what need not change stays as it was said
             is_of_class = "template_cls" in fields and change[0][0] != "slots"  # what a class does no field tells
