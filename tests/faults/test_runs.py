@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from chatwright import limits
 from chatwright.catalogue import load_catalogue
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
 from chatwright.evidence.engines.jinja import marked_renderer
@@ -394,7 +395,7 @@ def test_a_model_folder_whose_files_never_end(tmp_path: Path, monkeypatch: pytes
     for name in ("device", "pipe", "nowhere"):
         with pytest.raises(ChatwrightError, match="not a regular file"):
             read_text(tmp_path / name)
-    monkeypatch.setattr(model_files, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "FILE_BYTES", 1 << 20)
     (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
     with pytest.raises(ChatwrightError, match="larger than 1 MB"):
         read_text(tmp_path / "large")
@@ -458,6 +459,8 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
 REFUSED = {
     "no_end": "{% if tools %}",
     "raw": "{% raw %}",
+    "a_comment": "x{#",
+    "a_comment_that_looks_back": "{{ tools }}{#-",
     "a_block": "{% block x %}a{% endblock %}",
     "extends": "{% extends 'x' %}",
     "includes": "{% include 'x' %}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import HUB_ID, added_tokens, read_json, read_text, token_text
+from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text
 from ..verify.folder import ChatTemplates, chat_templates
 
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -48,14 +48,13 @@ class Source:
 
     def token(self, name: str) -> str | None:
         """The text of a special token by the name of its attribute."""
-        return token_text(self.tokenizer, name)
+        return token_text(self.tokenizer, name, "tokenizer_config.json")
 
     @property
     def stops(self) -> list[str]:
         """The tokens at which generation is told to stop; ids whose text no file tells are left out."""
-        ids = (self.generation or self.config).get("eos_token_id")
-        ids = ids if isinstance(ids, list) else [ids]
-        return [self.tokens[index] for index in ids if isinstance(index, int) and index in self.tokens]
+        ids = eos_ids(self.generation or self.config, "generation_config.json" if self.generation else "config.json")
+        return [self.tokens[index] for index in ids if index in self.tokens]
 
 
 def read_source(model: str) -> Source:

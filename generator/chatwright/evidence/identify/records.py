@@ -13,7 +13,6 @@ from ...pipeline.model_files import HUB_ID, read_json, read_text, token_text
 from ..verify.folder import ChatTemplates, chat_templates
 
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
-_LONGEST = 2_000_000  # characters of a chat template
 
 
 @dataclass(frozen=True)
@@ -161,8 +160,6 @@ def _by_name(value: Any) -> dict[str, str]:
     found = {str(name): text for name, text in value.items() if text is not None}
     if not found or not all(isinstance(text, str) for text in found.values()) or "" in found:
         raise ChatwrightError("chat_template holds what is no named text")
-    if sum(map(len, found.values())) > _LONGEST:
-        raise ChatwrightError(f"chat_template has more than {_LONGEST} characters")
     return found
 
 
