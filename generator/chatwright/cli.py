@@ -623,7 +623,7 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
     Exit code 0 if each MODEL has one template, or one in each framework; of a stream, if there is an answer to every
     line. Uses no network and runs no code of a model but its chat template, in a sandbox.
     """
-    from .evidence.identify import Answer, Identifier, read_model
+    from .evidence.identify import Identifier, isolated, read_model
     from .meaning.sandbox import Workshop
 
     if "-" in models:
@@ -638,10 +638,7 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
         identifier = Identifier(_load(folders))
         for model in models:
             progress(f"identifying {model}")
-            try:
-                found.append(identifier.identify(read_model(model), workshop.render))
-            except ChatwrightError as error:
-                found.append(Answer(model, "error", error=str(error)))
+            found.append(isolated(model, lambda: identifier.identify(read_model(model), workshop.render)))  # noqa: B023
     if as_json:
         echo_json([answer.as_json() for answer in found])
     else:

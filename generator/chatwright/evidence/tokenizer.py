@@ -13,7 +13,7 @@ from typing import Any
 from ..meaning.bounded import Failed, Process
 
 SECONDS = 30  # of the processor, for reading the tokenizer and everything that it is asked
-MEMORY = 1500 * 1024**2  # bytes of address space, of which Python with transformers takes about 240 MB
+MEMORY = 1000 * 1024**2  # bytes of address space, of which Python with transformers takes about 240 MB
 
 
 class TokenizerFailed(Failed):

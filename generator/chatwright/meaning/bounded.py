@@ -18,6 +18,7 @@ from threading import Timer
 from typing import Any
 
 from ..characters import clipped
+from ..limits import LONGEST_MESSAGE
 
 ANSWER = 64_000_000  # characters of one answer
 _PATIENCE = 10  # times as long by the clock where the system counts the processor's seconds: others may be at work
@@ -52,15 +53,7 @@ class Process:
         self.took = 0.0
         self.spent = False
         self._ready = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__name__.partition('.')[0]}.{module}", *arguments],
-            cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        self._process = _begin(module, *arguments)
         self.close = weakref.finalize(self, _end, self._process)
 
     def __enter__(self) -> Process:
@@ -105,7 +98,7 @@ class Process:
         self.took = data["took"]
         self.spent = "spent" in data
         if "failed" in data:
-            raise self.failure(clipped(data["failed"]))
+            raise self.failure(clipped(data["failed"], 2 * LONGEST_MESSAGE))
         return data
 
     def _why(self, status: int, *, in_time: bool) -> str:
@@ -115,6 +108,18 @@ class Process:
         if status == -signal.SIGABRT:  # what a library that is not Python's does where it gets no memory
             return f"it needs more than {self.memory // 1024**2} MB of memory, or breaks the program that reads it"
         return "it ends the process that it runs in"
+
+
+def _begin(module: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"{__name__.partition('.')[0]}.{module}", *arguments],
+        cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:

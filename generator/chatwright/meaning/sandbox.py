@@ -13,6 +13,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from ..characters import clipped
+from ..limits import LONGEST_MESSAGE
 from .bounded import Failed, Process
 
 SECONDS = 3  # for everything that one template renders in one call; the process itself takes about one more to start
@@ -116,7 +117,10 @@ class Sandbox(Process):
         noon = None if today is None else datetime.combine(today, time(12)).isoformat()
         question = {"source": source, "requests": requests, "noon": noon, "strict": self.strict}
         answer = self.ask({**question, "characters": CHARACTERS})
-        return [text["text"] if "text" in text else Refused(clipped(text["refused"])) for text in answer["texts"]]
+        return [
+            text["text"] if "text" in text else Refused(clipped(text["refused"], 2 * LONGEST_MESSAGE))
+            for text in answer["texts"]
+        ]
 
 
 class Workshop:

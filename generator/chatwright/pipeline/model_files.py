@@ -141,6 +141,16 @@ def token_text(config: Mapping[str, Any], name: str, file: Path | str = "") -> s
     return _whole_token(value, _in(file, name)) if isinstance(value, str) and value else None
 
 
+def special_tokens(config: Mapping[str, Any], file: Path | str = "") -> dict[str, str]:
+    """The special tokens that a file names, by the names of their attributes (``bos_token``).
+
+    Raises:
+        ChatwrightError: as :func:`token_text`.
+    """
+    names = [name for name in config if name.endswith("_token") and len(name) <= LONGEST_NAME]
+    return {name: token for name in names if (token := token_text(config, name, file))}
+
+
 def eos_ids(config: Mapping[str, Any], file: Path | str = "") -> list[int]:
     """The ids of ``eos_token_id``, which is one or a list, without what is no id.
 

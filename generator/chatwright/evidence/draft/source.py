@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text
+from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
 from ..verify.folder import ChatTemplates, chat_templates
 
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -63,7 +63,7 @@ def read_source(model: str) -> Source:
     Raises:
         ChatwrightError: there is no such thing, or it has no chat template.
     """
-    path = Path(model)
+    path = Path(whole_text(model, "this path"))  # a spec names it, and holds text alone
     if path.is_file():
         return _of_file(path)
     if path.is_dir():

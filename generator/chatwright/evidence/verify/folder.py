@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import ChatwrightError
 from ...limits import LONGEST_TEMPLATE
-from ...pipeline.model_files import read_json, read_text, vocabulary, whole_text
+from ...pipeline.model_files import read_json, read_text, special_tokens, vocabulary, whole_text
 from .. import tokenizer
 from ..tokenizer import Tokenizer, TokenizerFailed
 
@@ -92,6 +92,8 @@ def read_folder(path: Path) -> ModelFolder:
             f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained), or take"
             " the base model's where this folder is an adapter's"
         )
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        special_tokens(read_json(path / name), path / name)  # those that no token is are refused by their place
     process = tokenizer.start()  # while it begins, the other files are read
     tokenizer_config, listed = read_json(path / "tokenizer_config.json"), vocabulary(path)
     templates = tuple(chat_templates(path, tokenizer_config))  # before the tokenizer, whose library reads them as well

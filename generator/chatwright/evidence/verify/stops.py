@@ -83,9 +83,17 @@ def _strange(folder: ModelFolder) -> list[Finding]:
     ids = eos_ids(data, folder.path / place)
     listed_ids = set(folder.vocabulary.values())
     known = {index for index, is_known in zip(ids, folder.tokenizer.known(ids), strict=True) if is_known} | listed_ids
-    wrong = [clipped(json.dumps(entry), 40) for entry in listed if not is_id(entry) or entry not in known]
+    wrong = [_entry(entry) for entry in listed if not is_id(entry) or entry not in known]
     shown = ", ".join(wrong[:_SHOWN]) + (f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
     return [Finding("eos-not-an-id", place, f"its eos_token_id has {shown}, no id of the vocabulary")] * bool(wrong)
+
+
+def _entry(value: Any) -> str:
+    return (
+        "a list"
+        if isinstance(value, list)
+        else "an object" if isinstance(value, dict) else clipped(json.dumps(value), 40)
+    )
 
 
 def _ends(template: Template, folder: ModelFolder) -> list[str]:
