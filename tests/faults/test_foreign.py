@@ -135,7 +135,7 @@ def identifier() -> Identifier:
 def call(pool: Pool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """A command in this process; what the catalogue's templates write is made once."""
     pool.patch(monkeypatch)
-    monkeypatch.setattr(cli, "_load", lambda *_: catalogue())
+    monkeypatch.setattr(cli, "_load", lambda folders, *more: LOAD(folders, *more) if folders else catalogue())
     monkeypatch.setattr(candidates, "writings_of", lambda _, today: written(today))
     monkeypatch.setattr(identifying, "Identifier", lambda _: identifier())
     monkeypatch.delenv("CHATWRIGHT_DEBUG", raising=False)
@@ -247,6 +247,8 @@ def test_anything_in_the_files_of_a_folder(
         (folder / "chat_template.jinja").unlink()
     for words in (("verify", "--template", TEMPLATE), ("verify", "--json"), ("draft",), ("identify",)):
         harmless(*call(*words, str(folder)))
+    code, _, err = call("export", TEMPLATE, "--for", "vllm", "--model", str(folder))
+    harmless(code, "", err if code else "")
 
 
 @settings(examples(25), suppress_health_check=list(HealthCheck))

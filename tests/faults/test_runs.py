@@ -482,6 +482,20 @@ STRANGE = {
 }
 
 
+@pytest.mark.parametrize("name", ["self", "kwargs", "chat_template", "loop", "range", "in", "messages", "unk_token"])
+@pytest.mark.parametrize("kind", ["switch", "levels"])
+def test_a_variable_that_no_call_can_take(tmp_path: Path, name: str, kind: str) -> None:
+    thinking = f"{{switch: {name}}}" if kind == "switch" else f"{{levels: {{variable: {name}, names: {{low: {{}}}}}}}}"
+    [told] = problems(tmp_path, {"acme/demo.yaml": SPEC.format(name="demo") + f"    thinking: {thinking}\n"})
+    assert told == f"'{name}' has a meaning of its own in chat templates; name another variable"
+
+
+@pytest.mark.parametrize("place", ["title: Demo", "name: demo"])
+def test_a_spec_that_reads_in_another_direction(tmp_path: Path, place: str) -> None:
+    [told] = problems(tmp_path, {"acme/demo.yaml": SPEC.format(name="demo").replace(place, f"{place} # \u2066 x")})
+    assert told.startswith("the character U+2066 turns the direction of the text around it")
+
+
 @pytest.mark.parametrize("place", ["tools", "calls"])
 @pytest.mark.parametrize("jinja", [*REFUSED, *STRANGE])
 def test_strange_jinja_of_a_spec_is_refused_or_written(tmp_path: Path, jinja: str, place: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...characters import clipped
 from ...errors import ChatwrightError
 from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
 from ..verify.folder import ChatTemplates, chat_templates
@@ -110,9 +111,11 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
 def _fetched(model: str) -> Path:
     """The folder with what is needed of a model on the Hub."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
 
+    disable_progress_bars()  # they would name the repository's files as they are
     try:
         return Path(snapshot_download(model, allow_patterns=_FILES))
     except Exception as error:  # whatever the network or the Hub says
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = clipped((str(error).strip().splitlines() or [type(error).__name__])[0])
         raise ChatwrightError(f"{model}: there is no such folder, and the Hub does not give it: {reason}") from error
