@@ -40,6 +40,10 @@ ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
 _SYNCED = ("llamafactory", "swift", "publishers")
 _DEFAULT_SCENARIOS = ("system_multi",)
+_LEGEND = (
+    "* trained on   · space   → tab   ⏎ newline   <bos> <eos> the tokenizer's own tokens   "
+    "\\x1b \\u202e what cannot be seen, or one of these signs in the text itself"
+)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
 _specs = click.option(
     "--specs",
@@ -1218,7 +1222,7 @@ def _echo_scenario(template: Template, name: str, scenario: Scenario) -> None:
             echo(" ", nl=False)
             secho(row.text, fg=_COLOURS[row.role], bold=row.trained)
     echo()
-    echo("* trained on   · space   → tab   ⏎ newline   <bos> <eos> the tokenizer's own tokens")
+    echo(_LEGEND)
 
 
 def _echo_diff(diff: str) -> None:

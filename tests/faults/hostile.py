@@ -120,6 +120,7 @@ def rows(*records: Any) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
+HALF = "{% if false %}\ud800{% endif %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
 GROWING = {
     "type": "Sequence",
     "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}] * 4,
@@ -167,9 +168,9 @@ INPUTS: Mapping[str, Input] = {
         edit("tokenizer_config.json", model_max_length="x"), says="tokenizer.json"
     ),
     # half of a character
-    "half a character in a template: verify": Input(in_json("\ud800"), says="half of a character"),
-    "half a character in a template: draft": Input(in_json("\ud800"), DRAFT, says="half of a character"),
-    "half a character in a template: identify": Input(in_json("\ud800"), IDENTIFY, says="half of a character"),
+    "half a character in a template: verify": Input(in_json(HALF), says="half of a character"),
+    "half a character in a template: draft": Input(in_json(HALF), DRAFT, says="half of a character"),
+    "half a character in a template: identify": Input(in_json(HALF), IDENTIFY, says="half of a character"),
     "half a character in a date: verify": Input(template("{{ strftime_now('\\ud800') }}"), says="chat-template-fails"),
     "half a character in a date: draft": Input(template("{{ strftime_now('\\ud800') }}"), DRAFT, says="error: "),
     "half a character is written: draft": Input(template("{{ '\\ud800' }}"), DRAFT, says="half of a character"),
