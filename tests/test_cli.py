@@ -354,9 +354,10 @@ def test_our_own_mistake(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "report" in err
     assert "Traceback" not in err
     monkeypatch.setenv("CHATWRIGHT_DEBUG", "1")
-    monkeypatch.setattr(sys, "argv", ["chatwright", "list"])
-    with pytest.raises(ZeroDivisionError):
-        main()
+    code, out, err = run("list")
+    assert (code, out) == (3, "")
+    assert err.startswith("Traceback")
+    assert err.endswith("ZeroDivisionError: oh\n")
 
 
 def test_a_reader_that_stops_reading() -> None:
@@ -367,7 +368,7 @@ def test_a_reader_that_stops_reading() -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
-    assert process.returncode == 0
+    assert process.returncode == 141
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

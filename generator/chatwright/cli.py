@@ -1,6 +1,7 @@
-"""The command line: the only module that prints or exits.
+"""The command line: the only module that prints, all of it through ``terminal.py``, or exits.
 
-Exit codes: 0 fine, 1 a mistake in a spec, stale output or something found, 2 wrong usage, 3 a mistake of ours.
+Exit codes: 0 fine, 1 a mistake in a spec, stale output or something found, 2 wrong usage, 3 a mistake of ours, 141
+the output is closed.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import os
 import shlex
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from . import __version__
-from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError, one_line
+from . import __version__, terminal
+from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError, mistake_of_ours
+from .terminal import Progress, echo, echo_json, echo_lines, echo_raw, echo_table, secho
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -30,15 +32,21 @@ if TYPE_CHECKING:
     from .losses import Loss
     from .meaning.render import Kind, Piece
     from .meaning.scenarios import Scenario
+    from .meaning.visible import Row
     from .pipeline import Rendering
     from .pipeline.compare import Comparison
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3
+NO_READER = 141  # what a shell says of a program whose output nobody reads any more
 ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory", "swift")  # of pipeline.export
 _COLOURS = {"prefix": "magenta", "system": "yellow", "user": "cyan", "assistant": "green", "observation": "blue"}
 _MOST_LEFT = 10
 _SYNCED = ("llamafactory", "swift", "publishers")
 _DEFAULT_SCENARIOS = ("system_multi",)
+_LEGEND = (
+    "* trained on   · space   → tab   ⏎ newline   <bos> <eos> the tokenizer's own tokens   "
+    "\\x1b \\u202e what cannot be seen, or one of these signs in the text itself"
+)
 _REPORT = "Please report it, with the output of the same command after `export CHATWRIGHT_DEBUG=1`."
 _specs = click.option(
     "--specs",
@@ -79,8 +87,8 @@ def new(name: str, publisher: str, title: str | None, folder: Path | None) -> No
     known = _load([mine] if folder and any(folder.glob("*/*.yaml")) else ())
     place = write_starter(known, name, title, publisher, mine)
     own = f" {shlex.quote(_shown(mine))}" if folder else ""
-    click.echo(f"{_shown(place)}: written")
-    click.echo(f"change what is not so, then run: chatwright validate{own}", err=True)
+    echo(f"{_shown(place)}: written")
+    echo(f"change what is not so, then run: chatwright validate{own}", err=True)
 
 
 @cli.command()
@@ -98,9 +106,9 @@ def validate(paths: tuple[Path, ...], form: str) -> None:
         catalogue = _load(paths)
     except CatalogueError as error:
         for problem in error.problems if form == "github" else ():
-            click.echo(_annotation(problem))
+            echo(_annotation(problem))
         raise
-    click.echo(f"{_count(len(catalogue.specs), 'spec')}: no problems")
+    echo(f"{_count(len(catalogue.specs), 'spec')}: no problems")
 
 
 @cli.command()
@@ -137,17 +145,17 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     readme = None if root is None or folders or out != root / "generated" else root / "README.md"
     cache = user_cache()
     if cache.unused:
-        click.echo(f"note: {cache.unused}", err=True)
+        echo(f"note: {cache.unused}", err=True)
     runs = Runs(cache, folders, only_mine=only_mine)
     run = runs.known()
     if run and run.stands_in(out, readme):
         for line in () if check or diff else run.told:
-            click.echo(line, err=True)
+            echo(line, err=True)
         _echo_losses(*since_committed(out, None))
         if check:
-            click.echo(f"{_shown(out)}: up to date")
+            echo(f"{_shown(out)}: up to date")
         elif not diff:
-            click.echo(f"{_shown(out)}: 0 written, 0 removed")
+            echo(f"{_shown(out)}: 0 written, 0 removed")
         return
 
     from . import pipeline
@@ -162,7 +170,7 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     catalogue = _chosen(folders, only_mine, cache)
     mine = {source for folder in folders for source in spec_sources(folder)}
     evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
-    with _Progress() as progress:
+    with Progress() as progress:
         rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
         told = list(_refusals(catalogue, rendering, mine))
         lost = since_committed(out, rendering.files[CATALOG].encode())
@@ -174,13 +182,13 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
     stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not (check or diff):
         for line in told:
-            click.echo(line, err=True)
+            echo(line, err=True)
         _echo_losses(*lost)
         for line in _left(out, changes.left):
-            click.echo(line, err=True)
-        click.echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
+            echo(line, err=True)
+        echo(f"{_shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
-            click.echo("README.md: its figures written")
+            echo("README.md: its figures written")
         return
     _echo_losses(*lost)
     if diff:
@@ -188,13 +196,13 @@ def generate(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool
             _echo_diff(difference.diff)
     if check:
         for difference in found:
-            click.echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
+            echo(f"{_shown(out / difference.path)}: {difference.kind}", err=True)
         if stale:
-            click.echo("README.md: its figures are not the catalogue's", err=True)
+            echo("README.md: its figures are not the catalogue's", err=True)
         if found or stale:
-            click.echo(f"{_count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
+            echo(f"{_count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
-        click.echo(f"{_shown(out)}: up to date")
+        echo(f"{_shown(out)}: up to date")
 
 
 @cli.command("diff")
@@ -234,13 +242,13 @@ def diff_(
 
     if as_markdown and as_json:
         raise UsageError("--markdown and --json are two ways to print the same")
-    with _Progress() as progress:
+    with Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
         compared = diff(before, after, folders, evidence, progress, comparisons, cache=user_cache(), workers=cores())
     if as_json:
-        click.echo(json.dumps(tell.as_json(compared), ensure_ascii=False, indent=2))
+        echo_json(tell.as_json(compared))
     elif as_markdown:
-        click.echo(tell.markdown(compared), nl=False)
+        echo_lines(tell.markdown(compared).removesuffix("\n").split("\n"))
     else:
         for line in tell.text_lines(compared):
             _echo_diff_line(line)
@@ -258,10 +266,10 @@ def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
     """List families, templates and models; SEARCH keeps those with this text in a name or id."""
     families = [found for spec in _load(folders).specs if (found := _family(spec, search.casefold()))]
     if as_json:
-        click.echo(json.dumps({"families": families}, indent=2))
+        echo_json({"families": families})
         return
     if not families:
-        click.echo(f"nothing matches {search!r}", err=True)
+        echo(f"nothing matches {search!r}", err=True)
         raise SystemExit(MISTAKE)
     rows = [("FAMILY", "TEMPLATE", "LLAMA-FACTORY", "MS-SWIFT", "CHECKPOINTS")]
     for family in families:
@@ -269,10 +277,10 @@ def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
         for index, template in enumerate(family["templates"] or [{"name": "", "registered": {}}]):
             names = (template["registered"].get(framework) or "-" for framework in ("llamafactory", "swift"))
             rows.append(("" if index else family["name"], template["name"], *names, "" if index else count))
-    _echo_table(rows)
+    echo_table(rows)
     shown = _count(sum(len(family["templates"]) for family in families), "template")
     models = _count(sum(len(family["checkpoints"]) for family in families), "checkpoint")
-    click.echo(f"{_count(len(families), 'family', 'families')}, {shown}, {models}")
+    echo(f"{_count(len(families), 'family', 'families')}, {shown}, {models}")
 
 
 @cli.command()
@@ -295,13 +303,13 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
         if scenario not in scenarios():
             raise UsageError(f"there is no scenario {scenario!r}{_suggestion(scenario, scenarios())}")
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
-    with _Progress() as progress:
+    with Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
         rendering = pipeline.render(pipeline.select(catalogue, {source}), evidence, progress, comparisons)
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}
-        click.echo(json.dumps({**data, "scenarios": rendered}, indent=2))
+        echo_json({**data, "scenarios": rendered})
         return
     _echo_summary(data)
     for scenario in chosen:
@@ -329,21 +337,21 @@ def export(
 
     catalogue = _load(folders)
     _find_template(catalogue, name)
-    with _Progress() as progress:
+    with Progress() as progress:
         progress(f"generating {name}")
         made = exports.export(catalogue, name, engine, model=model, into=into)
         if into is None and model and Path(model).is_dir() and made.files[0][0] == exports.MODEL_FILE:
             into = Path(model)
         written = exports.write(made, into, force=force) if into else []
     for path, changed in written:
-        click.echo(f"{_shown(path)}: {'written' if changed else 'up to date'}", err=True)
+        echo(f"{_shown(path)}: {'written' if changed else 'up to date'}", err=True)
     if into is None:
         for _, text in made.files:
-            click.echo(text, nl=False)
+            echo_raw(text)
     for note in made.notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     if made.command:
-        click.echo(made.command, err=True)
+        echo(made.command, err=True)
 
 
 @cli.command()
@@ -364,7 +372,7 @@ def site(into: Path, folders: tuple[Path, ...], only_mine: bool, tables: str | N
     from .resources import evidence_path
 
     catalogue = _chosen(folders, only_mine)
-    with _Progress() as progress:
+    with Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
         rendering = pipeline.render(catalogue, evidence, progress, comparisons)
         progress("drawing prompts")
@@ -373,7 +381,7 @@ def site(into: Path, folders: tuple[Path, ...], only_mine: bool, tables: str | N
     models = _count(sum(len(group.checkpoints) for spec in catalogue.specs for group in spec.models), "model")
     done = "written" if changes.written else "up to date"
     size = f"{len(page.encode()) // 1000} kB, {site.compressed(page) // 1000} kB compressed"
-    click.echo(f"{_shown(into / 'index.html')}: {done}, {models}, {size}")
+    echo(f"{_shown(into / 'index.html')}: {done}, {models}, {size}")
 
 
 @cli.command()
@@ -393,11 +401,10 @@ def rows(family: str, framework: str, head: bool, folders: tuple[Path, ...]) -> 
     if family not in families:
         raise UsageError(f"there is no family {family!r}{_suggestion(family, families)}; run: chatwright list")
     found = upstream_rows(catalogue, families[family], framework)
-    for line in ([found.head] if head else []) + list(found.lines):
-        click.echo(line)
-    click.echo(f"for {found.place}", err=True)
+    echo_lines((*(found.head.split("\n") if head else ()), *found.lines))
+    echo(f"for {found.place}", err=True)
     for note in found.notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
 
 
 @cli.command()
@@ -432,18 +439,18 @@ def overrides(kind: str | None, lower: bool, folders: tuple[Path, ...], as_json:
         if kind is None:
             foreign = [asdict(opener) for opener in openers]
             data |= {"foreign_openers": foreign, "derived": derived, "not_derived": others}
-        click.echo(json.dumps(data, indent=2))
+        echo_json(data)
         return
     for name, items in shown.items():
-        click.secho(f"{name}: {len(items)}", bold=True)
+        secho(f"{name}: {len(items)}", bold=True)
         entries = map(_override, items)
-        _echo_table([(f"  {item['place']}", item["owner"], json.dumps(item["value"])) for item in entries])
+        echo_table([(f"  {item['place']}", item["owner"], json.dumps(item["value"])) for item in entries])
     if kind is None:
-        click.secho(f"openers in the slot of another role: {len(openers)}", bold=True)
+        secho(f"openers in the slot of another role: {len(openers)}", bold=True)
         for opener in openers:
-            click.echo(f"  {opener.template}: the {opener.role}'s opener in {opener.slot}")
-        click.echo(f"{_count(sum(map(len, found.values())), 'override')} of {_count(len(found), 'kind')}")
-        click.echo(
+            echo(f"  {opener.template}: the {opener.role}'s opener in {opener.slot}")
+        echo(f"{_count(sum(map(len, found.values())), 'override')} of {_count(len(found), 'kind')}")
+        echo(
             f"{len(derived)} of the {len(derived) + len(others)} templates of ms-swift whose Python class changes no "
             "text are derived from slots, without an override that says a text"
         )
@@ -496,7 +503,7 @@ def sync(
     if writes and checkout_root() is None:
         raise UsageError("--write edits the specs of a checkout of the repository, and this is none")
     before = built_ins().get(framework)
-    with _Progress() as progress:
+    with Progress() as progress:
         progress(f"reading {FRAMEWORKS[framework]}")
         ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
         differences = compare.compare(ours, theirs, before)
@@ -513,22 +520,22 @@ def sync(
             done = write(differences, theirs, specs_path(), before=before)
     if done:
         if not as_json:
-            click.echo("\n".join(done))
+            echo_lines(done)
         try:
-            with _Progress() as progress:
+            with Progress() as progress:
                 progress(f"reading {FRAMEWORKS[framework]} again")
                 ours, theirs = registry.read_both(framework, _load_whole(), [path] if path else [])
         except ChatwrightError:
             if as_json:
-                click.echo(json.dumps({"written": done}, ensure_ascii=False, indent=2))
+                echo_json({"written": done})
             raise
         differences = compare.compare(ours, theirs, before)
     extra = compare.extras(ours, theirs, before)
     if as_json:
         data = report.as_json(differences, extra, theirs)
-        click.echo(json.dumps({**data, "written": done} if writes else data, ensure_ascii=False, indent=2))
+        echo_json({**data, "written": done} if writes else data)
     else:
-        click.echo("\n".join(report.lines(differences, extra, theirs)))
+        echo_lines(report.lines(differences, extra, theirs))
     if differences:
         raise SystemExit(MISTAKE)
 
@@ -552,11 +559,11 @@ def verify(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: b
     catalogue = _load(folders)
     if name is not None:
         name = _find_template(catalogue, name).name
-    with _Progress() as progress:
+    with Progress() as progress:
         progress("reading the tokenizer")
         found = verify_folder(folder, catalogue, name)
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        echo_json(found.as_json())
     else:
         _echo_verification(found)
     if not found.fine:
@@ -586,17 +593,17 @@ def draft(
     if force and out is None:
         raise UsageError("--force needs --out FILE")
     catalogue = _load(folders)
-    with _Progress() as progress:
+    with Progress() as progress:
         progress("probing the chat template")
         folder = out.resolve().parent.name if out else None
         found = drafts.draft(drafts.read_source(model), catalogue, name or (out.stem if out else None), folder)
     if out is not None:
         _write_draft(found.text, out)
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        echo_json(found.as_json())
     else:
         if out is None:
-            click.echo(found.text, nl=False)
+            echo_raw(found.text)
         _echo_draft(found, out)
         if found.data:
             _echo_refusals_of_draft(found, folders, out)
@@ -629,11 +636,11 @@ def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path |
             catalogue = _load((*folders, Path(home)))
         except CatalogueError as error:
             for problem in error.problems:
-                click.echo(f"note: {_shown(out) if out else found.name}: {problem.message}", err=True)
+                echo(f"note: {_shown(out) if out else found.name}: {problem.message}", err=True)
             return
         part = pipeline.select(catalogue, {place})
         for line in _refusals(part, pipeline.render(part), {place}):
-            click.echo(line, err=True)
+            echo(line, err=True)
 
 
 @cli.command()
@@ -651,7 +658,7 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
     Exit code 0 if each MODEL has one template, or one in each framework; of a stream, if there is an answer to every
     line. Uses no network and runs no code of a model but its chat template, in a sandbox.
     """
-    from .evidence.identify import Answer, Identifier, read_model
+    from .evidence.identify import Identifier, isolated, read_model
     from .meaning.sandbox import Workshop
 
     if "-" in models:
@@ -662,16 +669,13 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
     if cores is not None:
         raise UsageError("--cores is for a stream: chatwright identify -")
     found: list[Answer] = []
-    with Workshop() as workshop, _Progress() as progress:
+    with Workshop() as workshop, Progress() as progress:
         identifier = Identifier(_load(folders))
         for model in models:
             progress(f"identifying {model}")
-            try:
-                found.append(identifier.identify(read_model(model), workshop.render))
-            except ChatwrightError as error:
-                found.append(Answer(model, "error", error=str(error)))
+            found.append(isolated(model, lambda: identifier.identify(read_model(model), workshop.render)))  # noqa: B023
     if as_json:
-        click.echo(json.dumps([answer.as_json() for answer in found], ensure_ascii=False, indent=2))
+        echo_json([answer.as_json() for answer in found])
     else:
         for index, answer in enumerate(found):
             _echo_answer(answer, first=index == 0)
@@ -682,11 +686,13 @@ def identify(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ..
 def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
     from .evidence.identify import Identifier, stream
 
+    if sys.stdin is None:  # it was closed before the program began
+        raise SystemExit(MISTAKE)
     figures = stream.Figures(cores or stream.cores())
     lines = stream.read_lines(sys.stdin.buffer)
     for answer in stream.answers(lines, Identifier(_load(folders)), figures):
-        click.echo(json.dumps(answer.as_json(), ensure_ascii=False))
-    click.echo(figures.told, err=True)
+        echo_json(answer.as_json(), indent=None)
+    echo(figures.told, err=True)
 
 
 @cli.command(hidden=True)
@@ -716,7 +722,7 @@ def conformance(
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from .evidence.conformance import run
 
-    with _Progress() as progress:
+    with Progress() as progress:
         reports = run(
             tokenizers=tokenizers,
             npm=npm,
@@ -728,16 +734,16 @@ def conformance(
             progress=progress,
         )
     for report in reports:
-        click.secho(report.engine, bold=True)
+        secho(report.engine, bold=True)
         for line in report.lines:
-            click.echo(f"  {line}")
+            echo(f"  {line}")
         for line in report.wrong:
-            click.secho(f"  wrong: {line}", fg="red")
+            secho(f"  wrong: {line}", fg="red")
         if report.skipped:
-            click.secho(f"  skipped: {report.skipped}", fg="yellow")
+            secho(f"  skipped: {report.skipped}", fg="yellow")
     wrong = sum(len(report.wrong) for report in reports)
     skipped = sum(report.skipped is not None for report in reports)
-    click.echo(f"{_count(len(reports), 'check')}, {wrong} wrong, {skipped} skipped")
+    echo(f"{_count(len(reports), 'check')}, {wrong} wrong, {skipped} skipped")
     if wrong or (skipped and os.environ.get("CI")):
         raise SystemExit(MISTAKE)
 
@@ -754,15 +760,15 @@ def train_smoke(tokenizers: Path, swift_4: Path, swift_3: tuple[Path, ...]) -> N
     """
     from .evidence.smoke import run, table
 
-    with _Progress() as progress:
+    with Progress() as progress:
         rows = run(tokenizers, {"swift": [swift_4], "swift 3": swift_3}, progress)
     for line in table(rows):
-        click.echo(line)
+        echo(line)
     for row in rows:
         for line in row.wrong:
-            click.secho(f"wrong: {row.trainer}, {row.start}, {row.case}: {line}", fg="red")
+            secho(f"wrong: {row.trainer}, {row.start}, {row.case}: {line}", fg="red")
     wrong = sum(bool(row.wrong) for row in rows)
-    click.echo(f"{_count(len(rows), 'training')}, {wrong} wrong")
+    echo(f"{_count(len(rows), 'training')}, {wrong} wrong")
     if wrong:
         raise SystemExit(MISTAKE)
 
@@ -777,7 +783,7 @@ def tables(docs: Path, into: Path) -> None:
 
     pages = dict(html_pages(docs))
     write_files(into, pages)
-    click.echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
+    echo(f"{_shown(into)}: {_count(len(pages), 'page')}")
 
 
 @cli.command(hidden=True)
@@ -789,25 +795,25 @@ def bench(rounds: int, times: tuple[int, ...], swift_python: str | None) -> None
     from .evidence.bench import run, sizes
 
     if rounds:
-        with _Progress() as progress:
+        with Progress() as progress:
             report = run(rounds, progress, swift_python)
         for timing in report.timings:
             shown = " ".join(f"{seconds:.2f}" for seconds in timing.seconds)
-            click.echo(f"{timing.name:<40} median {timing.median:.3f} s   ({shown})")
+            echo(f"{timing.name:<40} median {timing.median:.3f} s   ({shown})")
         size = f"{report.python_files} files, {report.python_lines} lines, {report.python_bytes} bytes"
-        click.echo(f"the generated Python: {size}")
+        echo(f"the generated Python: {size}")
         for ratio in report.ratios:
             pair = f"{ratio.ours.name} / {ratio.theirs.name}"
-            click.echo(f"{pair:<70} {ratio.value:.2f} (at most {ratio.most})")
+            echo(f"{pair:<70} {ratio.value:.2f} (at most {ratio.most})")
         if swift_python is None:
-            click.echo("ms-swift: not timed; `make conformance` makes the environment that has it")
-    with _Progress() as progress:
+            echo("ms-swift: not timed; `make conformance` makes the environment that has it")
+    with Progress() as progress:
         one = None
         for found in sizes(times, progress):
             one = one or found
             memory = "" if found.memory is None else f", {found.memory / 1e6:.0f} MB of memory"
             grown = "" if found is one else f", {found.seconds / one.seconds:.1f} times as long"
-            click.echo(
+            echo(
                 f"{found.times} x the catalogue: {found.specs} specs, {found.written / 1e6:.0f} MB written, "
                 f"{found.seconds:.1f} s{memory}{grown}"
             )
@@ -816,39 +822,57 @@ def bench(rounds: int, times: tuple[int, ...], swift_python: str | None) -> None
 def main() -> NoReturn:
     """Run the command line and exit; nothing but a mistake of ours is ever shown as more than a message."""
     gc.set_threshold(100_000, 50, 100)  # a run is short, and looking for garbage takes longer than there is of it
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows its escape
-            stream.reconfigure(errors="backslashreplace")
+    terminal.prepare()
+    try:
+        code = _run()
+        terminal.finish()
+    except BrokenPipeError:
+        code = NO_READER
+    if code == NO_READER:
+        terminal.discard()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and say what is wrong; the exit code."""
     try:
         colour = False if os.environ.get("NO_COLOR") else None  # None: on a terminal only
         with cli.make_context("chatwright", sys.argv[1:], color=colour) as context:
             cli.invoke(context)
-        sys.stdout.flush()
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        return exit_.exit_code
+    except SystemExit as exit_:
+        return int(exit_.code or FINE)
     except click.ClickException as error:
-        error.show()
-        sys.exit(USAGE)
+        terminal.echo_error(error)
+        return USAGE
     except UsageError as error:
-        _fail(str(error), USAGE)
+        return _said(f"error: {error}", USAGE)
     except CatalogueError as error:
-        _fail(
-            f"{error}\n{_count(len(error.problems), 'problem')}; after the change run: {_command()}", MISTAKE, bare=True
-        )
+        echo_lines(map(str, error.problems), err=True)
+        return _said(f"{_count(len(error.problems), 'problem')}; after the change run: {_command()}", MISTAKE)
     except ChatwrightError as error:
-        _fail(str(error), MISTAKE)
+        first, *others = error.lines
+        echo_lines((f"error: {first}", *others), err=True)
+        return MISTAKE
     except BrokenPipeError:  # whoever read the output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FINE)
+        return NO_READER
     except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", MISTAKE)
+        return _said("error: interrupted", MISTAKE)
     except OSError as error:
-        _fail(f"{error.filename or 'system'}: {error.strerror or error}", MISTAKE)
+        return _said(f"error: {error.filename or 'system'}: {error.strerror or error}", MISTAKE)
     except Exception as error:
         if os.environ.get("CHATWRIGHT_DEBUG"):
-            raise
-        _fail(f"this is a mistake in chatwright, not yours: {type(error).__name__}: {error}\n{_REPORT}", OUR_BUG)
-    sys.exit(FINE)
+            echo_lines(traceback.format_exc().splitlines(), err=True)
+            return OUR_BUG
+        echo(f"error: {mistake_of_ours(error)}", err=True)
+        return _said(_REPORT, OUR_BUG)
+    return FINE
+
+
+def _said(message: str, code: int) -> int:
+    echo(message, err=True)
+    return code
 
 
 def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str | None, as_json: bool) -> None:
@@ -862,12 +886,12 @@ def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str |
         if repo.casefold() not in known:
             raise UsageError(f"no template of {repo!r} is recorded{_suggestion(repo, known.values())}")
     fetch = hub.hub_fetch(endpoint or hub.ENDPOINT, revision or "main")
-    with _Progress() as progress:
+    with Progress() as progress:
         found = publishers.check(record, _load(()), repos, fetch, progress)
     if as_json:
-        click.echo(json.dumps(publishers.as_json(found), ensure_ascii=False, indent=2))
+        echo_json(publishers.as_json(found))
     else:
-        click.echo("\n".join(publishers.lines(found)))
+        echo_lines(publishers.lines(found))
     if publishers.to_do(found):
         raise SystemExit(MISTAKE)
 
@@ -900,7 +924,7 @@ def _load_whole() -> Catalogue:
     try:
         return _load(())
     except CatalogueError:
-        click.echo(
+        echo(
             "sync compares a valid catalogue only, and this one is not: bring back what is missing (git restore specs) "
             "or remove what refers to it",
             err=True,
@@ -988,7 +1012,7 @@ def _refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[st
 def _left(out: Path, paths: Sequence[str]) -> Iterator[str]:
     """What a manifest listed and is left where it is, in words; a stranger's may list many."""
     for path in paths[:_MOST_LEFT]:
-        yield one_line(f"note: {_shown(out)}/{path}: no longer generated, but left: it does not carry our header")
+        yield (f"note: {_shown(out)}/{path}: no longer generated, but left: it does not carry our header")
     if len(paths) > _MOST_LEFT:
         yield f"note: and {len(paths) - _MOST_LEFT} more"
 
@@ -1064,9 +1088,9 @@ def _lower_ceilings(catalogue: Catalogue) -> None:
     write_file(file, ledger.dump_ceilings(after))
     changed = [kind for kind in sorted({*before, *after}) if before.get(kind) != after.get(kind)]
     for kind in changed:
-        click.echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")
+        echo(f"{kind}: {before.get(kind, 0)} to {after.get(kind, 0)}")
     if not changed:
-        click.echo(f"{_shown(file)}: nothing to lower")
+        echo(f"{_shown(file)}: nothing to lower")
 
 
 def _override(item: Override) -> dict[str, Any]:
@@ -1082,12 +1106,12 @@ def _check_losses(file: Path, compared: Comparison) -> None:
 
     found = check_losses(file, compared.losses, compared.before)
     for problem in found.stale:
-        click.echo(problem, err=True)
+        echo(str(problem), err=True)
     if found.unlisted:
         count = _count(len(found.unlisted), "loss is", "losses are")
-        click.echo(f"{_shown(file)}: {count} not listed; bring back what is lost, or add, with the reason:", err=True)
+        echo(f"{_shown(file)}: {count} not listed; bring back what is lost, or add, with the reason:", err=True)
     for loss in found.unlisted:
-        click.echo(entry_line(loss), err=True)
+        echo(entry_line(loss), err=True)
     if found.stale or found.unlisted:
         raise SystemExit(MISTAKE)
 
@@ -1097,9 +1121,9 @@ def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
     from .losses import lines
 
     if note:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     for line in lines(lost):
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
@@ -1108,15 +1132,15 @@ def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
 def _echo_draft(found: Draft, out: Path | None) -> None:
     """What became of every scenario, and in one line what to make of it; to stderr."""
     for each in found.compared:
-        click.secho(f"{each.scenario:24}", nl=False, err=True)
-        click.secho(f"{each.outcome}", fg="green" if each.agrees else "red", nl=False, err=True)
-        click.echo(f": {each.reason}" if each.reason else "", err=True)
+        secho(f"{each.scenario:24}", nl=False, err=True)
+        secho(f"{each.outcome}", fg="green" if each.agrees else "red", nl=False, err=True)
+        echo(f": {each.reason}" if each.reason else "", err=True)
     exact = sum(each.agrees for each in found.compared)
-    click.echo(f"{exact} of {_count(len(found.compared), 'scenario')} as the publisher's template", err=True)
+    echo(f"{exact} of {_count(len(found.compared), 'scenario')} as the publisher's template", err=True)
     if found.same:
-        click.echo(f"means the same as template {found.same}, which the draft refers to", err=True)
+        echo(f"means the same as template {found.same}, which the draft refers to", err=True)
     if out is not None:
-        click.echo(f"{_shown(out)}: written; check it with: chatwright validate {_shown(out)}", err=True)
+        echo(f"{_shown(out)}: written; check it with: chatwright validate {_shown(out)}", err=True)
 
 
 def _echo_answer(answer: Answer, *, first: bool) -> None:
@@ -1124,13 +1148,13 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
     from .catalogue.build import FRAMEWORKS
 
     if not first:
-        click.echo()
-    click.secho(f"{answer.id}: ", bold=True, nl=False)
+        echo()
+    secho(f"{answer.id}: ", bold=True, nl=False)
     if answer.error:
-        click.secho(f"error: {answer.error}", fg="red")
+        secho(f"error: {answer.error}", fg="red")
     else:
         shown = f"{answer.template}, {answer.verdict}" if answer.template else answer.verdict
-        click.secho(shown, bold=True, fg="green" if answer.sure else "yellow")
+        secho(shown, bold=True, fg="green" if answer.sure else "yellow")
     rows = [("  means the same", _some(answer.same, 8))] if answer.same else []
     rows += [(f"  by {kind}", _some(names, 8)) for kind, names in answer.by.items() if names]
     for candidate in answer.candidates:
@@ -1139,9 +1163,9 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
             rows.append((f"  {candidate.template}", f"{candidate.equal} of {candidate.of} prompts alike{named}"))
     rows += [(f"  {FRAMEWORKS[framework]}", told.replace("\n", ", ")) for framework, told in answer.flags.items()]
     if rows:
-        _echo_table(rows)
+        echo_table(rows)
     for line in answer.why:
-        click.echo(f"  note: {line}")
+        echo(f"  note: {line}")
 
 
 def _echo_verification(found: Verification) -> None:
@@ -1161,23 +1185,23 @@ def _echo_verification(found: Verification) -> None:
             shown = "there is none" if compared.deployed is None else f"{compared.deployed} {of} prompts as trained"
             rows.append(("file to deploy", shown))
             rows.append(("token ids", f"{compared.token_ids} {of} prompts cut as in training"))
-        _echo_table(rows)
+        echo_table(rows)
     for finding in found.findings:
-        click.echo()
-        click.secho(finding.kind, bold=True, fg="red", nl=False)
+        echo()
+        secho(finding.kind, bold=True, fg="red", nl=False)
         seen = f" ({_some(finding.conversations)})" if finding.conversations else ""
-        click.echo(f"  {finding.place}: {finding.text}{seen}")
+        echo(f"  {finding.place}: {finding.text}{seen}")
         if example := finding.example:
-            click.echo(f"  {example.conversation}: {example.before}")
-            click.echo(f"    trained  {example.trained}")
-            click.echo(f"    served   {example.served}")
-        click.echo(f"  to do: {finding.advice}")
+            echo(f"  {example.conversation}: {example.before}")
+            echo(f"    trained  {example.trained}")
+            echo(f"    served   {example.served}")
+        echo(f"  to do: {finding.advice}")
     if found.notes:
-        click.echo()
+        echo()
     for note in found.notes:
-        click.echo(f"note: {note}")
-    click.echo()
-    click.secho(found.verdict, bold=True, fg="green" if found.fine else "red")
+        echo(f"note: {note}")
+    echo()
+    secho(found.verdict, bold=True, fg="green" if found.fine else "red")
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
@@ -1185,8 +1209,8 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 
 
 def _echo_summary(data: Mapping[str, Any]) -> None:
-    click.secho(data["template"], bold=True, nl=False)
-    click.echo(f"  family {data['family']}")
+    secho(data["template"], bold=True, nl=False)
+    echo(f"  family {data['family']}")
     rows = [
         (f"  {framework}", f"{name or '-'}{' (not built in: added here)' if framework in data['added'] else ''}")
         for framework, name in data["registered"].items()
@@ -1202,38 +1226,38 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
         rows.append(("  also carries", " ".join(data["turns"])))
     for server, told in data["serving"].items():
         rows.append((f"  {server} options", " ".join(told["flags"]) + ("" if told["proven"] else "  (unverified)")))
-    _echo_table(rows)
-    click.echo("slots")
+    echo_table(rows)
+    echo("slots")
     slots = {
         name: [text] if isinstance(text, str) else text for name, text in data["slots"].items() if text is not None
     }
-    _echo_table([(f"  {name}", " | ".join(map(_visible, texts))) for name, texts in slots.items()])
-    click.echo("fidelity")
+    echo_table([(f"  {name}", " | ".join(map(_visible, texts))) for name, texts in slots.items()])
+    echo("fidelity")
     found = [(f"  {engine}", _verdict(verdict)) for engine, verdict in data["fidelity"].items()]
-    _echo_table(found or [("  unverified", "no engine has read these files")])
+    echo_table(found or [("  unverified", "no engine has read these files")])
     _echo_publishers(data["publishers"])
 
 
 def _echo_publishers(beside: Mapping[str, Any]) -> None:
     """How the template compares with each publisher's own: how far it is the same, why not, and the first place."""
-    click.echo("same as the publisher's")
+    echo("same as the publisher's")
     if "compared" not in beside:
-        click.echo(f"  {beside['status']}: {beside['reason']}")
+        echo(f"  {beside['status']}: {beside['reason']}")
         return
     for row in beside["compared"]:
         names = _some([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]])
         counts = ", ".join(f"{count} {status}" for status, count in row["counts"].items())
         only = f"; only {'ours' if row['bos'] == 'ours' else 'the publisher’s'} writes the BOS" if "bos" in row else ""
-        click.echo(f"  {names}: {counts}{only}")
+        echo(f"  {names}: {counts}{only}")
         for cause, count in row["causes"].items():
-            click.echo(f"    {cause}: {_count(count, 'scenario')}")
+            echo(f"    {cause}: {_count(count, 'scenario')}")
         for reason, scenarios in row.get("unsupported", {}).items():
-            click.echo(f"    refused here: {_count(len(scenarios), 'scenario')}: {reason}")
+            echo(f"    refused here: {_count(len(scenarios), 'scenario')}: {reason}")
         if row["first"]:
             first = row["examples"][row["first"]]
-            click.echo(f"    {first['scenario']}: {first['before']}")
-            click.echo(f"      publisher's  {first['publisher']}")
-            click.echo(f"      ours         {first['ours']}")
+            echo(f"    {first['scenario']}: {first['before']}")
+            echo(f"      publisher's  {first['publisher']}")
+            echo(f"      ours         {first['ours']}")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:
@@ -1246,35 +1270,29 @@ def _verdict(verdict: Mapping[str, Any]) -> str:
 def _echo_scenario(template: Template, name: str, scenario: Scenario) -> None:
     from .meaning.visible import rows
 
-    shown: dict[str, str] = {}
+    shown: dict[str, str | list[Row]] = {}
     for kind, pieces in _texts(template, scenario):
         title = f"{name}: {kind.value.replace('_', ' ')}"
-        if isinstance(pieces, Unsupported):
-            text = f"  unsupported: {pieces}\n"
-        else:
-            text = "".join(
-                f"{'*' if row.trained else ' '} {click.style(f'{row.role:<11}', fg=_COLOURS[row.role])} "
-                f"{click.style(row.text, fg=_COLOURS[row.role], bold=row.trained)}\n"
-                for row in rows(pieces)
-            )
+        text = str(pieces) if isinstance(pieces, Unsupported) else list(rows(pieces))
         same = next((title for title, known in shown.items() if known == text), None)
-        click.echo()
-        click.secho(title, bold=True)
-        click.echo(f"  the same as {same}" if same else text, nl=bool(same))
         shown[title] = text
-    click.echo("\n* trained on   · space   → tab   ⏎ newline   <bos> <eos> the tokenizer's own tokens")
-
-
-def _echo_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+        echo()
+        secho(title, bold=True)
+        if same or isinstance(text, str):
+            echo(f"  the same as {same}" if same else f"  unsupported: {text}")
+            continue
+        for row in text:
+            echo("* " if row.trained else "  ", nl=False)
+            secho(f"{row.role:<11}", fg=_COLOURS[row.role], nl=False)
+            echo(" ", nl=False)
+            secho(row.text, fg=_COLOURS[row.role], bold=row.trained)
+    echo()
+    echo(_LEGEND)
 
 
 def _echo_diff(diff: str) -> None:
-    for line in diff.splitlines(keepends=True):
-        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
-        click.echo(click.style(line, fg=colour) if colour else line, nl=False)
+    for line in diff.removesuffix("\n").split("\n"):
+        secho(line, fg={"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))
 
 
 def _annotation(problem: Problem) -> str:
@@ -1293,7 +1311,7 @@ def _annotation(problem: Problem) -> str:
 
 def _echo_diff_line(line: str) -> None:
     colour = {"+": "green", "-": "red"}.get(line[6:7]) if line.startswith("      ") else None
-    click.echo(click.style(line, fg=colour) if colour else line)
+    secho(line, fg=colour)
 
 
 def _visible(text: str) -> str:
@@ -1316,28 +1334,3 @@ def _shown(path: Path) -> str:
 
 def _command(leave_out: Iterable[str] = ()) -> str:
     return "chatwright " + shlex.join(argument for argument in sys.argv[1:] if argument not in leave_out)
-
-
-def _fail(message: str, code: int, *, bare: bool = False) -> NoReturn:
-    click.echo(message if bare else f"error: {message}", err=True)
-    sys.exit(code)
-
-
-class _Progress:
-    """One line on the terminal that says what is being done once a second has passed; silent anywhere else."""
-
-    def __init__(self) -> None:
-        self.start = time.monotonic()
-        self.shown = False
-
-    def __enter__(self) -> Callable[[str], None]:
-        return self.step
-
-    def step(self, what: str) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self.start > 1:
-            click.echo(f"\r\033[K{what}", err=True, nl=False)
-            self.shown = True
-
-    def __exit__(self, *_: object) -> None:
-        if self.shown:
-            click.echo("\r\033[K", err=True, nl=False)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .characters import clipped, printable
+
 
 @dataclass(frozen=True, order=True)
 class Location:
@@ -33,16 +35,27 @@ class Problem:
 
     def __str__(self) -> str:
         crumb = f"{self.breadcrumb}: " if self.breadcrumb else ""
-        return one_line(f"{self.location}: {crumb}{self.message}")
+        return printable(f"{self.location}: {crumb}{self.message}")
 
 
-def one_line(text: str) -> str:
-    """The text with an escape for what cannot be printed, so that no name breaks out of its line."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def mistake_of_ours(error: Exception) -> str:
+    """What is said of an exception that no code expects, in one line."""
+    return f"this is a mistake in chatwright, not yours: {type(error).__name__}: {clipped(str(error))}"
 
 
 class ChatwrightError(Exception):
-    """A mistake of the user's that the command line reports without a traceback (exit code 1)."""
+    """A mistake of the user's that the command line reports without a traceback (exit code 1).
+
+    Each argument is a line of the message.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line."""
+        return tuple(map(str, self.args))
 
 
 class CatalogueError(ChatwrightError):
@@ -50,7 +63,7 @@ class CatalogueError(ChatwrightError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
 
 
 class UsageError(ChatwrightError):

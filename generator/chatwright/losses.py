@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ChatwrightError, one_line
+from .characters import printable
+from .errors import ChatwrightError
 from .git import git
 
 CATALOG = "catalog.json"
@@ -50,7 +51,7 @@ class Loss:
             named = ", ".join(map(_cut, self.models[:_SHOWN]))
             models = f", and with it the template of {len(self.models)} model{'s' * (len(self.models) != 1)}: "
             models += named + more
-        return one_line(f"{_cut(self.name)} (was {_cut(self.was)}{models}): {self.reason}")
+        return printable(f"{_cut(self.name)} (was {_cut(self.was)}{models}): {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def since_committed(out: Path, made: bytes | None) -> tuple[tuple[Loss, ...], st
             return (), None
         return losses(Index.read(before), Index.read(after)), None
     except Unreadable as reason:
-        return (), one_line(f"{where}: {reason}, so that nothing can be said of what is lost")
+        return (), printable(f"{where}: {reason}, so that nothing can be said of what is lost")
 
 
 def lines(found: Sequence[Loss]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from chatwright.characters import is_seen
 from chatwright.errors import Unsupported
 from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, to_text
@@ -291,7 +292,7 @@ def _as_drawn(text: str) -> str:
         code = ord(character)
         return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
-    return "".join(c if c.isprintable() or c in "\n\t" else escape(c) for c in text)
+    return "".join(c if is_seen(c) or c in "\n\t" else escape(c) for c in text)
 
 
 @pytest.mark.parametrize("name", ["qwen3", "qwen2_vl", "llama3", "atom"])

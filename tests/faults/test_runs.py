@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from chatwright import limits
 from chatwright.catalogue import load_catalogue
 from chatwright.cli import main
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
@@ -421,7 +422,7 @@ def test_a_model_folder_whose_files_never_end(tmp_path: Path, monkeypatch: pytes
     for name in ("device", "pipe", "nowhere"):
         with pytest.raises(ChatwrightError, match="not a regular file"):
             read_text(tmp_path / name)
-    monkeypatch.setattr(model_files, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "FILE_BYTES", 1 << 20)
     (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
     with pytest.raises(ChatwrightError, match="larger than 1 MB"):
         read_text(tmp_path / "large")
@@ -485,6 +486,8 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
 REFUSED = {
     "no_end": "{% if tools %}",
     "raw": "{% raw %}",
+    "a_comment": "x{#",
+    "a_comment_that_looks_back": "{{ tools }}{#-",
     "a_block": "{% block x %}a{% endblock %}",
     "extends": "{% extends 'x' %}",
     "includes": "{% include 'x' %}",
@@ -504,6 +507,20 @@ STRANGE = {
     "a_dictionary": "{{ {tool.name: 1}|tojson }}",
     "a_list": "{% for x in [tool.name] %}{{ x }}{% endfor %}",
 }
+
+
+@pytest.mark.parametrize("name", ["self", "kwargs", "chat_template", "loop", "range", "in", "messages", "unk_token"])
+@pytest.mark.parametrize("kind", ["switch", "levels"])
+def test_a_variable_that_no_call_can_take(tmp_path: Path, name: str, kind: str) -> None:
+    thinking = f"{{switch: {name}}}" if kind == "switch" else f"{{levels: {{variable: {name}, names: {{low: {{}}}}}}}}"
+    [told] = problems(tmp_path, {"acme/demo.yaml": SPEC.format(name="demo") + f"    thinking: {thinking}\n"})
+    assert told == f"'{name}' has a meaning of its own in chat templates; name another variable"
+
+
+@pytest.mark.parametrize("place", ["title: Demo", "name: demo"])
+def test_a_spec_that_reads_in_another_direction(tmp_path: Path, place: str) -> None:
+    [told] = problems(tmp_path, {"acme/demo.yaml": SPEC.format(name="demo").replace(place, f"{place} # \u2066 x")})
+    assert told.startswith("the character U+2066 turns the direction of the text around it")
 
 
 @pytest.mark.parametrize("place", ["tools", "calls"])

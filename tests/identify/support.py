@@ -32,7 +32,7 @@ def render(source: str, requests: Sequence[Mapping[str, Any]], today: date | Non
     job = {"source": source, "requests": json.loads(json.dumps(list(requests))), "noon": None, "strict": False}
     try:
         answers = sandbox_worker._render({**job, "characters": 4_000_000})
-    except sandbox_worker._Failed as reason:
+    except sandbox_worker.Failed as reason:
         raise TemplateFailed(str(reason)) from reason
     return [answer["text"] if "text" in answer else Refused(answer["refused"]) for answer in answers]
 

@@ -19,6 +19,7 @@ from hypothesis import event, given
 
 from chatwright.catalogue.json_writer import json_text
 from chatwright.catalogue.model import Catalogue, Template
+from chatwright.characters import is_seen
 from chatwright.errors import CatalogueError, Unsupported
 from chatwright.evidence.engines import ollama as engine
 from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer, variables
@@ -279,7 +280,7 @@ def compares(template: Template, talk: Scenario, modelfile: Modelfile) -> bool:
 
 def shown(text: str) -> str:
     """A text in a line of a page."""
-    return "".join(character if character.isprintable() else visible(character) for character in text)
+    return "".join(character if is_seen(character) else visible(character) for character in text)
 
 
 _TRAINED = re.compile(r"  -+ trained on: (?:the first (\d+) lines of the prompt, then|this)")

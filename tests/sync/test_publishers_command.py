@@ -105,6 +105,8 @@ def test_a_new_template_for_tools_is_told(record: Record, monkeypatch: pytest.Mo
         ({"tokenizer_config.json": "[" * 99999}, "tokenizer_config.json is not JSON: "),
         ({"tokenizer_config.json": '{"chat_template": 1}'}, "chat_template is neither a text nor a list of named"),
         ({"chat_template.jinja": b"\xff"}, "chat_template.jinja is not UTF-8 text"),
+        ({"tokenizer_config.json": '{"chat_template": "\\ud800"}'}, "holds half of a character, U+D800"),
+        ({"chat_template.jinja": b" " * 2_000_001}, "more than 2000000 characters"),
     ],
 )
 def test_what_cannot_be_read_is_told(record: Record, files: dict[str, str | bytes | None], reason: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from functools import cache
+from keyword import iskeyword
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, nodes
+from jinja2.parser import _statement_keywords
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from chatwright.catalogue.checks import TAKEN
 from chatwright.catalogue.evidence import Result
@@ -191,12 +196,19 @@ def test_what_renders_with_the_generation_prompt_renders_without_it() -> None:
 
 
 def test_no_switch_can_have_the_name_of_a_variable() -> None:
-    """The cross-checks refuse as a switch every name that some generated file gives a value to."""
-    used = {
-        node.name
-        for name in written()
-        for node in Environment(extensions=["jinja2.ext.loopcontrols"]).parse(str(source(name))).find_all(nodes.Name)
-        if node.ctx in ("store", "param")
-    }
+    """The cross-checks refuse as a switch every name that some generated file uses for anything else."""
+    used = set()
+    for name in written():
+        thinking = catalogue().templates[name].thinking
+        own = {thinking.switch, thinking.levels.variable if thinking.levels else None} if thinking else set()
+        tree = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(str(source(name)))
+        used |= {node.name for node in tree.find_all(nodes.Name)} - own
     assert len(used) > 10
     assert {name for name in used if not TAKEN.fullmatch(name)} == set()
+
+
+def test_no_switch_can_have_a_name_that_a_call_or_jinja_keeps() -> None:
+    calls = (PreTrainedTokenizerBase.apply_chat_template, ProcessorMixin.apply_chat_template, render_jinja_template)
+    kept = {name for call in calls for name in inspect.signature(call).parameters}
+    kept |= {"self", "loop", "super", "caller", "varargs", "kwargs", *Environment().globals, *_statement_keywords}
+    assert {name for name in kept if not (TAKEN.fullmatch(name) or iskeyword(name))} == set()

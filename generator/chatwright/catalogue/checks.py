@@ -44,15 +44,19 @@ _WRITTEN = {
     "date": "{{date:%d %b %Y}}",
     "text": "{{text:{{name}}}}",
 }
-# What chat servers hand to a template, Jinja's own words, and the variables of the generated files.
+# What chat servers hand to a template, or take for themselves from a request (the parameters of `apply_chat_template`
+# and of what it calls, transformers 5.6.0), Jinja's own words, and the variables of the generated files.
 TAKEN = re.compile(
-    "messages|tools|documents|add_generation_prompt|bos_token|eos_token|preserve_thinking|raise_exception|strftime_now|"
-    "true|false|none|namespace|range|dict|lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|"
-    "item|function|tool|calls|arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|"
-    "replied|scan|piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|"
-    "level|mark|drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|"
+    "self|args|kwargs|conversations?|chat_template|continue_final_message|return_assistant_tokens_mask|tokenize|"
+    "padding|truncation|max_length|return_tensors|return_dict|(tokenizer|processor)_kwargs|load_audio_from_video|"
+    "[a-z_]+_token|additional_special_tokens|super|caller|varargs|autoescape|print|messages|tools|documents|"
+    "add_generation_prompt|preserve_thinking|raise_exception|strftime_now|true|false|none|namespace|range|dict|"
+    "lipsum|cycler|joiner|loop|set|block|macro|call|filter|include|extends|raw|do|item|function|tool|calls|"
+    "arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|replied|scan|"
+    "piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|level|mark|"
+    "drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|known|line|further|names|"
     "given|fields|has_description|has_parameters|has_strict|asks|answers|answered|"
-    "known|line|list|one|properties|required|written|compact|elements"
+    "schemas|without_newlines|without_leading_newlines|list|one|properties|required|written|compact|elements"
 )
 _KINDS_OF_PARTS = ("text", "date", "each", "once")  # of a tool format
 _PLACEHOLDERS = (

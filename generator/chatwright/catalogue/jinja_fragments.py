@@ -34,6 +34,8 @@ def wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
         return "this Jinja nests too deeply"
     except Exception as error:  # whatever Python says to what Jinja makes of it
         return f"this Jinja cannot be compiled: {quote(str(error) or type(error).__name__)}"
+    if not _ends_in_text(source, environment):
+        return "a fragment cannot leave a comment or a tag open, which would go on behind it"
     if any(kind == "raw_begin" for _, kind, _ in environment.lexer.tokeniter(source, None)):
         return "a fragment cannot hold {% raw %}, which may go on behind it; write the text in quotes, as {{ 'text' }}"
     for node in tree.find_all(tuple(getattr(nodes, name) for name in _ALONE)):
@@ -45,6 +47,17 @@ def wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
     for name in sorted(known.intersection(unseen)):
         return f"{quote(name)} is seen by a description alone, and with 'place: {name}'"
     return None
+
+
+def _ends_in_text(source: str, environment: Environment) -> bool:
+    """Whether a text that follows the fragment is a text: Jinja takes an opening at the very end for one itself."""
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        *_, (_, kind, text) = environment.lexer.tokeniter(f"{source}x", None)
+    except TemplateSyntaxError:
+        return False
+    return kind == "data" and text.endswith("x")
 
 
 def cannot_compile(source: str) -> str | None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from ..characters import BIDI, escaped, printable
 from ..errors import Location, Problem
 
 KeyPath = tuple[str | int, ...]
@@ -121,13 +122,11 @@ def parse_yaml(content: bytes, shown: str) -> Document:
     except UnicodeDecodeError as error:
         return _undecodable(content, error, shown)
     text = text.removeprefix("\ufeff")
-    if match := _UNPRINTABLE.search(text):
-        name = f"U+{ord(match[0]):04X}"
-        escape = f"\\x{ord(match[0]):02x}" if ord(match[0]) < 0x100 else f"\\u{ord(match[0]):04x}"
+    if match := _UNPRINTABLE.search(text) or BIDI.search(text):
+        what = " turns the direction of the text around it, and" if BIDI.match(match[0]) else ""
+        message = f'the character U+{ord(match[0]):04X}{what} cannot stand in a file; write "{escaped(match[0])}"'
         place = Location(shown, *_line_and_column(text, match.start()))
-        return Document(
-            shown, None, (Problem(place, "", f'the character {name} cannot stand in a file; write "{escape}"'),)
-        )
+        return Document(shown, None, (Problem(place, "", message),))
     fast: Any = getattr(yaml, "CSafeLoader", None)
     if fast is not None and not _PARSERS_DIFFER.search(text):
         try:
@@ -183,8 +182,7 @@ def breadcrumb(path: KeyPath) -> str:
 def quote(text: str, mark: str = "'") -> str:
     """A text as messages show it: in quotes, on one line, cut where it is long."""
     short = text if len(text) <= 60 else text[:57] + "..."
-    inner = "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in short)
-    return mark + inner + mark
+    return mark + printable(short.replace("\\", "\\\\")) + mark
 
 
 class _Unusable(Exception):
@@ -445,4 +443,4 @@ def shown_path(file: Path) -> str:
         shown = absolute.relative_to(Path.cwd()).as_posix()
     except (ValueError, OSError):
         shown = file.as_posix()
-    return "".join(character if character.isprintable() else "?" for character in shown)
+    return printable(shown)

@@ -199,7 +199,7 @@ def _time(
         if process.wait():
             output.seek(0)
             told = output.read().decode(errors="replace")[-2000:]
-            raise ChatwrightError(f"{' '.join(command[:4])} failed:\n{told}")
+            raise ChatwrightError(f"{' '.join(command[:4])} failed:", *told.splitlines())
     return time.perf_counter() - start
 
 

@@ -24,6 +24,11 @@ def encoded_together(pieces: Sequence[Piece]) -> Iterator[Piece]:
         yield text
 
 
+def encoded_texts(pieces: Sequence[Piece]) -> list[str]:
+    """The texts of pieces that are encoded, each on its own."""
+    return [piece.text for piece in encoded_together(pieces) if piece.kind == "text"]
+
+
 def piece_ids(pieces: Sequence[Piece], tokenizer: Any) -> list[int]:
     """The token ids of pieces, encoded slot by slot.
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..catalogue.model import Slot
+from ..characters import escaped, is_seen
 from .render import Piece, Role
 
 _SHOWN = {" ": "·", "\t": "→", "\n": "⏎"}
-_TABLE = str.maketrans(_SHOWN)
+_CUT = "…"  # what stands where a text is cut
+_TABLE = str.maketrans({**{sign: escaped(sign) for sign in (*_SHOWN.values(), _CUT)}, **_SHOWN})
+_LIKE_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+_OWN_TOKEN_LIKE = re.compile("<((?:bos|eos)>)")
 
 
 @dataclass(frozen=True)
@@ -22,31 +27,40 @@ class Row:
 
 
 def visible(text: str) -> str:
-    """The text with white space as ``·``, ``→`` and ``⏎``, and whatever else cannot be seen as an escape."""
-    shown = text.translate(_TABLE)
-    if shown.isprintable():
-        return shown
-    return "".join(character if character.isprintable() else _escape(character) for character in shown)
+    """The text with white space as ``·``, ``→`` and ``⏎``, and whatever else cannot be seen as an escape.
+
+    No two texts look the same: a sign that stands in the text itself, and a backslash that looks like the start of an
+    escape, are shown as escapes.
+    """
+    shown = _LIKE_ESCAPE.sub(lambda match: escaped(match[0]), text).translate(_TABLE)
+    return shown if is_seen(shown) else "".join(each if is_seen(each) else escaped(each) for each in shown)
 
 
 def rows(pieces: Sequence[Piece]) -> Iterator[Row]:
     """The pieces as lines: a new one behind every newline and wherever the role or the training changes.
 
-    The tokenizer's own tokens are shown as ``<bos>`` and ``<eos>``.
+    The tokenizer's own tokens are shown as ``<bos>`` and ``<eos>``, a text that reads so with an escape.
     """
     current: Row | None = None
     for piece in pieces:
-        text = f"<{piece.kind}>" if piece.kind in ("bos", "eos") else piece.text
-        for line in text.splitlines(keepends=True) if piece.kind == "text" else [text]:
+        for line in _shown_lines(piece):
             same = current and (current.role, current.trained) == (piece.role, piece.trained)
             if current and same and not current.text.endswith(_SHOWN["\n"]):
-                current = Row(piece.role, piece.trained, current.text + visible(line))
+                current = Row(piece.role, piece.trained, current.text + line)
             else:
                 if current:
                     yield current
-                current = Row(piece.role, piece.trained, visible(line))
+                current = Row(piece.role, piece.trained, line)
     if current:
         yield current
+
+
+def _shown_lines(piece: Piece) -> Iterator[str]:
+    if piece.kind in ("bos", "eos"):
+        yield f"<{piece.kind}>"
+        return
+    for line in piece.text.splitlines(keepends=True) if piece.kind == "text" else [piece.text]:
+        yield _OWN_TOKEN_LIKE.sub(lambda match: escaped("<") + match[1], visible(line))
 
 
 def slot_text(slot: Slot) -> str | list[str]:
@@ -60,8 +74,3 @@ def slot_text(slot: Slot) -> str | list[str]:
         else:
             texts[-1] += written.get(part.kind) or (named[part.kind] % part.value if part.kind in named else part.value)
     return texts[0] if len(texts) == 1 else texts
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

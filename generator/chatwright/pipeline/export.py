@@ -198,10 +198,10 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     tokenizer_config = read_json(folder / "tokenizer_config.json")
     ids = vocabulary(folder)
     generation = read_json(folder / "generation_config.json")
-    known = eos_ids(generation)
+    known = eos_ids(generation, folder / "generation_config.json")
     if engine == "sglang":
-        known += eos_ids(read_json(folder / "config.json"))
-    own = ids.get(token_text(tokenizer_config, "eos_token") or "")
+        known += eos_ids(read_json(folder / "config.json"), folder / "config.json")
+    own = ids.get(token_text(tokenizer_config, "eos_token", folder / "tokenizer_config.json") or "")
     missing = [stop for stop in stops if stop in ids and ids[stop] not in (*known, own)]
     notes = [
         f"{stop!r} is no token of this model: requests must give it as `stop`" for stop in stops if stop not in ids
@@ -212,7 +212,7 @@ def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into
     notes.append(f"the model's own files do not stop at {', '.join(missing)}, so the command says so")
     if engine == "sglang":
         return ["--json-model-override-args", json.dumps({"eos_token_id": complete})], [], notes
-    text = json.dumps({**generation, "eos_token_id": complete}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({**generation, "eos_token_id": complete}, indent=2) + "\n"
     place = f"{name}.generation/generation_config.json"
     return ["--generation-config", str(((into or Path()) / place).parent)], [(place, text)], notes
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .. import limits
+from ..characters import HALF, clipped
 from ..errors import ChatwrightError
+from ..limits import LONGEST_NAME
 
-MAX_BYTES = 256 << 20  # of one file; the largest tokenizer.json there is has some 40 MB
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # what may be a model's id on a hub
+HUB_ID = re.compile(rf"(?=.{{,{LONGEST_NAME}}}\Z)[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # what may be one of a model
 
 
 def read_text(file: Path) -> str:
@@ -24,9 +26,9 @@ def read_text(file: Path) -> str:
     if not file.is_file():
         raise ChatwrightError(f"{file}: not a regular file")
     with file.open("rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ChatwrightError(f"{file}: larger than {MAX_BYTES >> 20} MB, which no file of a tokenizer is")
+        content = stream.read(limits.FILE_BYTES + 1)
+    if len(content) > limits.FILE_BYTES:
+        raise ChatwrightError(f"{file}: larger than {limits.FILE_BYTES >> 20} MB, which no file of a tokenizer is")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,8 +43,11 @@ def read_json(file: Path) -> Mapping[str, Any]:
     """
     if not file.is_file():
         return {}
+    text = read_text(file)
+    if sum(map(text.count, "[{,")) > limits.FILE_VALUES:
+        raise ChatwrightError(f"{file}: more than {limits.FILE_VALUES} values, which no file of a tokenizer has")
     try:
-        data = json.loads(read_text(file))
+        data = json.loads(text)
     except json.JSONDecodeError as error:
         raise ChatwrightError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except RecursionError as error:
@@ -61,11 +66,13 @@ def vocabulary(folder: Path) -> dict[str, int]:
         ChatwrightError: a file lists them in another way.
     """
     file = folder / "tokenizer.json"
-    model = read_json(file).get("model") or {}
+    data = read_json(file)
     with _shape(file):
-        listed = model.get("vocab") or {}
-        known = dict(listed) if isinstance(listed, Mapping) else {entry[0]: index for index, entry in enumerate(listed)}
-    return known | {text: index for index, text in added_tokens(folder).items()}
+        listed = (data.get("model") or {}).get("vocab") or {}
+        numbered = ((entry[0], place) for place, entry in enumerate(listed))  # a Unigram model's
+        pairs = listed.items() if isinstance(listed, Mapping) else numbered
+        known = {str(text): _id(index) for text, index in pairs}
+    return known | {text: index for index, text in _added(folder, data).items()}
 
 
 def added_tokens(folder: Path) -> dict[int, str]:
@@ -74,41 +81,111 @@ def added_tokens(folder: Path) -> dict[int, str]:
     Raises:
         ChatwrightError: a file lists them in another way.
     """
+    return _added(folder, read_json(folder / "tokenizer.json"))
+
+
+def _added(folder: Path, tokenizer: Mapping[str, Any]) -> dict[int, str]:
     found: dict[int, str] = {}
-    with _shape(folder / "tokenizer.json") as file:
-        found |= {int(token["id"]): str(token["content"]) for token in read_json(file).get("added_tokens") or ()}
+    with _shape(folder / "tokenizer.json"):
+        found |= {_id(token["id"]): _token(token["content"]) for token in tokenizer.get("added_tokens") or ()}
     with _shape(folder / "added_tokens.json") as file:
-        found |= {int(index): text for text, index in read_json(file).items()}
+        found |= {_id(index): _token(text) for text, index in read_json(file).items()}
     with _shape(folder / "tokenizer_config.json") as file:
         added = read_json(file).get("added_tokens_decoder") or {}
-        found |= {int(index): str(token["content"]) for index, token in added.items()}
+        found |= {_id(int(index)): _token(token["content"]) for index, token in added.items()}
     return found
+
+
+def _id(value: Any) -> int:
+    if not is_id(value):
+        raise ValueError(f"{clipped(str(value), 40)} is no id")
+    return int(value)
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{clipped(str(value), 40)} is no text")
+    return _whole_token(value, "a token")
 
 
 @contextmanager
 def _shape(file: Path) -> Iterator[Path]:
     try:
         yield file
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        told = f"{type(error).__name__}: {error}"
+    except ChatwrightError as error:
+        raise ChatwrightError(f"{file}: {error}") from error
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {clipped(str(error))}"
         raise ChatwrightError(f"{file}: its tokens are not listed as tokenizers lists them ({told})") from error
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
     """The ``architectures`` of a ``config.json``, as far as they are names."""
     found = config.get("architectures")
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    return names_in(found) if isinstance(found, list) else []
 
 
-def token_text(config: Mapping[str, Any], name: str) -> str | None:
-    """The text of a special token, which stands as it is or as the ``content`` of an object."""
+def names_in(found: Iterable[Any]) -> list[str]:
+    """What of a list can be a name: a text that is not too long and of whole characters."""
+    return [name for name in found if isinstance(name, str) and len(name) <= LONGEST_NAME and not HALF.search(name)]
+
+
+def token_text(config: Mapping[str, Any], name: str, file: Path | str = "") -> str | None:
+    """The text of a special token, which stands as it is or as the ``content`` of an object.
+
+    Raises:
+        ChatwrightError: it is no text that a token can be; the message names the ``file``.
+    """
     value = config.get(name)
     value = value.get("content") if isinstance(value, Mapping) else value
-    return value if isinstance(value, str) and value else None
+    return _whole_token(value, _in(file, name)) if isinstance(value, str) and value else None
 
 
-def eos_ids(config: Mapping[str, Any]) -> list[int]:
-    """The ids of ``eos_token_id``, which is one or a list."""
+def special_tokens(config: Mapping[str, Any], file: Path | str = "") -> dict[str, str]:
+    """The special tokens that a file names, by the names of their attributes (``bos_token``).
+
+    Raises:
+        ChatwrightError: as :func:`token_text`.
+    """
+    names = [name for name in config if name.endswith("_token") and len(name) <= LONGEST_NAME]
+    return {name: token for name in names if (token := token_text(config, name, file))}
+
+
+def eos_ids(config: Mapping[str, Any], file: Path | str = "") -> list[int]:
+    """The ids of ``eos_token_id``, which is one or a list, without what is no id.
+
+    Raises:
+        ChatwrightError: there are more than anybody stops at; the message names the ``file``.
+    """
     found = config.get("eos_token_id")
     listed = found if isinstance(found, list) else [found]
-    return [number for number in listed if isinstance(number, int) and not isinstance(number, bool)]
+    if len(listed) > limits.MOST_STOPS:
+        told = f"lists {len(listed)} ids; at most {limits.MOST_STOPS} are read"
+        raise ChatwrightError(f"{_in(file, 'eos_token_id')} {told}")
+    return list(filter(is_id, listed))
+
+
+def whole_text(text: str, what: str) -> str:
+    """The text, which holds no half of a character.
+
+    Raises:
+        ChatwrightError: it does; the message begins with ``what`` it is.
+    """
+    if half := HALF.search(text):
+        raise ChatwrightError(f"{what} holds half of a character, U+{ord(half[0]):04X}, which is no text")
+    return text
+
+
+def _whole_token(text: str, what: str) -> str:
+    if len(text) > limits.LONGEST_TOKEN:
+        raise ChatwrightError(f"{what} has {len(text)} characters; no token has more than {limits.LONGEST_TOKEN}")
+    return whole_text(text, what)
+
+
+def _in(file: Path | str, name: str) -> str:
+    return f"{file}: {name}" if file else name
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be the id of a token."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32

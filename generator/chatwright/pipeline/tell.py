@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ..characters import is_seen
 from ..losses import lines
 from ..meaning.visible import visible
 from ..targets.markdown import cell
@@ -137,7 +138,7 @@ def summary(compared: Comparison) -> str:
 
 def visible_words(text: str) -> str:
     """Words for a line: spaces stay, whatever else cannot be seen is shown."""
-    return "".join(character if character.isprintable() else visible(character) for character in text)
+    return text if is_seen(text) else "".join(each if is_seen(each) else visible(each) for each in text)
 
 
 def _markdown_entries(compared: Comparison) -> Iterator[str]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from .. import files as disk
-from ..errors import ChatwrightError, one_line
+from ..characters import printable
+from ..errors import ChatwrightError
 from ..targets.lmdeploy import FIELDS
 from .formatting import is_generated
 
@@ -246,7 +247,7 @@ def _told(out: Path, act: str) -> Iterator[list[str]]:
         yield done
     except OSError as error:
         rest = "; each file is whole, old or new: run the same command again" if done else ""
-        place = one_line(str(error.filename or out))
+        place = printable(str(error.filename or out))
         raise ChatwrightError(f"{place}: cannot {act}: {error.strerror or error}{rest}") from error
 
 
@@ -281,7 +282,7 @@ def _refuse_paths(paths: Iterable[str]) -> None:
     for path in paths:
         if not disk.is_inside(path):
             raise ChatwrightError(
-                one_line(f"{path!r} is not a path below the output folder that every system can have")
+                printable(f"{path!r} is not a path below the output folder that every system can have")
             )
         if (other := known.setdefault(_folded(path), path)) != path:
             raise ChatwrightError(f"{other} and {path} are one file where upper and lower case are not told apart")
@@ -301,7 +302,7 @@ def _refuse_obstacles(out: Path, paths: Iterable[str]) -> dict[str, disk.Found]:
         if obstacle is not None:
             obstacles.append(obstacle)
     if obstacles:
-        raise ChatwrightError("\n".join(dict.fromkeys(obstacles)))
+        raise ChatwrightError(*dict.fromkeys(obstacles))
     return found
 
 
@@ -326,7 +327,7 @@ def _look(out: Path, path: str, folders: dict[str, disk.Kind]) -> tuple[str | No
             return None, found
         place, kind, due = path, found.kind, "a file"
     told = f"{out / place}: {_WHAT[kind]}, and {due} has to be there; move it elsewhere"
-    return one_line(told), nothing
+    return printable(told), nothing
 
 
 def _refuse_hand_made(out: Path, tree: Tree) -> None:
@@ -337,7 +338,7 @@ def _refuse_hand_made(out: Path, tree: Tree) -> None:
         if how == "changed" and path not in known and not is_generated(disk.read(out / path, _HEAD) or b"")
     ]
     if told:
-        raise ChatwrightError("\n".join(told))
+        raise ChatwrightError(*told)
 
 
 # -- what is ours ------------------------------------------------------------------------------------------------------

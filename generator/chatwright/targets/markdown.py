@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote
 
+from ..characters import is_seen
 from ..meaning.visible import visible
 
 _BACKSLASHED = re.compile(r"[*_`\[\]<>~!]")
@@ -20,9 +21,7 @@ def cell(value: str) -> str:
     What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
     written as character references or behind a backslash, so that a reader sees exactly them.
     """
-    shown = value
-    if not value.isprintable():
-        shown = "".join(character if character.isprintable() else visible(character) for character in value)
+    shown = value if is_seen(value) else "".join(each if is_seen(each) else visible(each) for each in value)
     escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
     escaped = _BLOCK.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
     return _BACKSLASHED.sub(lambda match: f"\\{match[0]}", escaped)

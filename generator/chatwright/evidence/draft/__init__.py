@@ -15,7 +15,9 @@ from functools import partial
 from typing import Any
 
 from ...catalogue.model import Catalogue, Template
+from ...characters import clipped
 from ...errors import ChatwrightError, Unsupported
+from ...limits import LONGEST_NAME
 from ...meaning.sandbox import Sandbox, TemplateFailed
 from ...meaning.tool_formats import tool_formats
 from . import facts
@@ -219,8 +221,8 @@ def _written(
         notes.append(((), "the catalogue lists this checkpoint already"))
     if found.key and found.key != "reasoning_content":
         notes.append(((), f"its messages carry thoughts under {found.key!r}, where servers write reasoning_content"))
-    title = source.name.replace("_", " ")
-    publisher = facts.publisher(source, catalogue, folder)
+    title = clipped(source.name.replace("_", " "), LONGEST_NAME)
+    publisher = clipped(facts.publisher(source, catalogue, folder), LONGEST_NAME)
     text = spec_text(own, title, publisher, sections, notes) if sections else f"# {own}: template {same} says it all\n"
     return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
 

@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ...catalogue.model import Catalogue, MMPlugin, ModelType, Template
+from ...limits import LONGEST_NAME
 from ...pipeline import model_files
 from .source import Source
 
@@ -17,7 +18,7 @@ _SLUG = re.compile(r"[^a-z0-9_.-]+")
 
 def slug(text: str) -> str:
     """A name that a spec may have."""
-    return _SLUG.sub("-", text.casefold()).strip("-.") or "model"
+    return _SLUG.sub("-", text[:LONGEST_NAME].casefold()).strip("-.") or "model"
 
 
 def unused(name: str, known: Container[str]) -> str:

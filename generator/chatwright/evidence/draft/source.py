@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...characters import clipped
 from ...errors import ChatwrightError
-from ...pipeline.model_files import HUB_ID, added_tokens, read_json, read_text, token_text
+from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
 from ..verify.folder import ChatTemplates, chat_templates
 
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -48,14 +49,13 @@ class Source:
 
     def token(self, name: str) -> str | None:
         """The text of a special token by the name of its attribute."""
-        return token_text(self.tokenizer, name)
+        return token_text(self.tokenizer, name, "tokenizer_config.json")
 
     @property
     def stops(self) -> list[str]:
         """The tokens at which generation is told to stop; ids whose text no file tells are left out."""
-        ids = (self.generation or self.config).get("eos_token_id")
-        ids = ids if isinstance(ids, list) else [ids]
-        return [self.tokens[index] for index in ids if isinstance(index, int) and index in self.tokens]
+        ids = eos_ids(self.generation or self.config, "generation_config.json" if self.generation else "config.json")
+        return [self.tokens[index] for index in ids if index in self.tokens]
 
 
 def read_source(model: str) -> Source:
@@ -64,7 +64,7 @@ def read_source(model: str) -> Source:
     Raises:
         ChatwrightError: there is no such thing, or it has no chat template.
     """
-    path = Path(model)
+    path = Path(whole_text(model, "this path"))  # a spec names it, and holds text alone
     if path.is_file():
         return _of_file(path)
     if path.is_dir():
@@ -111,9 +111,11 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
 def _fetched(model: str) -> Path:
     """The folder with what is needed of a model on the Hub."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
 
+    disable_progress_bars()  # they would name the repository's files as they are
     try:
         return Path(snapshot_download(model, allow_patterns=_FILES))
     except Exception as error:  # whatever the network or the Hub says
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = clipped((str(error).strip().splitlines() or [type(error).__name__])[0])
         raise ChatwrightError(f"{model}: there is no such folder, and the Hub does not give it: {reason}") from error

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...catalogue.yaml_reader import parse_yaml
+from ...characters import escaped, is_seen, printable
 from ..sync.editing import Spec, canonical, keys_of
 
 _WIDTH = 118
@@ -17,7 +18,7 @@ def spec_text(name: str, title: str, publisher: str, data: Mapping[str, Any], no
     for section in keys_of("spec"):
         if section in data:
             spec.root[section] = canonical({section: data[section]}, "")[section]
-    lines = spec.text()[0].splitlines()
+    lines = _seen(spec.text()[0]).split("\n")[:-1]
     document = parse_yaml(("\n".join(lines) + "\n").encode(), f"{name}.yaml")
     above: dict[int, list[str]] = {}
     for path, text in notes:
@@ -32,6 +33,15 @@ def spec_text(name: str, title: str, publisher: str, data: Mapping[str, Any], no
 
 
 Path = tuple[str | int, ...]
+
+
+def _seen(text: str) -> str:
+    """A spec's text with YAML's escapes for what is not seen, which is only ever between double quotes."""
+    return (
+        text
+        if is_seen(text.replace("\n", ""))
+        else "".join(each if each == "\n" or is_seen(each) else escaped(each) for each in text)
+    )
 
 
 def _known(data: Mapping[str, Any], path: Path) -> Path:
@@ -49,7 +59,7 @@ def _known(data: Mapping[str, Any], path: Path) -> Path:
 def _wrapped(text: str) -> list[str]:
     """The text in lines that a comment can hold."""
     lines, line = [], ""
-    for word in "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text).split(" "):
+    for word in printable(text).split(" "):
         if line and len(line) + len(word) > _WIDTH - 12:
             lines.append(line)
             line = "  " + word

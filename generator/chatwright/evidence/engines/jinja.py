@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
@@ -49,6 +50,7 @@ def variables(
 @cache
 def transformers_renderer(source: str) -> Render:
     """transformers' own engine, which vLLM uses as well."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch; templates need none
     from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import _compile_jinja_template
 

@@ -31,7 +31,7 @@ TOKENIZERS = {
 }
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path | str) -> Any:
     """Read a tokenizer's files as they are; no remote code is run or asked for, and nothing is looked up elsewhere.
 
     Raises:

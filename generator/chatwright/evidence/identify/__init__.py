@@ -18,15 +18,24 @@ from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
 from ...meaning.sandbox import FORBIDDEN, Marked, TemplateFailed, Workshop
 from ..verify.writings import NO_BOS, NO_EOS, Writings, agreement, writings_of
-from .answer import SURE, Answer, Candidate
+from .answer import SURE, Answer, Candidate, isolated
 from .behaviour import Behaviour, Questions, Render
 from .explaining import apart, difference, listing
 from .flags import flags, has_itself
 from .names import Listed, Names
 from .records import BadRecord, Record, parse_line, read_model, read_record
 
-__all__ = ["SURE", "Answer", "Candidate", "Identifier", "Record", "identify_record", "parse_line", "read_model"]
-
+__all__ = [
+    "SURE",
+    "Answer",
+    "Candidate",
+    "Identifier",
+    "Record",
+    "identify_record",
+    "isolated",
+    "parse_line",
+    "read_model",
+]
 _DAY = Marked(2001, 2, 3)
 _MOST = 8  # meanings that are shown
 _HOW = {"id": "its id", "name": "its name", "architecture": "its architecture"}
@@ -300,7 +309,7 @@ def identify_record(record: Mapping[str, Any]) -> dict[str, Any]:
         read = read_record(record)
     except BadRecord as reason:
         return Answer(reason.name, "error", error=str(reason)).as_json()
-    return identifier.identify(read, workshop.render).as_json()
+    return isolated(read.name, lambda: identifier.identify(read, workshop.render)).as_json()
 
 
 def _checkpoints(catalogue: Catalogue) -> dict[str, int]:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from ...errors import ChatwrightError, mistake_of_ours
 
 # unique: one template, or several names of one meaning; by framework: each framework has one, and they differ;
 # several: more than one fits; near: none writes the same, and the nearest is named; unknown: nothing is near.
 Verdict = Literal["unique", "by framework", "several", "near", "unknown", "error"]
 SURE: tuple[Verdict, ...] = ("unique", "by framework")
+
+
+def isolated(name: str, answer: Callable[[], Answer]) -> Answer:
+    """The answer about a model; what goes wrong with this one costs no other model its answer."""
+    try:
+        return answer()
+    except ChatwrightError as reason:
+        return Answer(name, "error", error=str(reason))
+    except OSError as error:
+        return Answer(name, "error", error=f"{error.filename or name}: {error.strerror or error}")
+    except Exception as error:  # a mistake of ours
+        return Answer(name, "error", error=mistake_of_ours(error))
 
 
 @dataclass(frozen=True)

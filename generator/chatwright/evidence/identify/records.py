@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import HUB_ID, read_json, read_text, token_text
+from ...limits import LONGEST_NAME
+from ...pipeline.model_files import HUB_ID, names_in, read_json, read_text, special_tokens, token_text
 from ..verify.folder import ChatTemplates, chat_templates
 
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
-_LONGEST = 2_000_000  # characters of a chat template
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_record(data: Any) -> Record:
     if not isinstance(data, Mapping):
         raise BadRecord("not a JSON object")
     said = [value for key in _ID_KEYS if isinstance(value := data.get(key), str) and value]
-    name = said[0] if said else ""
+    name = said[0][:LONGEST_NAME] if said else ""
     try:
         return _record(data, name, tuple(dict.fromkeys(value for value in said if HUB_ID.fullmatch(value))))
     except ChatwrightError as reason:
@@ -121,7 +121,7 @@ def _of_folder(path: Path) -> Record:
         ids,
         str(path.resolve()),
         _checked(found[0], path) if found else None,
-        _tokens(special),
+        special_tokens(special, path),
         tuple(_texts(config.get("architectures"))),
         whole=bool(special),
     )
@@ -138,7 +138,7 @@ def _of_file(path: Path) -> Record:
         templates = ChatTemplates(path.name, _by_name(data["chat_template"]))
     except ChatwrightError as error:
         raise ChatwrightError(f"{path}: {error}") from error
-    return Record(str(path), templates=templates, tokens=_tokens(data), whole="tokenizer_class" in data)
+    return Record(str(path), templates=templates, tokens=special_tokens(data, path), whole="tokenizer_class" in data)
 
 
 def _checked(templates: ChatTemplates, path: Path) -> ChatTemplates:
@@ -161,20 +161,14 @@ def _by_name(value: Any) -> dict[str, str]:
     found = {str(name): text for name, text in value.items() if text is not None}
     if not found or not all(isinstance(text, str) for text in found.values()) or "" in found:
         raise ChatwrightError("chat_template holds what is no named text")
-    if sum(map(len, found.values())) > _LONGEST:
-        raise ChatwrightError(f"chat_template has more than {_LONGEST} characters")
     return found
 
 
-def _tokens(data: Mapping[str, Any]) -> dict[str, str]:
-    return {key: token for key in data if key.endswith("_token") and (token := token_text(data, key))}
-
-
 def _texts(value: Any) -> tuple[str, ...]:
-    """A list of texts; anything else is none."""
+    """A list of names; anything else is none."""
     value = _plain(value)
     value = [value] if isinstance(value, str) else value
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+    return tuple(names_in(value)) if isinstance(value, list | tuple) else ()
 
 
 def _plain(value: Any) -> Any:

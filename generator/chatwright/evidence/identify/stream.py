@@ -13,7 +13,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from ...meaning.sandbox import TemplateFailed, Workshop
-from . import Answer, Identifier
+from . import Answer, Identifier, isolated
 from .behaviour import Behaviour
 from .records import BadRecord, Record, parse_line
 
@@ -91,7 +91,7 @@ def answers(lines: Iterable[bytes], identifier: Identifier, figures: Figures) ->
                 return Answer(reason.name, "error", error=str(reason))
             workshop = workshops.get()
             try:
-                return _answered(record, identifier, workshop, known, figures)
+                return isolated(record.name, lambda: _answered(record, identifier, workshop, known, figures))
             finally:
                 workshops.put(workshop)
 

@@ -139,7 +139,7 @@ class Bench:
             raise ChatwrightError(f"{shown}: has not ended in {_SECONDS} seconds") from None
         if done.returncode:
             end = "\n".join(done.stdout.splitlines()[-40:])
-            raise ChatwrightError(f"{shown}: failed with {done.returncode}:\n{end}")
+            raise ChatwrightError(f"{shown}: failed with {done.returncode}:", *end.splitlines())
 
 
 def _spelled_out(scenario: Scenario) -> list[dict[str, Any]]:

@@ -164,7 +164,8 @@ def canonical(value: Any, key: str = "", *, text: bool = False, depth: int = 0, 
         nested = key in ("templates", "model_types")
         node = CommentedMap()
         for name, item in value.items():
-            node[name] = canonical(item, str(name), text=text, depth=depth + 2, block=nested)
+            styled = str(name) if _is_plain(str(name)) else DoubleQuotedScalarString(name)
+            node[styled] = canonical(item, str(name), text=text, depth=depth + 2, block=nested)
         fits = depth + len(f"{key}: {_flow(value, key)}") <= _WIDTH
         if block or key in _BLOCKS or not fits:
             node.fa.set_block_style()

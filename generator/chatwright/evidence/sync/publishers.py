@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from ...catalogue.comparisons import Example
 from ...catalogue.model import Catalogue
-from ...errors import ChatwrightError
+from ...errors import ChatwrightError, mistake_of_ours
 from ...meaning.sandbox import Refused, Workshop
 from ...meaning.scenarios import scenarios
 from ..comparison import example
 from ..publishers import Publisher, Record, WriteAll, own_publishers, request, sha256, without_bos, write_sandboxed
-from ..verify.folder import TOOL_USE, by_name
+from ..verify.folder import TOOL_USE, ChatTemplates, by_name
 from .hub import Fetch, Unread
 
 Status = Literal["unchanged", "rewritten", "changed", "unread"]
@@ -73,7 +73,12 @@ def check(
         for repo in sorted({repo.casefold() for repo in repos} or recorded):
             known = recorded[repo]
             progress(f"reading {known[0].repo}")
-            found.append(_check(record, known, tuple(speaks_for.get(repo, ())), fetch, write))
+            templates = tuple(speaks_for.get(repo, ()))
+            try:
+                found.append(_check(record, known, templates, fetch, write))
+            except Exception as error:  # a mistake of ours, which costs no other repository its answer
+                hashes = tuple(publisher.sha256 for publisher in known)
+                found.append(Checked(known[0].repo, "unread", templates, hashes, reason=mistake_of_ours(error)))
     return found
 
 
@@ -133,19 +138,19 @@ def _start(text: str | Refused) -> str:
     return f"(raises: {text.reason})" if isinstance(text, Refused) else example("", text, "").publisher
 
 
-def _sources(repo: str, fetch: Fetch) -> dict[str, str]:
+def _sources(repo: str, fetch: Fetch) -> Mapping[str, str]:
     """The repository's templates by name, as transformers chooses their file.
 
     Raises:
         ChatwrightError: there are none, or they cannot be read.
     """
     if (text := fetch(repo, _JINJA)) is not None:
-        return {"default": _text(_JINJA, text)}
+        return ChatTemplates(_JINJA, {"default": _text(_JINJA, text)}).by_name
     for file in (_PROCESSOR, _CONFIG):
         if (text := fetch(repo, file)) is not None:
             data = _json(file, text)
             if isinstance(data, Mapping) and data.get("chat_template") is not None:
-                return by_name(file, data["chat_template"])
+                return ChatTemplates(file, by_name(file, data["chat_template"])).by_name
     raise Unread("the repository has no chat template")
 
 

@@ -254,7 +254,7 @@ class Specs:
                 line = next((number for number, (one, other) in pairs if one != other), 1)
                 told.append(f"{shown_path(self.folder / source)}:{line}: this line would be written in another way")
         if told:
-            raise ChatwrightError("\n".join([*told, _STYLE]))
+            raise ChatwrightError(*told, _STYLE)
 
     def _check(self, texts: dict[str, str]) -> None:
         sources = []
@@ -320,4 +320,4 @@ def _read(source: str, text: str, shown: str) -> Spec:
         mark = getattr(error, "problem_mark", None)
         place = f"{shown}:{mark.line + 1}" if mark else shown
         reason = getattr(error, "problem", None) or "it cannot be read"
-        raise ChatwrightError(f"{place}: {reason}\n{_STYLE}") from error
+        raise ChatwrightError(f"{place}: {reason}", _STYLE) from error

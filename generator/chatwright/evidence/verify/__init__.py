@@ -14,7 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from ...catalogue.model import Catalogue, Template
+from ...errors import ChatwrightError
 from ...meaning.sandbox import TemplateFailed
+from ..tokenizer import TokenizerFailed
 from . import boundaries, stops, texts, vocabulary
 from .candidates import identify, same_meaning
 from .findings import ADVICE, Compared, Divergence, Finding, Verification
@@ -35,7 +37,14 @@ def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: dat
         KeyError: the catalogue has no template of that name.
     """
     today = today or date.today()
-    folder = read_folder(path)
+    try:
+        with read_folder(path) as folder:
+            return _verify(folder, catalogue, name, today)
+    except TokenizerFailed as reason:
+        raise ChatwrightError(f"{path / 'tokenizer.json'}: the tokenizer cannot be used: {reason}") from reason
+
+
+def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: date) -> Verification:
     found, own = _own_texts(folder, catalogue, today)
     if name is not None:
         template = catalogue.templates[name]
@@ -47,7 +56,7 @@ def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: dat
         text = f"no template of the catalogue writes this{near}"
         found.append(Finding("unknown-template", folder.chat_templates[0].file, text))
     if identity is None:
-        return Verification(str(path), None, False, (), (), None, tuple(found), ())
+        return Verification(str(folder.path), None, False, (), (), None, tuple(found), ())
     same, others = identity.same, identity.others
     return _against(identity.template, folder, catalogue, today, own, found, named=False, same=same, others=others)
 
@@ -94,7 +103,7 @@ def _against(
     at_stops, more = stops.findings(template, folder, today)
     found += [*at_boundaries, *at_stops, *vocabulary.findings(template, folder)]
     notes += told + more
-    if folder.adds_bos and any(prompt.text.startswith(folder.bos) for prompt in prompts.values()):
+    if folder.tokenizer.adds_bos and any(prompt.text.startswith(folder.bos) for prompt in prompts.values()):
         notes.append(
             f"the tokenizer adds {folder.bos}, which the prompt has already: tokenize prompts with "
             "add_special_tokens=False, as the chat endpoints of servers do; completion endpoints double it"

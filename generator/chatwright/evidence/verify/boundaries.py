@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ...meaning.visible import visible
-from ..token_ids import first_difference, piece_ids
+from ..token_ids import encoded_texts, first_difference, piece_ids
 from .findings import Divergence, Finding
 from .folder import ModelFolder
 from .prompts import Trained
@@ -27,8 +27,10 @@ class Cut:
 def cuts(prompts: Mapping[str, Trained], folder: ModelFolder) -> dict[str, Cut]:
     """The differences by conversation, each prompt's text being equal on both sides."""
     found = {}
+    texts = ((prompt.text, *encoded_texts(prompt.pieces)) for prompt in prompts.values())
+    folder.tokenizer.learn(chain.from_iterable(texts))
     for name, prompt in prompts.items():
-        ids, whole = piece_ids(prompt.pieces, folder.tokenizer), folder.encode(prompt.text)
+        ids, whole = piece_ids(prompt.pieces, folder.tokenizer), folder.tokenizer.encode(prompt.text)
         if ids == whole:
             continue
         start = first_difference(ids, whole)
@@ -66,7 +68,7 @@ def _tokens(folder: ModelFolder, ids: Sequence[int]) -> str:
 
 def _shown(folder: ModelFolder, token: int) -> str:
     """The text of a token, made visible; its name where it is no text of its own (a part of a character)."""
-    text, name = folder.tokenizer.decode([token]), str(folder.tokenizer.convert_ids_to_tokens([token])[0])
+    text, name = folder.tokenizer.decode([token]), folder.tokenizer.names([token])[0]
     if not text or "\ufffd" in text:
         return visible(name)
     return visible(" " + text if name.startswith("▁") and not text.startswith(" ") else text)
@@ -75,11 +77,13 @@ def _shown(folder: ModelFolder, token: int) -> str:
 def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -> str:
     """Why the ids part at index ``start``, in words without anything of this one conversation."""
     for piece in prompt.pieces:
-        if piece.kind == "token" and folder.encode(piece.text) != [_id(folder, piece.text)]:
+        if piece.kind == "token" and folder.tokenizer.encode(piece.text) != [
+            folder.tokenizer.convert_tokens_to_ids(piece.text)
+        ]:
             return f"training writes {visible(piece.text)} as one token, and its text is cut into other tokens"
-    if spaced := _puts_space(folder):
+    if spaced := folder.tokenizer.puts_space:
         return f"the tokenizer puts a space in front of every text that it encodes ({spaced}), so of every slot"
-    spans = _spans(folder, prompt.text)
+    spans = folder.tokenizer.spans(prompt.text)
     straddled = [
         (left, right, token)
         for (left, right), offset in _boundaries(prompt)
@@ -88,7 +92,7 @@ def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -
     ]
     if straddled:
         left, right, token = straddled[0]
-        swallows = _swallows(folder, token)
+        swallows = " and ".join(folder.tokenizer.sides(token))
         merged = _shown(folder, token)
         where = (
             f"between two slots of the {left}'s turn"
@@ -109,45 +113,3 @@ def _boundaries(prompt: Trained) -> Iterator[tuple[tuple[str, str], int]]:
             yield (before.role, piece.role), index
         index += len(text)
         before = piece
-
-
-def _spans(folder: ModelFolder, text: str) -> list[tuple[int, int]]:
-    encoding = folder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    return [(begin, end) for begin, end in encoding["offset_mapping"]]
-
-
-def _swallows(folder: ModelFolder, token: int) -> str | None:
-    added = folder.tokenizer.added_tokens_decoder.get(token)
-    if added is None:
-        return None
-    sides = [name for name, given in (("before", added.lstrip), ("behind", added.rstrip)) if given]
-    return " and ".join(sides) or None
-
-
-def _puts_space(folder: ModelFolder) -> str | None:
-    """The part of tokenizer.json that adds a space to every text, None where none does."""
-    data = json.loads(folder.tokenizer.backend_tokenizer.to_str())
-    for place in ("normalizer", "pre_tokenizer"):
-        for part in _parts(data.get(place)):
-            if part.get("type") == "Prepend":
-                return f"{place} Prepend"
-            if part.get("add_prefix_space") and part.get("type") == "ByteLevel":
-                return f"{place} ByteLevel, add_prefix_space"
-            if part.get("type") == "Metaspace" and part.get("prepend_scheme") == "always":
-                return f"{place} Metaspace, prepend_scheme"
-    return None
-
-
-def _parts(data: Mapping[str, object] | None) -> Iterator[Mapping[str, object]]:
-    if data is None:
-        return
-    yield data
-    for key in ("normalizers", "pretokenizers"):
-        inner = data.get(key)
-        if isinstance(inner, list):
-            for part in inner:
-                yield from _parts(part)
-
-
-def _id(folder: ModelFolder, token: str) -> int:
-    return int(folder.tokenizer.convert_tokens_to_ids(token))

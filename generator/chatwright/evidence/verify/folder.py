@@ -6,16 +6,16 @@ tokenizer is what ``tokenizer.json`` says.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import ChatwrightError
-from ...pipeline.model_files import read_json, read_text, vocabulary
-from ..engines.npm_tokenizers import load_tokenizer
+from ...limits import LONGEST_TEMPLATE
+from ...pipeline.model_files import read_json, read_text, special_tokens, vocabulary, whole_text
+from .. import tokenizer
+from ..tokenizer import Tokenizer, TokenizerFailed
 
 TOOL_USE = "tool_use"  # the named template that transformers takes for a request with tools
 _NAMED = "additional_chat_templates"
@@ -27,6 +27,17 @@ class ChatTemplates:
 
     file: str
     by_name: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuse what no chat template is.
+
+        Raises:
+            ChatwrightError: it is too long, or holds half of a character.
+        """
+        if sum(map(len, self.by_name.values())) > LONGEST_TEMPLATE:
+            raise ChatwrightError(f"{self.file}: the chat template has more than {LONGEST_TEMPLATE} characters")
+        for name, text in self.by_name.items():
+            whole_text(name + text, f"{self.file}: the chat template")
 
     def source(self, tools: bool) -> str | None:
         """The template of a request, as ``get_chat_template`` of transformers 5.6.0 chooses it."""
@@ -43,37 +54,32 @@ class ModelFolder:
     """
 
     path: Path
-    tokenizer: Any
+    tokenizer: Tokenizer
     tokenizer_config: Mapping[str, Any]
     config: Mapping[str, Any]
     generation: Mapping[str, Any]
     chat_templates: tuple[ChatTemplates, ...]
     vocabulary: Mapping[str, int]  # what the files hold; the loaded tokenizer may have more
 
-    @cached_property
-    def adds_bos(self) -> bool:
-        """Whether the tokenizer puts its BOS in front of whatever it encodes with special tokens."""
-        bos = self.tokenizer.bos_token_id
-        return bos is not None and [bos] == self.tokenizer.encode("a")[:1] != self.encode("a")[:1]
-
     @property
     def bos(self) -> str:
         """The text of the BOS, empty where there is none."""
-        return self.tokenizer.bos_token or ""
+        return self.tokenizer.special.get("bos_token", "")
 
     @property
     def eos(self) -> str:
         """The text of the tokenizer's EOS, empty where there is none."""
-        return self.tokenizer.eos_token or ""
+        return self.tokenizer.special.get("eos_token", "")
 
-    def encode(self, text: str) -> list[int]:
-        """The token ids of a text, as chat servers make them: without special tokens added."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids
+    def __enter__(self) -> ModelFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tokenizer.close()
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Read a model folder.
+    """Read a model folder; its tokenizer is there until the ``with`` ends.
 
     Raises:
         ChatwrightError: it has no tokenizer.json, or one of its files cannot be read; the message names the file.
@@ -86,33 +92,17 @@ def read_folder(path: Path) -> ModelFolder:
             f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained), or take"
             " the base model's where this folder is an adapter's"
         )
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        special_tokens(read_json(path / name), path / name)  # those that no token is are refused by their place
+    process = tokenizer.start()  # while it begins, the other files are read
     tokenizer_config, listed = read_json(path / "tokenizer_config.json"), vocabulary(path)
     templates = tuple(chat_templates(path, tokenizer_config))  # before the tokenizer, whose library reads them as well
-    return ModelFolder(
-        path,
-        _tokenizer(path),
-        tokenizer_config,
-        read_json(path / "config.json"),
-        read_json(path / "generation_config.json"),
-        templates,
-        listed,
-    )
-
-
-def _tokenizer(path: Path) -> Any:
-    os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
-    os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # that there is no PyTorch; tokenizers need none
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
     try:
-        return load_tokenizer(path)
-    except Exception as error:  # whatever the library makes of broken files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ChatwrightError(f"{path / 'tokenizer.json'}: the tokenizer cannot be read: {reason}") from error
-    finally:
-        logging.set_verbosity(before)
+        read = Tokenizer(path, process)
+    except TokenizerFailed as reason:
+        raise ChatwrightError(f"{file}: the tokenizer cannot be read: {reason}") from reason
+    return ModelFolder(path, read, tokenizer_config, config, generation, templates, listed)
 
 
 def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:

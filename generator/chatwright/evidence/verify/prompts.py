@@ -108,10 +108,10 @@ def switches(catalogue: Catalogue) -> list[str]:
 
 def request(scenario: Scenario, folder: ModelFolder, switch_names: Sequence[str]) -> dict[str, Any]:
     """What a chat server hands to the template: the tokenizer's special tokens, arguments of calls as objects."""
-    given = variables(scenario, bos=folder.tokenizer.bos_token, eos=folder.tokenizer.eos_token)
+    given = variables(scenario, bos=None, eos=None)
     given["messages"] = [parsed(message) for message in given["messages"]]
-    given |= {name: token for name, token in folder.tokenizer.special_tokens_map.items() if isinstance(token, str)}
-    return given | ({} if scenario.thinking is None else dict.fromkeys(switch_names, scenario.thinking))
+    special = {name: token for name, token in folder.tokenizer.special.items() if name != "self"}  # Python's own name
+    return special | given | ({} if scenario.thinking is None else dict.fromkeys(switch_names, scenario.thinking))
 
 
 def parsed(message: Message) -> dict[str, Any]:

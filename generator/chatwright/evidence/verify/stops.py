@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from ...catalogue.model import Template
+from ...characters import clipped
 from ...errors import Unsupported
 from ...meaning.render import Kind, Piece, to_text
-from ...pipeline.model_files import eos_ids
-from ..token_ids import piece_ids
+from ...pipeline.model_files import eos_ids, is_id
+from ..token_ids import encoded_texts, piece_ids
 from .findings import Finding
 from .folder import ModelFolder
 from .prompts import conversations
 
 _GENERATION = "generation_config.json"
+_SHOWN = 8  # ids in a message
 
 
 def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list[Finding], list[str]]:
@@ -45,7 +48,7 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
             if _id(folder, word) not in stops:
                 text = f"the stop word {word} is not among the stops {_names(folder, stops)}"
                 found.append(Finding("stop-word-missing", place, text))
-        elif len(folder.encode(word)) > 1 and not _looks_like_token(word):
+        elif len(folder.tokenizer.encode(word)) > 1 and not _looks_like_token(word):
             text = f"the stop word {word!r} is no single token, and eos_token_id cannot hold it"
             found.append(Finding("stop-word-split", "tokenizer.json", text))
         else:
@@ -64,7 +67,7 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
 def _configured(folder: ModelFolder) -> tuple[str, list[int]]:
     """The file that says where to stop, and the ids."""
     place, data = _source(folder)
-    found = eos_ids(data)
+    found = eos_ids(data, folder.path / place)
     return place if found else _GENERATION, found
 
 
@@ -77,11 +80,20 @@ def _strange(folder: ModelFolder) -> list[Finding]:
     place, data = _source(folder)
     given = data.get("eos_token_id")
     listed = given if isinstance(given, list) else [] if given is None else [given]
-    ids, known = eos_ids(data), {*folder.vocabulary.values(), *folder.tokenizer.get_vocab().values()}
-    wrong = [json.dumps(entry) for entry in listed if entry not in ids or entry not in known]
-    return [
-        Finding("eos-not-an-id", place, f"its eos_token_id has {', '.join(wrong)}, no id of the vocabulary")
-    ] * bool(wrong)
+    ids = eos_ids(data, folder.path / place)
+    listed_ids = set(folder.vocabulary.values())
+    known = {index for index, is_known in zip(ids, folder.tokenizer.known(ids), strict=True) if is_known} | listed_ids
+    wrong = [_entry(entry) for entry in listed if not is_id(entry) or entry not in known]
+    shown = ", ".join(wrong[:_SHOWN]) + (f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
+    return [Finding("eos-not-an-id", place, f"its eos_token_id has {shown}, no id of the vocabulary")] * bool(wrong)
+
+
+def _entry(value: Any) -> str:
+    return (
+        "a list"
+        if isinstance(value, list)
+        else "an object" if isinstance(value, dict) else clipped(json.dumps(value), 40)
+    )
 
 
 def _ends(template: Template, folder: ModelFolder) -> list[str]:
@@ -99,22 +111,22 @@ def _ends(template: Template, folder: ModelFolder) -> list[str]:
 
 
 def _first_token(folder: ModelFolder, text: str) -> str:
-    ids = folder.encode(text)
-    token = str(folder.tokenizer.convert_ids_to_tokens(ids[:1])[0]) if ids else ""
+    ids = folder.tokenizer.encode(text)
+    token = folder.tokenizer.names(ids[:1])[0] if ids else ""
     return token if text.startswith(token) and token else text
 
 
 def _written(template: Template, folder: ModelFolder, stops: set[int], place: str, today: date) -> list[Finding]:
     """The stops behind which a trained reply goes on: the model must write them, and is cut off there."""
     seen: dict[int, list[str]] = {}
-    words = {token: folder.tokenizer.decode([token]) for token in sorted(stops) if token < len(folder.tokenizer)}
-    words = {token: word for token, word in words.items() if word}
+    words = {token: word for token in sorted(stops) if (word := folder.tokenizer.decode([token]))}
+    replies: dict[str, list[tuple[Piece, ...]]] = {}
     for name, scenario in conversations().items():
-        try:
-            pieces = scenario.pieces(template, Kind.TRAINING, today)
-        except Unsupported:
-            continue
-        for reply in _replies(pieces):
+        with suppress(Unsupported):
+            replies[name] = _replies(scenario.pieces(template, Kind.TRAINING, today))
+    folder.tokenizer.learn(text for listed in replies.values() for reply in listed for text in encoded_texts(reply))
+    for name, listed in replies.items():
+        for reply in listed:
             text = to_text(reply, bos=folder.bos, eos=folder.eos)
             for token in sorted(words.keys() & set(piece_ids(reply, folder.tokenizer))):
                 rest = text.partition(words[token])[2]
@@ -152,7 +164,7 @@ def _is_token(folder: ModelFolder, word: str) -> bool:
 
 
 def _id(folder: ModelFolder, word: str) -> int:
-    return int(folder.tokenizer.convert_tokens_to_ids(word))
+    return folder.tokenizer.convert_tokens_to_ids(word)
 
 
 def _looks_like_token(word: str) -> bool:
@@ -164,9 +176,5 @@ def _list(words: list[str]) -> str:
 
 
 def _names(folder: ModelFolder, ids: set[int]) -> str:
-    size = len(folder.tokenizer)
-    names = [
-        str(folder.tokenizer.convert_ids_to_tokens([index])[0]) if 0 <= index < size else f"id {index}"
-        for index in sorted(ids)
-    ]
-    return ", ".join(names) or "(none)"
+    names = folder.tokenizer.names(sorted(ids)[:_SHOWN])
+    return ", ".join(names) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "") or "(none)"

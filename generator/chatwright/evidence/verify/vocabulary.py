@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 
 from ...catalogue.model import Slot, Template
+from ...pipeline.model_files import is_id
 from .findings import Finding
 from .folder import ModelFolder
 from .prompts import MEDIA
@@ -59,7 +60,7 @@ def _names_lost_token(folder: ModelFolder, kind: str) -> bool:
 
     ``<image>`` is a token for LLaVA, and for others a word of the text that their processors replace.
     """
-    ids = {folder.config.get(f"{kind}_token_id"), folder.config.get(f"{kind}_token_index")} - {None}
+    ids = set(filter(is_id, (folder.config.get(f"{kind}_token_id"), folder.config.get(f"{kind}_token_index"))))
     return bool(ids) and ids.isdisjoint(folder.vocabulary.values())
 
 

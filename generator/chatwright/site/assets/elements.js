@@ -13,9 +13,12 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** What leaves no mark of its own, as `characters.py` has it. */
+const unseen = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
+
 /** The text with an escape for what cannot be seen, so that no name turns the direction of a line or hides in it. */
 function seen(text) {
-  return text.replace(/[\p{C}\p{Z}]/gu, (character) => (" \n\t".includes(character) ? character : escaped(character)));
+  return text.replace(new RegExp(unseen, "gu"), (character) => (" \n\t".includes(character) ? character : escaped(character)));
 }
 
 function escaped(character) {

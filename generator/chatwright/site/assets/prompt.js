@@ -116,13 +116,13 @@ function drawRun(run) {
 /** Text in which every character can be seen; white space stays what it is, with a sign drawn over it. */
 function visible(text) {
   return text
-    .split(/([\p{C}\p{Z}])/u)
+    .split(new RegExp(`(${unseen.source})`, "u"))
     .filter(Boolean)
     .map((part) => {
       if (part === "\n") return make("span", { class: "newline" }, part);
       if (part === " ") return make("span", { class: "space" }, part);
       if (part === "\t") return make("span", { class: "tab" }, part);
-      if (/^[\p{C}\p{Z}]$/u.test(part)) return make("span", { class: "escape" }, escaped(part));
+      if (unseen.test(part) && [...part].length === 1) return make("span", { class: "escape" }, escaped(part));
       return part;
     });
 }

@@ -1,0 +1,9 @@
+"""How much is read of what others wrote, each limit once. What is longer is cut in messages, and refused as data."""
+
+LONGEST_MESSAGE = 300  # characters of what a foreign file or program says, in a message of ours
+LONGEST_NAME = 200  # characters of a name or id in a model's files
+LONGEST_TOKEN = 200  # characters of a special token
+LONGEST_TEMPLATE = 2_000_000  # characters of a chat template, all named ones together
+MOST_STOPS = 1000  # ids in eos_token_id
+FILE_BYTES = 100 << 20  # of one file of a model; the largest tokenizer.json there is has some 40 MB
+FILE_VALUES = 5_000_000  # values in one JSON file of a model; that tokenizer.json has some 2 million
