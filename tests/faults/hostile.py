@@ -189,10 +189,12 @@ INPUTS: Mapping[str, Input] = {
     "1,000 ids: verify": Input(
         edit("generation_config.json", eos_token_id=list(range(9_000, 10_000))), says="992 more"
     ),
-    "an EOS of 10 MB: verify": Input(edit("tokenizer_config.json", eos_token="x" * 10_000_000), says="more than 200"),
-    "an EOS of 10 MB: draft": Input(edit("tokenizer_config.json", eos_token="x" * 10_000_000), DRAFT, says="than 200"),
+    "an EOS of 10 MB: verify": Input(edit("tokenizer_config.json", eos_token="x" * 10_000_000), says="at most 200"),
+    "an EOS of 10 MB: draft": Input(
+        edit("tokenizer_config.json", eos_token="x" * 10_000_000), DRAFT, says="at most 200"
+    ),
     "an EOS of 10 MB: identify": Input(
-        edit("tokenizer_config.json", eos_token="x" * 10_000_000), IDENTIFY, says="than 200"
+        edit("tokenizer_config.json", eos_token="x" * 10_000_000), IDENTIFY, says="at most 200"
     ),
     "raises 9 MB: verify": Input(template("{{ raise_exception('x' * 9000000) }}"), says="(9000000 characters)"),
     "raises 9 MB: draft": Input(template("{{ raise_exception('x' * 9000000) }}"), DRAFT, says="error: "),
