@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__, terminal
+from .characters import is_seen
 from .errors import CatalogueError, ChatwrightError, Problem, Unsupported, UsageError, mistake_of_ours
 from .terminal import Progress, echo, echo_json, echo_lines, echo_raw, echo_table, secho
 
@@ -352,6 +353,8 @@ def export(
         echo(note, err=True)
     if made.command:
         echo(made.command, err=True)
+        if not is_seen(made.command):
+            echo("note: what cannot be seen stands in it as an escape; rename the model, then paste it", err=True)
 
 
 @cli.command()

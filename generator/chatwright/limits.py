@@ -2,7 +2,8 @@
 
 LONGEST_MESSAGE = 300  # characters of what a foreign file or program says, in a message of ours
 LONGEST_NAME = 200  # characters of a name or id in a model's files
-LONGEST_TOKEN = 200  # characters of a special token
+LONGEST_SPECIAL = 200  # characters of a special token, such as the BOS
+LONGEST_TOKEN = 1000  # characters of any other that is listed beside the vocabulary: some are runs of spaces
 LONGEST_TEMPLATE = 2_000_000  # characters of a chat template, all named ones together
 MOST_STOPS = 1000  # ids in eos_token_id
 FILE_BYTES = 100 << 20  # of one file of a model; the largest tokenizer.json there is has some 40 MB

@@ -347,6 +347,7 @@ def test_texts_of_ones_own_specs_are_seen(call: Call, tmp_path: Path, monkeypatc
         code, out, err = call(*words, *own_specs)
         assert code == (words[0] == "rows"), err  # it says why ms-swift lists none
         assert all(is_seen(line) for line in (out + err).split("\n"))
+        assert ("rename the model, then paste it" in err) == (words[0] == "export")
     (specs / "me" / "mine.yaml").write_text(yaml.dump({**own, f"k{ESCAPES}": 1, "name": ESCAPES}))
     for form in ("text", "github"):
         code, out, err = call("validate", str(specs), "--format", form)

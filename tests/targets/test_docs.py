@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from chatwright.catalogue.build import HUBS
 from chatwright.catalogue.comparisons import CAUSES, load_comparisons
 from chatwright.catalogue.model import Catalogue, Checkpoint
+from chatwright.characters import is_seen
 from chatwright.pipeline import select
 from chatwright.pipeline.fidelity import beside_publishers
 from chatwright.pipeline.index import catalog_index
@@ -230,12 +231,13 @@ def test_hostile_text_is_text(text: str) -> None:
     assert seen(text) == text
 
 
-@given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1))
+@given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1).filter(is_seen))
 def test_any_text_is_text(text: str) -> None:
     assert seen(text) == text
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
+    assert seen("a\u3164\ufe0f\U0001d159") == "a\\u3164\\ufe0f\\U0001d159"
     assert seen("a\nb\tc\x00\u200d") == "a⏎b→c\\x00\\u200d"
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..limits import LONGEST_TOKEN
+from ..limits import LONGEST_SPECIAL
 from ..meaning.bounded_worker import Failed, serve
 
 _MOST_IDS = 4_000_000  # of all texts of a question
@@ -25,8 +25,8 @@ def _read(folder: str) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder)
     _loaded[:] = [tokenizer]
     special = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
-    if any(len(token) > LONGEST_TOKEN for token in special.values()):
-        raise Failed(f"one of its special tokens has more than {LONGEST_TOKEN} characters")
+    if any(len(token) > LONGEST_SPECIAL for token in special.values()):
+        raise Failed(f"one of its special tokens has more than {LONGEST_SPECIAL} characters")
     plain, whole = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
     bos = tokenizer.bos_token_id
     return {

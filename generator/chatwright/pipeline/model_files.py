@@ -14,7 +14,8 @@ from ..characters import HALF, clipped
 from ..errors import ChatwrightError
 from ..limits import LONGEST_NAME
 
-HUB_ID = re.compile(rf"(?=.{{,{LONGEST_NAME}}}\Z)[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # what may be one of a model
+# What may be a model's id on a hub.
+HUB_ID = re.compile(rf"(?=.{{,{LONGEST_NAME}}}\Z)[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def read_text(file: Path) -> str:
@@ -105,7 +106,7 @@ def _id(value: Any) -> int:
 def _token(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{clipped(str(value), 40)} is no text")
-    return _whole_token(value, "a token")
+    return _whole_token(value, "a token", limits.LONGEST_TOKEN)
 
 
 @contextmanager
@@ -138,7 +139,9 @@ def token_text(config: Mapping[str, Any], name: str, file: Path | str = "") -> s
     """
     value = config.get(name)
     value = value.get("content") if isinstance(value, Mapping) else value
-    return _whole_token(value, _in(file, name)) if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return _whole_token(value, _in(file, name), limits.LONGEST_SPECIAL)
 
 
 def special_tokens(config: Mapping[str, Any], file: Path | str = "") -> dict[str, str]:
@@ -176,9 +179,9 @@ def whole_text(text: str, what: str) -> str:
     return text
 
 
-def _whole_token(text: str, what: str) -> str:
-    if len(text) > limits.LONGEST_TOKEN:
-        raise ChatwrightError(f"{what} has {len(text)} characters; no token has more than {limits.LONGEST_TOKEN}")
+def _whole_token(text: str, what: str, most: int) -> str:
+    if len(text) > most:
+        raise ChatwrightError(f"{what} has {len(text)} characters, and at most {most} are read")
     return whole_text(text, what)
 
 
