@@ -228,7 +228,7 @@ def test_what_is_no_regular_file_is_no_entry_and_stays(cache: Cache, tmp_path: P
 
 @pytest.mark.parametrize("limit", ["MAX_ENTRY", "MAX_VALUE"])
 def test_an_entry_that_is_too_large_is_none(cache: Cache, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    cache.put("ab" * 32, "x" * 1000)
+    cache.put("ab" * 32, int("7" * 100))
     assert cache.get("ab" * 32)
     monkeypatch.setattr(caches, limit, 20)
     assert cache.get("ab" * 32) is None

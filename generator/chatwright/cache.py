@@ -57,8 +57,8 @@ class Cache:
             return None
         file = self._file(key)
         try:
-            content = files.read(file, MAX_ENTRY + 1) if files.look(file.parent).kind == "folder" else None
-            if content is None or len(content) > MAX_ENTRY:
+            content = files.read(file, MAX_ENTRY) if files.look(file.parent).kind == "folder" else None
+            if content is None:
                 return None
             digest, packed = content[:32], content[32:]
             if sha256(key.encode() + packed).digest() != digest:

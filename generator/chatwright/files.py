@@ -77,7 +77,10 @@ def read(path: str | Path, most: int) -> bytes | None:
     except FileNotFoundError:
         return None
     with os.fdopen(handle, "rb") as stream:
-        return stream.read(most) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return stream.read(min(most, status.st_size + 1))  # no memory is taken for more
 
 
 def write(path: str | Path, content: bytes, mode: int = 0o666) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from chatwright.evidence.checks.reference import reference_runs
-from chatwright.evidence.vectors import Run, Truth, agrees, dump_vectors, load_vectors
+from chatwright.evidence.conformance import _vectors
+from chatwright.evidence.vectors import Run, Truth, agrees, dump_vectors, load_vectors, vector_path
 from chatwright.meaning.render import Kind
 from chatwright.meaning.scenarios import Scenario
 from tests.support import FRAMEWORKS, VECTORS, catalogue, failures, vectors
@@ -74,3 +80,19 @@ def test_every_wrong_text_is_named_with_template_scenario_and_kind() -> None:
     assert all(any(f"{kind.value}, demo: qwen3, {name}: differs" in line for line in found) for name, kind in wrong)
     wrong.clear()
     assert failures("demo", "llamafactory", "qwen3", write) == []
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_a_record_of_what_nothing_writes_any_more_is_named_and_stays(tmp_path: Path, record: bool) -> None:
+    bench: Any = SimpleNamespace(
+        recorded=[TRUTH], written_tools={}, written_turns={}, models=None, built_ins={}, parsers={}, publishers=None
+    )
+    due = vector_path(tmp_path, TRUTH.framework, TRUTH.name)
+    due.parent.mkdir(parents=True)
+    (due.parent / "gone.json").write_text("{}")
+    report = _vectors(bench, tmp_path, record)
+    told = f"{due.parent.name}/gone.json records what nothing writes any more; remove it"
+    missing = f"{due.parent.name}/{due.name} is not what the framework writes; run `make record`"
+    assert report.wrong == ([told] if record else [told, missing])
+    assert (due.parent / "gone.json").read_text() == "{}"
+    assert due.exists() is record

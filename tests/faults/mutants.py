@@ -182,13 +182,6 @@ GUARDS = (
         WRITES,
     ),
     (
-        "files of any size",
-        WRITER,
-        'if found.kind != "file" or found.size != len(content):',
-        'if found.kind != "file" or (len(content) < 0):',
-        WRITES,
-    ),
-    (
         "a default folder behind a link",
         "cli.py",
         'if look(out).kind == "link":',
@@ -226,15 +219,15 @@ GUARDS = (
     (
         "a folder of the cache that is a link",
         "cache.py",
-        'content = files.read(file, MAX_ENTRY + 1) if files.look(file.parent).kind == "folder" else None',
-        "content = files.read(file, MAX_ENTRY + 1)",
+        'files.read(file, MAX_ENTRY) if files.look(file.parent).kind == "folder" else None',
+        "files.read(file, MAX_ENTRY)",
         CACHE,
     ),
     (
         "an entry of the cache that is too large",
         "cache.py",
-        "if content is None or len(content) > MAX_ENTRY:",
-        "if content is None:",
+        "files.read(file, MAX_ENTRY)",
+        "files.read(file, 1 << 30)",
         CACHE,
     ),
     (

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import chatwright.pipeline
 from chatwright import cli, resources
+from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
@@ -27,10 +29,11 @@ from chatwright.evidence.draft import Draft
 from chatwright.evidence.sync import registry
 from chatwright.evidence.sync.registry import Registry
 from chatwright.evidence.sync.write import remember_plugins
+from chatwright.meaning.tool_formats import tool_formats
 from chatwright.pipeline.readme import END, START
 from chatwright.pipeline.revisions import copy_folder
 from chatwright.pipeline.writer import MANIFEST
-from tests.support import no_waiting
+from tests.support import catalogue, no_waiting
 
 SPEC = """\
 name: one
@@ -169,6 +172,13 @@ WRITES = {  # of each command one file that it writes, in a folder of the output
 def commands(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Commands:
+    """The public catalogue, which would be read each time, is left out where a folder of specs is given."""
+    known = frozenset(tool_formats())
+    monkeypatch.setattr(
+        chatwright.pipeline,
+        "load_public_catalogue",
+        lambda *folders, cache: load_catalogue(*folders, tool_formats=known) if folders else catalogue(),
+    )
     return Commands(tmp_path_factory.mktemp("given"), monkeypatch, capsys)
 
 
