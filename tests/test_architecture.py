@@ -173,7 +173,7 @@ def writes(call: ast.Call) -> bool:
     last = function.rsplit(".", 1)[-1]
     if function in (f"os.{last}", f"shutil.{last}"):
         return last in _WRITING | {"replace", "remove"} or "O_CREAT" in ast.unparse(call)
-    if last == "open":
+    if last == "open" and "os.devnull" not in ast.unparse(call):
         values = [*call.args, *(keyword.value for keyword in call.keywords)]
         modes = [value.value for value in values if isinstance(value, ast.Constant)]
         return any(isinstance(mode, str) and set(mode) & set("wax+") and len(mode) < 4 for mode in modes)
