@@ -178,7 +178,7 @@ def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for tool in tools:
         function = tool["function"]
-        given = function.get("parameters", {})
+        given = function.get("parameters") or {}
         properties = given.get("properties")
         parameters = {
             "type": given.get("type", ""),
@@ -190,7 +190,7 @@ def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 else {name: _carried_property(properties[name]) for name in sorted(properties)}
             ),
         }
-        description = function.get("description", "")
+        description = function.get("description") or ""
         named = {"name": function["name"], "description": description, "parameters": parameters}
         found.append({"type": tool["type"], "function": named})
     return found
