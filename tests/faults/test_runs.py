@@ -482,6 +482,7 @@ def test_jinja_of_a_spec_that_is_too_much(tmp_path: Path) -> None:
 REFUSED = {
     "no_end": "{% if tools %}",
     "raw": "{% raw %}",
+    "raw_that_ends": "{% raw %}x{% endraw %}",
     "a_comment": "x{#",
     "a_comment_that_looks_back": "{{ tools }}{#-",
     "a_block": "{% block x %}a{% endblock %}",
