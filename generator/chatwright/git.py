@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 from .errors import ChatwrightError
 
 _SECONDS = 60  # a repository whose git takes longer is none
-_NO_TRANSPORT = "protocol.allow=never"  # or a repository's settings name a program that fetches what it lacks
+# A repository's own settings may name a program that fetches what it lacks. They overrule `-c protocol.allow`, but not
+# the environment: no protocol is allowed, and nothing is fetched. A folder without `.git` is no repository.
+_ALONE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
+_SETTINGS = ("-c", "safe.bareRepository=explicit")
 
 
 def git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | None:
@@ -19,7 +23,8 @@ def git(folder: Path, *arguments: str, input: bytes | None = None) -> bytes | No
     """
     try:
         done = subprocess.run(
-            ["git", "-c", _NO_TRANSPORT, "-C", str(folder), *arguments],
+            ["git", *_SETTINGS, "-C", str(folder), *arguments],
+            env={**os.environ, **_ALONE},
             input=input,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -81,6 +81,9 @@ class Index:
                 _texts(entry, key)
             if not isinstance(entry.get("name"), str):
                 raise Unreadable("a model has no name")
+            for key in ("family", "template", "huggingface", "modelscope", "path"):
+                if not isinstance(entry.get(key), str | None):
+                    raise Unreadable(f"a model's {key} is no text")
             models.setdefault(entry["name"], []).append(entry)
         return cls(templates, models)
 

@@ -26,6 +26,18 @@ TOOLS = [  # fields that are there, and those that are null as well
     ({"name": "now", "description": "The time", "strict": True}, {"parameters": None}),
     ({"name": "now", "description": "The time", "parameters": PARAMETERS, "strict": False}, {"further": None}),
     ({"name": "now"}, {"description": None, "parameters": None, "strict": None}),
+    ({"description": "The time", "name": "now", "parameters": PARAMETERS, "strict": False}, {"further": None}),
+    ({"description": "The time", "name": "now", "strict": False}, {"parameters": None}),  # as SGLang hands it on
+    ({"name": "now", "parameters": PARAMETERS, "strict": False}, {"description": None}),
+]
+REFUSED = [
+    (
+        {"name": "now", "description": None, "response": {"type": "string"}},
+        "an order that no server gives: name response",
+    ),
+    ({"parameters": PARAMETERS, "name": "now", "description": None}, "an order that no server gives: parameters name"),
+    ({"name": None, "description": "The time"}, "a tool has no function with a name"),
+    ({"description": None, "parameters": PARAMETERS}, "a tool has no function with a name"),
 ]
 
 
@@ -63,10 +75,21 @@ def test_a_null_field_counts_as_none(given: dict[str, Any], null: dict[str, Any]
     assert refused == ["qwen3_vl_reranker"]  # which wants a query and a document
 
 
-def test_what_cannot_be_written_without_its_null_is_refused() -> None:
-    tools = [{"type": "function", "function": {"name": "now", "description": None, "response": {"type": "string"}}}]
-    given = {"messages": MESSAGES, "tools": tools, "add_generation_prompt": True}
-    for source in files().values():
-        refused = attempt(transformers_renderer(source), given)
-        assert isinstance(refused, Refusal)
-        assert "a tool with a null field has a further field: response" in refused
+@pytest.mark.parametrize(("function", "reason"), REFUSED)
+def test_what_cannot_be_written_without_its_null_is_refused(function: dict[str, Any], reason: str) -> None:
+    for tool in ({"type": "function", "function": function}, function):
+        given = {"messages": MESSAGES, "tools": [tool], "add_generation_prompt": True}
+        for source in files().values():
+            for renderer in (transformers_renderer, minijinja_renderer):
+                refused = attempt(renderer(source), given)
+                assert isinstance(refused, Refusal)
+                assert reason in refused
+
+
+def test_a_tool_without_a_function_is_refused() -> None:
+    for name, source in files().items():
+        for tool in ({"type": "function", "function": None}, {"type": "function"}):
+            given = {"messages": MESSAGES, "tools": [tool], "add_generation_prompt": True}
+            told = [attempt(transformers_renderer(source), given)]
+            told.append(attempt(render, catalogue().templates[name], MESSAGES, [tool]))
+            assert all(isinstance(each, Refusal) and "a tool has no function with a name" in each for each in told)

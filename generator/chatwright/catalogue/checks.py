@@ -55,7 +55,7 @@ TAKEN = re.compile(
     "arguments_object|arguments_json|turns|system|described|state|message|text|part|thought|thinks|replied|scan|"
     "piece|rest|without_thoughts|asked|argument|comma|key|name|object|parameter|parameters|schema|value|level|mark|"
     "drops|instruction|query|document|user|alone|separator|index|first_mark|inner|kind|known|line|further|names|"
-    "given|fields|has_description|has_parameters|has_strict|asks|answers|answered|"
+    "given|fields|asks|answers|answered|"
     "schemas|without_newlines|without_leading_newlines|list|one|properties|required|written|compact|elements"
 )
 _KINDS_OF_PARTS = ("text", "date", "each", "once")  # of a tool format

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ..characters import BIDI, HALF, escaped
 from .yaml_reader import quote
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_UNSEEN = re.compile(f"{BIDI.pattern}|{HALF.pattern}|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _ALONE = ("Block", "Extends", "FromImport", "Import", "Include")  # what belongs to a file, or to several
 
 
@@ -38,6 +41,9 @@ def wrong_jinja(source: str, unseen: Collection[str]) -> str | None:
         return "a fragment cannot leave a comment or a tag open, which would go on behind it"
     if any(kind == "raw_begin" for _, kind, _ in environment.lexer.tokeniter(source, None)):
         return "a fragment cannot hold {% raw %}, which may go on behind it; write the text in quotes, as {{ 'text' }}"
+    for node in tree.find_all(nodes.Const):
+        if isinstance(node.value, str) and (unseen_character := _UNSEEN.search(node.value)):
+            return f"a text holds {escaped(unseen_character[0])}, which nobody would see in the generated file"
     for node in tree.find_all(tuple(getattr(nodes, name) for name in _ALONE)):
         return f"a fragment stands inside another text, where {quote(type(node).__name__.lower())} has no place"
     if source.rstrip("\n") != source.strip():

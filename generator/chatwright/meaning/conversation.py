@@ -183,7 +183,7 @@ class _Reader:
                 turns[-1] = Turn("observation", results=turns[-1].results + turn.results)
             else:
                 turns.append(turn)
-        return Conversation(system, tuple(turns), tuple(_function(tool) for tool in tools))
+        return Conversation(system, tuple(turns), tuple(_offered(tool) for tool in tools))
 
     def _turn(self, message: Message) -> Turn:
         role = message["role"]
@@ -229,6 +229,13 @@ def _call(call: Mapping[str, Any]) -> Call:
     if not isinstance(arguments, Mapping):
         raise Unsupported(f"the arguments of a call to {function['name']!r} are not an object")
     return Call("" + function["name"], arguments, call.get("id"))
+
+
+def _offered(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    function = tool.get("function", tool)
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise Unsupported("a tool has no function with a name")
+    return _function(tool)
 
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:

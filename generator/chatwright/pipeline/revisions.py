@@ -10,7 +10,7 @@ from ..errors import CatalogueError, ChatwrightError, UsageError
 from ..files import is_inside, write
 from ..git import git
 
-_LINK = b"120000"
+_FILES = (b"100644", b"100755")  # the modes of a regular file
 
 
 def resolve(folder: Path, revision: str) -> str:
@@ -31,19 +31,28 @@ def resolve(folder: Path, revision: str) -> str:
 def copy_folder(folder: Path, revision: str, into: Path) -> None:
     """Write what was in a folder at a resolved revision into another one, which is empty where there was no folder.
 
-    Links are left out, and so are paths that lead out of the folder: git hands on what a tree says, ``..`` too.
+    Links and submodules are left out, and so are paths that lead out of the folder: git hands on what a tree says,
+    ``..`` too.
+
+    Raises:
+        ChatwrightError: the repository lacks the content of a file.
     """
     into.mkdir(parents=True, exist_ok=True)
     listed = git(folder, "ls-tree", "-r", "-z", revision, "--", ".") or b""
     entries = [entry.partition(b"\t") for entry in listed.split(b"\0") if entry]
     files = [
-        (path.decode("utf-8", "surrogateescape"), head.split()[2]) for head, _, path in entries if _LINK not in head
+        (path.decode("utf-8", "surrogateescape"), head.split()[2])
+        for head, _, path in entries
+        if head.split()[0] in _FILES  # no link, and no submodule
     ]
     batch = git(folder, "cat-file", "--batch", input=b"".join(name + b"\n" for _, name in files)) or b""
     at = 0
     for path, _ in files:
         head = batch.index(b"\n", at)
-        size = int(batch[at:head].split()[-1])
+        *_, size_or_missing = batch[at:head].split()
+        if not size_or_missing.isdigit():
+            raise ChatwrightError(f"{folder / path}: the repository lacks its content at {revision} (git fetch)")
+        size = int(size_or_missing)
         content, at = batch[head + 1 : head + 1 + size], head + 2 + size
         if is_inside(path):
             write(into / path, content)

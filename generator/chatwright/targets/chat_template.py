@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import product
+from itertools import combinations
 
 from ..catalogue.jinja_fragments import cannot_compile
 from ..catalogue.model import Frame, Levels, Pair, Part, Slot, SystemMark, Template, Thinking, Trim
@@ -177,33 +177,40 @@ class _Writer:
     def _without_nulls(self) -> None:
         """Write each tool without the fields that are null: a server hands them on, and nobody trained with them.
 
-        Jinja cannot take a key out of an object, so a function that has a null is put together anew from the fields of
-        OpenAI's type; a field that is none of them is refused.
+        Jinja cannot take a key out of an object, so a function that has a null is put together anew, its fields in the
+        order in which vLLM or SGLang hand them on; any other is refused.
         """
-        optional = ("description", "parameters", "strict")
+        orders = [("name", "description", "parameters", "strict"), ("description", "name", "parameters", "strict")]
+        kept = {
+            fields: None
+            for order in orders
+            for count in range(1, len(order) + 1)
+            for fields in combinations(order, count)
+            if "name" in fields
+        }
         self.put("if tools")
         self.put("set given = namespace(tools=[])")
         self.put("for item in tools")
         self.put("set function = item.function if item.function is defined else item")
-        self.put("set fields = namespace(null=false, further='')")
+        self._demand("function is mapping and function.name is string", "a tool has no function with a name")
+        self.put("set fields = namespace(null=false, kept='')")
         self.put("for key, value in function|items")
         self.put("if value is none")
         self.put("set fields.null = true")
-        self.put(f"elif key not in {['name', *optional]}")
-        self.put("set fields.further = key")
+        self.put("else")
+        self.put("set fields.kept = fields.kept ~ ' ' ~ key")
         self.put("endif")
         self.put("endfor")
-        for field in optional:
-            self.put(f"set has_{field} = function.{field} is defined and function.{field} is not none")
         self.put("if not fields.null")
         self.put("set given.tools = given.tools + [function]")
-        self.put("elif fields.further")
-        self.print("raise_exception('a tool with a null field has a further field: ' ~ fields.further)")
-        for present in product((True, False), repeat=len(optional)):
-            fields = [field for field, is_there in zip(optional, present, strict=True) if is_there]
-            self.put(f"elif {' and '.join(f'has_{field}' for field in fields)}" if fields else "else")
-            pairs = ", ".join(f"'{field}': function.{field}" for field in ("name", *fields))
+        for fields in kept:
+            self.put(f"elif fields.kept == {literal(''.join(f' {field}' for field in fields))}")
+            pairs = ", ".join(f"'{field}': function.{field}" for field in fields)
             self.put(f"set given.tools = given.tools + [{{{pairs}}}]")
+        self.put("else")
+        self.print(
+            "raise_exception('a tool with a null field has these in an order that no server gives:' ~ fields.kept)"
+        )
         self.put("endif")
         self.put("endfor")
         self.put("set tools = given.tools")

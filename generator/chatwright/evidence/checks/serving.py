@@ -125,11 +125,15 @@ def _judge_tools(bench: Workbench, name: str, scenario: Scenario, got: str, expe
     if found.at is None:
         return Result("differs", ollama_tools.lost(found))
     if scenario.tools and _is_due_of_what_ollama_carries(bench, name, scenario, got):
-        return Result("differs", "Ollama keeps no order of a tool's properties and a call's arguments, but sorts them")
+        return Result("differs", _FILLED_IN if ollama.fills_in(scenario) else _SORTED)
     here, there = found.at
     return Result(
         "differs", f"at character {here}: {got[here : here + 20]!r} instead of {expected[there : there + 20]!r}"
     )
+
+
+_SORTED = "Ollama keeps no order of a tool's properties and a call's arguments, but sorts them"
+_FILLED_IN = "Ollama writes an empty description and parameters without a type where a tool has none"
 
 
 def _is_due_of_what_ollama_carries(bench: Workbench, name: str, scenario: Scenario, got: str) -> bool:

@@ -149,6 +149,8 @@ def version_cause(request: Request, fields: Mapping[str, Any]) -> str | None:
         return "3.12 takes no variables of a chat template"
     if scenario.tools and fields["agent_template"] is None:
         return "without an agent template 4.x refuses tools, 3.12 takes react_en"
+    if any(None in tool["function"].values() for tool in scenario.tools or ()):
+        return "3.12 writes the null fields of a tool, 4.x leaves them out"
     if any(
         message.get("tool_calls") and (message.get("content") or message.get("reasoning_content"))
         for message in messages

@@ -173,6 +173,12 @@ def carried(scenario: Scenario) -> Scenario:
     return replace(scenario, messages=tuple(messages), tools=tools)
 
 
+def fills_in(scenario: Scenario) -> bool:
+    """Whether a tool lacks a field that Ollama's types always write."""
+    functions = [tool["function"] for tool in scenario.tools or ()]
+    return any(function.get(name) is None for function in functions for name in ("description", "parameters"))
+
+
 def carried_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The tools with the fields that Ollama's types have (``api/types.go``), in their order; properties by name."""
     found = []

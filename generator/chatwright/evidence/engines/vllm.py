@@ -44,6 +44,8 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         if all(part["type"] == "text" for part in parts):
             seen["content"] = "\n".join(part["text"] for part in parts)
         seen["tool_call_id"] = message["tool_call_id"]
+        if isinstance(message.get("name"), str):
+            seen["name"] = message["name"]
     if message["role"] == "assistant":
         if thought := message.get("reasoning", message.get("reasoning_content")):
             seen |= {"reasoning": thought, "reasoning_content": thought}
