@@ -17,7 +17,7 @@ TEMPLATES = ("qwen3-swift", "qwen3_nothinking", "qwen3_thinking")
 TURN = "<|im_start|>user\\n<tool_response>\\n{{content}}\\n</tool_response><|im_end|>\\n"
 REASON = (
     "slots.user, slots.observation: ms-swift's agent template 'hermes' writes tool results in another way: "
-    f'"{TURN} ", and not "{TURN}"'
+    f'it writes "{TURN} ", the spec says "{TURN}"'
 )
 
 

@@ -86,6 +86,8 @@ def read(path: str | Path, most: int) -> bytes | None:
 def write(path: str | Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file, and the folders that it is in; at every moment the old file or the new one is there, whole.
 
+    A new file has the rights ``mode``, less the user's mask; one that takes the place of another has those of that one.
+
     Raises:
         OSError: the disk refuses; nothing is left of the new file.
     """
@@ -107,6 +109,9 @@ def _write_and_move(place: Path, content: bytes, mode: int) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
+        with suppress(OSError):  # there is no old file, or its rights cannot be given to another
+            if stat.S_ISREG(old := os.lstat(place).st_mode):
+                os.chmod(part, stat.S_IMODE(old))
         _patiently(lambda: os.replace(part, place))
     except BaseException:
         with suppress(OSError):

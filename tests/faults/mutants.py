@@ -408,8 +408,8 @@ GUARDS = (
     (
         "a repository whose settings start a program",
         "git.py",
-        '"protocol.allow=never"',
-        '"protocol.allow=always"',
+        '"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"',
+        '"GIT_ALLOW_PROTOCOL": "ext:file"',
         LOSSES,
     ),
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatwright.evidence.identify.names import model_name
+from chatwright.evidence.identify.records import parse_line
 from tests.identify.support import deployed, identifier, identify
 
 CHATML = (
@@ -120,3 +121,7 @@ def test_what_raises_or_harms_is_told() -> None:
     answer = identify(id="Qwen/Qwen3-8B", chat_template="{% for %}")
     assert (answer.verdict, answer.template) == ("error", None)
     assert "line 1" in answer.error
+
+
+def test_a_line_may_begin_with_a_byte_order_mark() -> None:
+    assert parse_line(b'\xef\xbb\xbf{"id": "acme/a", "chat_template": "x"}').name == "acme/a"

@@ -238,6 +238,25 @@ def test_a_folder_as_it_was(repository: Path, tmp_path: Path) -> None:
     assert read_file(repository.parent, revision, "none.txt") is None
 
 
+def test_submodules_are_left_out(repository: Path, tmp_path: Path) -> None:
+    other = "0123456789012345678901234567890123456789"
+    git(repository.parent, "update-index", "--add", "--cacheinfo", f"160000,{other},specs/vendored")
+    git(repository.parent, "commit", "-qm", "two")
+    copy_folder(repository, resolve(repository, "HEAD"), tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["acme"]
+
+
+def test_a_file_that_the_repository_lacks_is_told(repository: Path, tmp_path: Path) -> None:
+    for path in (repository.parent / ".git" / "objects").glob("??/*"):
+        kind = subprocess.run(
+            ["git", "cat-file", "-t", path.parent.name + path.name], cwd=repository, capture_output=True, text=True
+        )
+        if kind.stdout == "blob\n":
+            path.unlink()
+    with pytest.raises(ChatwrightError, match="the repository lacks its content"):
+        copy_folder(repository, resolve(repository, "HEAD"), tmp_path / "copy")
+
+
 def test_what_is_no_revision_is_told(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no revision '--all'"):
         resolve(repository, "--all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -306,6 +307,46 @@ def test_a_repository_starts_no_program(tmp_path: Path) -> None:
         git(repository, "config", key, value)
     assert since_committed(repository, b'{"templates": {}, "models": []}') == ((), None)
     assert not victim.exists()
+
+
+@pytest.mark.parametrize("where", [".git", "."])
+def test_a_folder_that_says_it_is_a_repository_starts_no_program(tmp_path: Path, where: str) -> None:
+    """A repository's own settings overrule `-c protocol.allow`; without `.git`, the files come with any clone."""
+    source, folder, victim = tmp_path / "source", tmp_path / "folder", tmp_path / "victim"
+    source.mkdir()
+    (source / "catalog.json").write_text('{"templates": {}, "models": []}', encoding="utf-8")
+    committed(source)
+    blob = git(source, "rev-parse", "HEAD:catalog.json")
+    (source / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    shutil.copytree(source / ".git", folder / where, dirs_exist_ok=True)
+    settings = """[core]
+repositoryFormatVersion = 1
+bare = false
+worktree = WHERE
+[extensions]
+partialClone = origin
+[remote "origin"]
+url = ext::sh -c "touch% VICTIM"
+promisor = true
+[protocol "ext"]
+allow = always
+[protocol]
+allow = always
+"""
+    settings = settings.replace("WHERE", str(folder)).replace("VICTIM", str(victim))
+    (folder / where / "config").write_text(settings, encoding="utf-8")
+    since_committed(folder, b'{"templates": {}, "models": []}')
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("key", ["huggingface", "modelscope", "path", "template", "family"])
+@pytest.mark.parametrize("value", [["x"], {"a": 1}, 1, True])
+def test_a_catalogue_with_values_of_other_types_is_one_note(tmp_path: Path, key: str, value: Any) -> None:
+    model = {"name": "gone", "templates": {}, "registered": {}, key: value}
+    (tmp_path / "catalog.json").write_text(json.dumps({"templates": {}, "models": [model]}), encoding="utf-8")
+    found, note = since_committed(tmp_path, b'{"templates": {}, "models": []}')
+    assert found == ()
+    assert note is not None and f"a model's {key} is no text" in note
 
 
 # -- in diff, and in the check of a pull request -----------------------------------------------------------------------

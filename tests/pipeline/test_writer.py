@@ -59,6 +59,13 @@ def test_a_new_file_has_the_rights_of_any_other(tmp_path: Path) -> None:
     assert (tmp_path / "a.py").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+def test_a_file_that_takes_the_place_of_another_keeps_its_rights(tmp_path: Path) -> None:
+    write_tree(tmp_path, tree(a_py="1"))
+    (tmp_path / "a.py").chmod(0o600)
+    write_tree(tmp_path, tree(a_py="2"))
+    assert (tmp_path / "a.py").stat().st_mode & 0o777 == 0o600
+
+
 # -- what is removed ---------------------------------------------------------------------------------------------------
 
 
@@ -125,8 +132,16 @@ def test_removes_nothing_that_is_listed_and_reached_through_a_link(tmp_path: Pat
 def test_the_unfinished_parts_of_its_own_files_go_and_no_others(tmp_path: Path) -> None:
     write_tree(tmp_path, tree(a_py="1", x__b_py=MARKED))
     end = "0123456789abcdef.chatwright-part"
+    (tmp_path / MANIFEST).write_text(f"{(tmp_path / MANIFEST).read_text()}mine.py\n")  # a stranger's word
     ours = [f".a.py.{end}", f"x/.b.py.{end}", f".{MANIFEST}.{end}"]
-    others = [f".c.py.{end}", f"x/.a.py.{end}", f"y/.a.py.{end}", ".a.py.0123.chatwright-part", f"a.py.{end}"]
+    others = [
+        f".c.py.{end}",
+        f".mine.py.{end}",
+        f"x/.a.py.{end}",
+        f"y/.a.py.{end}",
+        ".a.py.0123.chatwright-part",
+        f"a.py.{end}",
+    ]
     for name in (*ours, *others):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("half")

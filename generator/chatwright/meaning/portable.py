@@ -4,19 +4,23 @@ Read alike by jinja2 (transformers 5.6.0, vLLM 0.33.0, SGLang 0.5.23), llama.cpp
 @huggingface/jinja 0.5.9. ``make conformance`` renders every generated file in each of them, and a sample of every name
 that is listed here. What is not listed is refused: some engine cannot load it, or writes something else.
 The training files may hold transformers' ``generation`` tag as well.
+
+The check reads a file and knows no types. What only shows with a value it cannot refuse: llama.cpp counts and cuts a
+text in bytes, changes the case of ASCII letters alone, and takes no text for a list.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
+
+from jinja2 import Environment, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 
 from .jinja import literal
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, nodes
 
 _Arguments = tuple[int, int, tuple[str, ...]]
 NODES = frozenset(
@@ -50,7 +54,7 @@ FILTERS: Mapping[str, _Arguments] = {  # name -> how many arguments at the least
     "upper": (0, 0, ()),
 }
 TESTS = frozenset({"boolean", "defined", "iterable", "mapping", "none", "number", "string"})
-FUNCTIONS = frozenset({"namespace", "raise_exception", "range", "strftime_now"})
+FUNCTIONS: Mapping[str, _Arguments] = {"raise_exception": (1, 1, ()), "range": (1, 2, ()), "strftime_now": (1, 1, ())}
 METHODS: Mapping[str, _Arguments] = (
     {  # name -> how many arguments; @huggingface/jinja strips all white space, whatever it is told to strip
         "endswith": (1, 1, ()),
@@ -66,6 +70,9 @@ METHODS: Mapping[str, _Arguments] = (
     }
 )
 _LOOP_OVER_ITEMS = re.compile(r"^(\{%[-+]?\s*for\b.*)\.items\(\)((?!\s*\|).*)$", re.DOTALL)
+_GLOBALS = frozenset({*FUNCTIONS, "namespace", "cycler", "dict", "joiner", "lipsum"})
+_OF_LOOPS = frozenset({"first", "index", "index0", "last"})
+_DIGITS = re.compile("[0-9]+")
 _OF_DICTS = frozenset({"copy", "get", "items", "keys", "pop", "update", "values"})
 
 
@@ -100,8 +107,6 @@ def names_in(source: str) -> frozenset[str]:
     Raises:
         jinja2.TemplateSyntaxError: the fragment is not Jinja.
     """
-    from jinja2 import nodes
-
     return frozenset(node.name for node in _environment().parse(source).find_all(nodes.Name))
 
 
@@ -126,37 +131,32 @@ def _wrong_tokens(source: str) -> Iterator[str]:
             yield "the tag raw"
         elif kind in ("linestatement_begin", "linecomment_begin"):
             yield "line statements"
+        elif kind.endswith(("_begin", "_end")) and "+" in text:
+            yield f"the sign + in {text.strip()}"
         elif kind == "string" and text != (written := literal(_value(text))):
             yield f"the string {text[:40]}, which is to be written {written[:60]}"
+        elif kind == "float" or (kind == "integer" and (not _DIGITS.fullmatch(text) or int(text) >= 1 << 63)):
+            yield f"the number {text[:40]}, where only digits are read alike"
+        elif kind == "name" and not text.isascii():
+            yield f"the name {text[:40]}"
 
 
 def _wrong_nodes(tree: nodes.Template) -> Iterator[str]:
-    from jinja2 import nodes
-
-    found = list(_below(tree))
-    macros = {node.name for node in found if isinstance(node, nodes.Macro)}
-    for node in found:
-        kind = type(node).__name__
-        if kind not in NODES:
+    whole = list(_below(tree))
+    macros = {node.name: node for node in whole if isinstance(node, nodes.Macro)}
+    called = {id(node.node) for node in whole if isinstance(node, nodes.Call)}
+    for node in whole:
+        if (kind := type(node).__name__) not in NODES:
             yield f"the construct {kind}"
-        elif isinstance(node, nodes.Filter):
-            yield from _wrong_call(f"the filter {node.name}", node, FILTERS.get(node.name))
-        elif isinstance(node, nodes.Test):
-            if node.name not in TESTS or node.args or node.kwargs:
-                yield f"the test {node.name}"
         elif isinstance(node, nodes.Call):
             yield from _wrong_function(node, macros)
-        elif isinstance(node, nodes.Neg):
-            if not isinstance(node.node, nodes.Const):
-                yield "a minus sign before anything but a number"
-        elif isinstance(node, nodes.For):
-            if node.recursive:
-                yield "a recursive loop"
-        elif isinstance(node, nodes.AssignBlock):
-            if node.filter is not None:
-                yield "a set block with a filter"
-        elif isinstance(node, nodes.Getattr) and node.attr in _OF_DICTS:
-            yield f"the attribute {node.attr}, which may be a method of the object"
+        elif isinstance(node, nodes.Name):
+            if node.ctx == "load" and node.name in {*_GLOBALS, *macros} and id(node) not in called:
+                yield f"the function {node.name} without a call"
+        elif isinstance(node, nodes.Getattr):
+            yield from _wrong_attribute(node, called=id(node) in called)
+        elif (rule := _RULES.get(type(node))) and (wrong := rule(node)):
+            yield wrong
 
 
 def _below(tree: nodes.Node) -> Iterator[nodes.Node]:
@@ -167,32 +167,65 @@ def _below(tree: nodes.Node) -> Iterator[nodes.Node]:
         waiting.extend(node.iter_child_nodes())
 
 
-def _wrong_function(node: nodes.Call, macros: set[str]) -> Iterator[str]:
-    from jinja2 import nodes
-
-    called = node.node
-    if isinstance(called, nodes.Name):
-        if called.name not in FUNCTIONS | macros:
-            yield f"the function {called.name}"
-        elif called.name != "namespace" and node.kwargs:
-            yield f"keywords in a call of {called.name}"
-    elif isinstance(called, nodes.Getattr):
-        if called.attr in METHODS:
-            yield from _wrong_call(f"the method {called.attr}", node, METHODS[called.attr])
-        else:
-            yield f"the method {called.attr}"
-    else:
+def _wrong_function(node: nodes.Call, macros: Mapping[str, nodes.Macro]) -> Iterator[str]:
+    function = node.node
+    if isinstance(function, nodes.Getattr):
+        if wrong := _wrong_arguments(f"the method {function.attr}", node, METHODS.get(function.attr)):
+            yield wrong
+    elif not isinstance(function, nodes.Name):
         yield "a call of an expression"
+    elif macro := macros.get(function.name):
+        least = len(macro.args) - len(macro.defaults)
+        if wrong := _wrong_arguments(f"the macro {function.name}", node, (least, len(macro.args), ())):
+            yield wrong
+    elif function.name == "namespace":
+        if node.args or node.dyn_args or node.dyn_kwargs:
+            yield "a namespace with other than named values"
+    elif wrong := _wrong_arguments(f"the function {function.name}", node, FUNCTIONS.get(function.name)):
+        yield wrong
 
 
-def _wrong_call(what: str, node: nodes.Call | nodes.Filter, allowed: _Arguments | None) -> Iterator[str]:
+def _wrong_arguments(what: str, node: nodes.Call | nodes.Filter, allowed: _Arguments | None) -> str | None:
     if allowed is None:
-        yield what
-        return
+        return what
     least, most, keywords = allowed
     fits = least <= len(node.args) <= most and {keyword.key for keyword in node.kwargs} <= {*keywords}
-    if not fits or node.dyn_args is not None or node.dyn_kwargs is not None:
-        yield f"{what} with these arguments"
+    if (
+        fits
+        and not node.dyn_args
+        and not node.dyn_kwargs
+        and not any(isinstance(arg, nodes.Tuple) for arg in node.args)
+    ):
+        return None
+    return f"{what} with these arguments"
+
+
+def _wrong_attribute(node: nodes.Getattr, *, called: bool) -> Iterator[str]:
+    if node.attr in _OF_DICTS:
+        yield f"the attribute {node.attr}, which may be a method of the object"
+    elif isinstance(node.node, nodes.Name) and node.node.name == "loop" and node.attr not in _OF_LOOPS:
+        yield f"the attribute loop.{node.attr}"
+
+
+_RULES: Mapping[type[nodes.Node], Callable[[Any], str | None]] = {
+    nodes.Filter: lambda node: _wrong_arguments(f"the filter {node.name}", node, FILTERS.get(node.name)),
+    nodes.Test: lambda node: f"the test {node.name}" if node.name not in TESTS or node.args or node.kwargs else None,
+    nodes.Neg: lambda node: None if isinstance(node.node, nodes.Const) else "a minus sign before anything but a number",
+    nodes.Mod: lambda node: "a negative number in front of %" if isinstance(node.left, nodes.Neg) else None,
+    nodes.For: lambda node: "a recursive loop" if node.recursive else None,
+    nodes.AssignBlock: lambda node: "a set block with a filter" if node.filter is not None else None,
+    nodes.Slice: lambda node: "a slice with a step" if node.step is not None else None,
+    nodes.Compare: lambda node: "several comparisons at once" if len(node.ops) > 1 else None,
+    nodes.Output: lambda node: (
+        "a value that is printed as Python shows it"
+        if any(isinstance(each, nodes.List | nodes.Tuple | nodes.Dict) or _is_word(each) for each in node.nodes)
+        else None
+    ),
+}
+
+
+def _is_word(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
 
 
 def _value(text: str) -> str:
@@ -202,10 +235,6 @@ def _value(text: str) -> str:
 
 @cache
 def _environment(*, marks: bool = False) -> Environment:
-    from jinja2 import Environment
-    from jinja2.ext import Extension
-    from jinja2.parser import Parser
-
     class Generation(Extension):
         """Reads what a training file holds between its marks as if they were not there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ _COMMENTS: dict[Comment, tuple[str, str, str]] = {  # opening line, start of eac
     "jinja": ("{#-\n", "", "-#}\n"),
     "html": ("<!--\n", "", "-->\n"),
 }
+
+_OPENINGS = "|".join(re.escape(first or start).replace("\\\n", r"\r?\n") for first, start, _ in _COMMENTS.values())
+_HEADER = re.compile(f"(?:{_OPENINGS}){MARK} from ".encode())
 
 
 def header(file: GeneratedFile) -> str:
@@ -37,7 +41,7 @@ def formatted_body(file: GeneratedFile) -> str:
 
 def is_generated(content: bytes) -> bool:
     """Whether a file carries our header."""
-    return MARK.encode() in b"".join(content.splitlines(keepends=True)[:2])
+    return _HEADER.match(content) is not None
 
 
 @cache

@@ -135,7 +135,7 @@ def compare_tree(out: Path, files: Mapping[str, str]) -> Tree:
                 left.append(path)
         renamed = _renamed(out, stale, files)
         different |= dict.fromkeys(renamed.values(), "changed")
-        parts = _parts(out, {*files, *listed}) if MANIFEST in files else ()
+        parts = _parts(out, {*files, *stale}) if MANIFEST in files else ()
     return Tree(different, tuple(stale), tuple(left), renamed, parts, listed)
 
 

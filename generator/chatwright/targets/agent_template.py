@@ -45,7 +45,7 @@ def refusals_of_answers(template: Template) -> Iterator[str]:
         if ours != due:
             yield (
                 f"{place}: ms-swift's agent template {known!r} writes tool results in another way: "
-                f"{_shown(due)}, and not {_shown(ours)}"
+                f"it writes {_shown(due)}, the spec says {_shown(ours)}"
             )
     if template.result_separator != results.separator:
         yield (

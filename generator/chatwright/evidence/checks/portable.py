@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from jinja2 import Environment, nodes
 
 from ...errors import ChatwrightError
 from ...meaning import portable
@@ -55,8 +56,8 @@ def check_portable(bench: Workbench) -> Report:
     report = Report("portable Jinja")
     if bench.npm is None:
         return Report("portable Jinja", skipped="the folder of npm packages is not given")
-    names = {*portable.FILTERS, *portable.TESTS, *portable.FUNCTIONS, *portable.METHODS}
-    if missing := names - set(re.findall(r"\w+", " ".join(SAMPLES))):
+    listed = _listed()
+    if missing := listed - _used():
         raise ChatwrightError(f"no sample of {', '.join(sorted(missing))}")
     llama = llamacpp.Engine()
     with huggingface_jinja.Engine(bench.npm, llamacpp.TODAY) as node, frozen.day(llamacpp.TODAY):
@@ -72,5 +73,31 @@ def check_portable(bench: Workbench) -> Report:
                 got = attempt(compiled(sample), dict(_GIVEN))
                 if got != due:
                     report.wrong.append(f"{name}: {sample} writes {got!r} instead of {due!r}")
-    report.lines.append(f"{len(SAMPLES)} samples of {len(names)} names, and of statements, in {len(engines)} engines")
+    report.lines.append(f"{len(SAMPLES)} samples of {len(listed)} constructs in {len(engines)} engines")
     return report
+
+
+def _listed() -> set[str]:
+    """Everything that the subset allows, each by its kind and name."""
+    found = {f"test {name}" for name in portable.TESTS} | {f"construct {name}" for name in portable.NODES}
+    for kind, known in {"filter": portable.FILTERS, "function": portable.FUNCTIONS, "method": portable.METHODS}.items():
+        for name, (_, _, keywords) in known.items():
+            found |= {f"{kind} {name}", *(f"{kind} {name} with {keyword}" for keyword in keywords)}
+    return found
+
+
+def _used() -> set[str]:
+    """What of it the samples hold."""
+    found = set()
+    environment = Environment(extensions=["jinja2.ext.loopcontrols"])
+    for node in (node for sample in SAMPLES for node in environment.parse(sample).find_all(nodes.Node)):
+        found.add(f"construct {type(node).__name__}")
+        if isinstance(node, nodes.Test):
+            found.add(f"test {node.name}")
+        elif isinstance(node, nodes.Filter):
+            found |= {f"filter {node.name}", *(f"filter {node.name} with {each.key}" for each in node.kwargs)}
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+            found.add(f"method {node.node.attr}")
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
+            found.add(f"function {node.node.name}")
+    return found | {"construct Template"}

@@ -83,7 +83,7 @@ def parse_line(line: bytes) -> Record:
         BadRecord: it is no JSON object in UTF-8, or no such row.
     """
     try:
-        data = json.loads(line.decode("utf-8"))
+        data = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadRecord("not UTF-8 text") from error
     except json.JSONDecodeError as error:
