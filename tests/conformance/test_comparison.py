@@ -179,7 +179,7 @@ def test_a_template_that_raises_tells_nothing() -> None:
 
 
 def test_what_ours_refuses_is_unsupported() -> None:
-    [found] = beside("atom", lambda scenario, text: text or "get_weather f_2")
+    [found] = beside("atom", lambda scenario, text: text or "get_weather f_2 now")
     refused = {name for name, result in found.results.items() if result.status == "unsupported"}
     assert refused == {name for name, each in scenarios().items() if each.tools}, "ms-swift alone has it, without tools"
     assert not found.same

@@ -231,6 +231,11 @@ def _call(call: Mapping[str, Any]) -> Call:
     return Call("" + function["name"], arguments, call.get("id"))
 
 
+def without_nulls(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool without the fields of its function that are null."""
+    return {**tool, "function": _function(tool)} if "function" in tool else _function(tool)
+
+
 def _offered(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     function = tool.get("function", tool)
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):

@@ -17,7 +17,7 @@ _COMMENTS: dict[Comment, tuple[str, str, str]] = {  # opening line, start of eac
 }
 
 _OPENINGS = "|".join(re.escape(first or start).replace("\\\n", r"\r?\n") for first, start, _ in _COMMENTS.values())
-_HEADER = re.compile(f"(?:{_OPENINGS}){MARK} from ".encode())
+_HEADER = re.compile(rf"(?:{_OPENINGS}){MARK} from |<!doctype html>\r?\n<!-- {MARK}: ".encode())  # the site's page, too
 
 
 def header(file: GeneratedFile) -> str:

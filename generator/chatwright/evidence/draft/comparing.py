@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Literal
 
 from ...catalogue.model import Template
+from ...meaning.conversation import without_nulls
 from ...meaning.sandbox import DATE_MARKS, Refused
 from ...meaning.scenarios import Scenario
 from ...meaning.visible import visible
@@ -90,11 +91,11 @@ def _no_calls(case: Case) -> tuple[Mapping[str, Any], ...]:
 
 
 def case_of(scenario: Scenario) -> Case:
-    """The prompt of a scenario."""
+    """The prompt of a scenario; a null field of a tool is one that is not there, which the publisher cannot know."""
     return Case(
         scenario.name,
         tuple(parsed(message) for message in scenario.asked),
-        scenario.tools,
+        tuple(map(without_nulls, scenario.tools)) if scenario.tools else None,
         scenario.thinking,
         scenario.preserve_thinking,
         scenario.variables,
