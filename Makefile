@@ -51,7 +51,7 @@ help:
 	@echo "lock         write the hashes of what requirements/ pins"
 	@echo "clean        remove the environments"
 
-generate validate diff check site bench: export PYTHONDONTWRITEBYTECODE :=
+generate validate diff check test site bench: export PYTHONDONTWRITEBYTECODE :=
 
 generate: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate
