@@ -108,10 +108,10 @@ def _write_and_move(place: Path, content: bytes, mode: int) -> None:
     handle = os.open(part, _CREATE, mode)
     try:
         with os.fdopen(handle, "wb") as stream:
+            with suppress(OSError):  # there is no old file, or its rights cannot be given to another
+                if stat.S_ISREG(old := os.lstat(place).st_mode):
+                    os.chmod(part, old & 0o777)
             stream.write(content)
-        with suppress(OSError):  # there is no old file, or its rights cannot be given to another
-            if stat.S_ISREG(old := os.lstat(place).st_mode):
-                os.chmod(part, stat.S_IMODE(old))
         _patiently(lambda: os.replace(part, place))
     except BaseException:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What can be had no more is told, with the reason, whoever wrote the catalogue that it is held against."""
+"""Losses are reported with their reason, also against a catalogue that a stranger wrote."""
 
 from __future__ import annotations
 

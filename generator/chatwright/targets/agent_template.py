@@ -55,7 +55,7 @@ def refusals_of_answers(template: Template) -> Iterator[str]:
 
 
 def _answers(slots: Slots, results: Results) -> Iterator[tuple[str, Slot, Slot]]:
-    """Places in the spec, what stands there from the end of the calls to the next reply, and what ms-swift writes."""
+    """Yield places in the spec with the text from the end of the calls to the next reply: the spec's and ms-swift's."""
     end, opener = split_content(slots.function)[1], slots.opener_after_observation
     whole = join_slots(end, slots.observation, opener)
     if results.way == "between":

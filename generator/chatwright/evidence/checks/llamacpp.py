@@ -37,7 +37,7 @@ def check_llamacpp(bench: Workbench) -> Report:
                 given = llamacpp.same_options(jinja.variables(scenario, bos=BOS, eos=EOS, switch=switch))
                 expected, got = attempt(render, given), attempt(engine.render, source, given)
                 handed_on = {**given, "messages": llamacpp.joined_parts(given["messages"])}
-                if isinstance(got, Refusal) and not isinstance(expected, Refusal):
+                if isinstance(got, Refusal) and (got.startswith("compile:") or not isinstance(expected, Refusal)):
                     broken.add(name)
                     report.wrong.append(f"{name}, {scenario.name}: {got}")
                 elif isinstance(got, Refusal):
