@@ -28,19 +28,18 @@ export PYTHONPATH := $(CURDIR)/generator
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help generate validate diff check tables test fuzz mutants mutate site site-test conformance record train-smoke bench format lint lock clean
+.PHONY: help generate validate diff check test fuzz mutants mutate site site-test conformance record train-smoke bench format lint lock clean
 
 help:
 	@echo "generate     write generated/ from specs/"
 	@echo "validate     check specs/"
 	@echo "diff         say what changed in meaning since the last commit (ARGS=REV: since that one)"
 	@echo "check        show how generated/ differs from what specs/ say"
-	@echo "tables       write site/generated/docs/, the tables and pages as HTML"
 	@echo "test         run the tests"
 	@echo "fuzz         put any text into every field and read it back (ARGS=…; EXAMPLES=2000 for each target)"
 	@echo "mutants      take guards against faults away, and show that a test fails without each"
 	@echo "mutate       mutation testing of what writes strings, and of the reference renderer (half an hour)"
-	@echo "site         write site/index.html, one page with every model"
+	@echo "site         write site/: one page with every model, and the tables as HTML"
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
 	@echo "record       the same, and record what the frameworks write as vectors for the tests"
@@ -65,9 +64,6 @@ diff: $(GENERATE)/made
 check: $(GENERATE)/made
 	@$(GENERATE)/bin/python -m chatwright generate --check --diff
 
-tables: $(GENERATE)/made
-	@$(GENERATE)/bin/python -m chatwright tables generated/docs --into site/generated/docs
-
 test: $(TEST)/made
 	@$(TEST)/bin/python -m pytest -p no:cacheprovider --numprocesses auto $(ARGS)
 
@@ -88,23 +84,23 @@ mutate: $(MUTATE)/made
 	@$(MUTATE)/bin/python tests/mutation/report.py $(MUTATE)/work
 
 site: $(GENERATE)/made
-	@$(GENERATE)/bin/python -m chatwright site --into site $(ARGS)
+	@$(GENERATE)/bin/python -m chatwright site --into site --docs generated/docs $(ARGS)
 
 site-test: $(BROWSER)/made
 	@$(BROWSER)/bin/python -m pytest -p no:cacheprovider -p tests.browser.visit $(ARGS) tests/browser/walk.py
 
 conformance: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
-	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE)
+	@$(CONFORMANCE)/bin/python -m conformance check $(BESIDE)
 
 record: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
-	@$(CONFORMANCE)/bin/python -m chatwright conformance $(BESIDE) --record
+	@$(CONFORMANCE)/bin/python -m conformance check $(BESIDE) --record
 
 train-smoke: $(CONFORMANCE)/made $(TOKENIZERS)/made
-	@$(CONFORMANCE)/bin/python -m chatwright train-smoke --tokenizers $(TOKENIZERS) \
+	@$(CONFORMANCE)/bin/python -m conformance train-smoke --tokenizers $(TOKENIZERS) \
 	  --swift-4 $(TRAINING)/swift --swift-3 $(SWIFT_3) --swift-3 $(TRAINING)/swift-3
 
 bench: $(BENCH)/made
-	@$(BENCH)/bin/python -m chatwright bench --times 1 --times 10 $(ARGS) \
+	@$(BENCH)/bin/python -m conformance bench --times 1 --times 10 $(ARGS) \
 	  $(if $(wildcard $(CONFORMANCE)/made),--swift-python $(abspath $(CONFORMANCE)/bin/python))
 
 format: $(TEST)/made

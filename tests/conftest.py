@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from chatwright.cache import VARIABLE
-from chatwright.evidence.engines.ollama import Engine
+from conformance.engines.ollama import Engine
 
 
 def pytest_configure(config: pytest.Config) -> None:

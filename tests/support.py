@@ -18,15 +18,16 @@ import pytest
 from hypothesis import settings
 
 from chatwright.cache import user_cache
-from chatwright.catalogue.evidence import Result
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import CatalogueError
-from chatwright.evidence.checks.bench import Refusal, difference
-from chatwright.evidence.known import Known, judge, load_known
-from chatwright.evidence.vectors import Run, agrees, load_vectors
 from chatwright.meaning.render import Kind
+from chatwright.meaning.runs import Run
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.pipeline import load_public_catalogue
+from chatwright.records.engines import Result
+from conformance.checks.workbench import Refusal, difference
+from conformance.deviations import Known, judge, load_known
+from conformance.vectors import agrees, load_vectors
 
 FUZZ = int(os.environ.get("CHATWRIGHT_FUZZ", "0"))  # how many examples `make fuzz` tries
 TESTS = Path(__file__).parent

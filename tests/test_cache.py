@@ -16,7 +16,6 @@ from chatwright import cache as caches
 from chatwright import runs as runs_module
 from chatwright.cache import Cache, digest_of, key_of, user_cache
 from chatwright.catalogue import load_catalogue
-from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
 from chatwright.meaning.tool_formats import tool_formats
@@ -24,6 +23,7 @@ from chatwright.pipeline import render, select
 from chatwright.pipeline.around import Surroundings
 from chatwright.pipeline.parallel import in_parallel
 from chatwright.pipeline.parts import Parts
+from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
 from chatwright.runs import Runs
 from tests.support import ROOT, catalogue, no_waiting
 

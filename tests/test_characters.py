@@ -12,8 +12,9 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatwright import characters, terminal
+from chatwright import characters
 from chatwright.characters import BIDI, HALF, clipped, escaped, is_seen, printable
+from chatwright.commands import terminal
 from chatwright.meaning.render import Piece
 from chatwright.meaning.visible import rows, visible
 from tests.support import examples

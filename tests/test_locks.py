@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from chatwright.evidence.engines.npm_tokenizers import TOKENIZERS, VERSION
+from conformance.engines.npm_tokenizers import TOKENIZERS, VERSION
 from tests.support import ROOT
 
 _SHA512 = re.compile(r"sha512-[A-Za-z0-9+/]{86}==")

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chatwright.catalogue.built_ins import built_ins
+from chatwright.records.frameworks import built_ins
+from conformance.places import RESULTS
 from tests.support import ROOT, catalogue
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,13 +52,13 @@ def test_the_figures_are_the_catalogues(tmp_path: Path) -> None:
 
 def test_the_sample_of_sync_is_on_record() -> None:
     [sample] = re.findall(r"```\n(LLaMA-Factory 0\.9\.4: .*?)  …\n```", README, re.DOTALL)
-    recorded = (ROOT / "tests" / "evidence" / "sync_llamafactory_0.9.4.txt").read_text(encoding="utf-8")
+    recorded = (RESULTS / "sync_llamafactory_0.9.4.txt").read_text(encoding="utf-8")
     assert recorded.splitlines()[:2] == sample.splitlines()[:2]
     assert [line for line in sample.splitlines() if line not in recorded.splitlines()] == []
 
 
 def test_the_figures_of_drafts_are_on_record() -> None:
-    recorded = (ROOT / "tests" / "evidence" / "drafts.txt").read_text(encoding="utf-8")
+    recorded = (RESULTS / "drafts.txt").read_text(encoding="utf-8")
     found = dict(re.findall(r"^(core|thinking|tools): (\d+ of \d+) exact$", recorded, re.MULTILINE))
     (everywhere,) = re.findall(r"^(\d+) of \d+ in every scenario", recorded, re.MULTILINE)
     (folders,) = re.findall(

@@ -197,6 +197,8 @@ def generator_digest() -> str:
         except PackageNotFoundError:
             return None
 
-    code = digests_below(_PACKAGE, skip=lambda file: file.suffix in (".pyc", ".pyo") or "_catalogue" in file.parts)
-    data = digests_below(resources.schema_path(), resources.built_ins_path(), resources.parsers_path())
+    code = digests_below(
+        _PACKAGE, skip=lambda file: file.suffix in (".pyc", ".pyo") or bool({"_catalogue", "data"} & {*file.parts})
+    )
+    data = digests_below(resources.schema_path(), *map(resources.records_path, ("frameworks", "servers")))
     return digest_of([sys.version, {name: version_of(name) for name in _RUNS_ON}, code, data])

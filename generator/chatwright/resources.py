@@ -1,4 +1,4 @@
-"""Where the catalogue's data is: beside the source in a checkout, inside the package in an installed wheel."""
+"""Where the data is: specs and schema in the checkout, or inside an installed wheel; records inside the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def checkout_root() -> Path | None:
 
 
 def data_root() -> Path:
-    """The folder that holds ``specs/``, ``schema.json`` and ``evidence/``."""
+    """The folder that holds ``specs/`` and ``schema.json``."""
     return checkout_root() or _INSTALLED
 
 
@@ -41,31 +41,6 @@ def yaml_files(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def evidence_path() -> Path:
-    """What the engines said, recorded by ``make conformance``."""
-    root = checkout_root()
-    return root / "tests" / "evidence" if root else _INSTALLED / "evidence"
-
-
-def ceilings_path() -> Path | None:
-    """How many overrides there may be; only a checkout says so."""
-    root = checkout_root()
-    return root / "tests" / "catalogue" / "overrides.yaml" if root else None
-
-
-def built_ins_path() -> Path:
-    """What the frameworks register themselves, recorded by ``make record``."""
-    root = checkout_root()
-    return root / "tests" / "vectors" / "built_ins" if root else _INSTALLED / "built_ins"
-
-
-def parsers_path() -> Path:
-    """What vLLM and SGLang call their parsers, recorded by ``make record``."""
-    root = checkout_root()
-    return root / "tests" / "vectors" / "parsers" if root else _INSTALLED / "parsers"
-
-
-def publishers_path() -> Path:
-    """What publishers' chat templates write, recorded by ``make record``."""
-    root = checkout_root()
-    return root / "tests" / "vectors" / "publishers" if root else _INSTALLED / "publishers"
+def records_path(of: str) -> Path:
+    """The folder of what real programs said, by kind: ``engines``, ``frameworks``, ``publishers`` or ``servers``."""
+    return _PACKAGE / "records" / "data" / of

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import files
 from .cache import Cache, digests_below, key_of
-from .resources import evidence_path, specs_path, yaml_files
+from .resources import records_path, specs_path, yaml_files
 
 MAX_BYTES = 256 << 20  # of a file that is compared with what was made
 
@@ -75,7 +75,7 @@ class Runs:
                 {path.as_posix(): _digest(path) for path in yaml_files(folder)}
                 for folder in (specs_path(), *map(Path.absolute, self.folders))
             ]
-            evidence = digests_below(*sorted(evidence_path().glob("*.json")), evidence_path() / "publishers")
+            evidence = digests_below(records_path("engines"), records_path("publishers"))
         except OSError:
             return None
         return key_of("run", self.only_mine, layers, evidence)

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from chatwright.catalogue.comparisons import load_comparisons
-from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.pipeline import Rendering, render
-from chatwright.resources import evidence_path
+from chatwright.records.engines import load_evidence
+from chatwright.records.publishers import load_comparisons
 from chatwright.site import page as site_page
 from tests.support import catalogue
 
@@ -66,7 +65,7 @@ _FIGURES: list[str] = []
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    rendering = render(catalogue(), load_evidence(evidence_path()), comparisons=load_comparisons(evidence_path()))
+    rendering = render(catalogue(), load_evidence(), comparisons=load_comparisons())
     text = site_page(catalogue(), rendering)
     (folder / "index.html").write_text(text, encoding="utf-8")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))

@@ -21,8 +21,8 @@ from playwright.sync_api import Page, expect
 
 from chatwright.characters import is_seen
 from chatwright.errors import Unsupported
-from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, to_text
+from chatwright.meaning.runs import TODAY
 from chatwright.meaning.scenarios import scenarios
 from chatwright.site import compressed
 from tests.browser.visit import Site, Visit

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from functools import cache
 
 from chatwright.catalogue.build import HUBS
-from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Checkpoint
+from chatwright.records.frameworks import built_ins
 from chatwright.targets.protocol import listed_in
 from tests.catalogue.ratchet import EXCEPTIONS, exceptions, refuse
 from tests.support import FRAMEWORKS, ROOT, catalogue
 
 VALIDATE = "chatwright validate"
-SYNC = " and ".join(f"chatwright sync {framework}" for framework in FRAMEWORKS)
+SYNC = " and ".join(f"python -m conformance sync {framework}" for framework in FRAMEWORKS)
 
 
 def checkpoints() -> Iterator[Checkpoint]:

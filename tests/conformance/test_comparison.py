@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from chatwright.catalogue.comparisons import CAUSES, Comparison, load_comparisons
 from chatwright.errors import Unsupported
-from chatwright.evidence.comparison import NO_TOOLS, compare, compare_all
-from chatwright.evidence.publishers import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
-from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import Kind, Piece, to_text
+from chatwright.meaning.runs import TODAY
 from chatwright.meaning.scenarios import Scenario, scenarios
-from chatwright.resources import evidence_path
+from chatwright.records.publishers import CAUSES, Comparison, load_comparisons
+from conformance.comparison import NO_TOOLS, compare, compare_all
+from conformance.publishers import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
 from tests.support import VECTORS, catalogue
 
 Change = Callable[[Scenario, str], "str | None"]
@@ -40,7 +39,7 @@ def test_what_is_recorded_as_exact_is_what_templates_mean() -> None:
 
     Tools are left out: they take most of the time, and conformance compares them.
     """
-    record, comparisons = read_record(VECTORS / "publishers"), load_comparisons(evidence_path())
+    record, comparisons = read_record(VECTORS / "publishers"), load_comparisons()
     publishers = {publisher.id: publisher for publisher in record.publishers}
     wrong, compared = [], 0
     for name, each in comparisons.templates.items():
@@ -59,7 +58,7 @@ def test_what_is_recorded_as_exact_is_what_templates_mean() -> None:
 
 
 def test_every_template_of_a_known_publisher_is_compared_with_each_of_its_own() -> None:
-    record, comparisons = read_record(VECTORS / "publishers"), load_comparisons(evidence_path())
+    record, comparisons = read_record(VECTORS / "publishers"), load_comparisons()
     own = own_publishers(record.publishers, catalogue())
     assert comparisons.templates.keys() == own.keys()
     for name, each in comparisons.templates.items():

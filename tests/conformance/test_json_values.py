@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chatwright.evidence.json_values import Difference, difference, request_values
+from conformance.json_values import Difference, difference, request_values
 
 FUNCTION = {
     "name": "f",

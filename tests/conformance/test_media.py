@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from chatwright.catalogue.slots import numbered
 from chatwright.errors import Unsupported
-from chatwright.evidence.engines.jinja import Render, minijinja_renderer, transformers_renderer
-from chatwright.evidence.engines.vllm_models import Models, Placeholder
-from chatwright.evidence.media import KINDS, Users, agreement, due, notes, numbered, swift_text
-from chatwright.evidence.vectors import BOS, EOS
-from chatwright.meaning.conversation import MediaKind
+from chatwright.inspection.jinja import Render, transformers_renderer
+from chatwright.meaning.conversation import MEDIA_KINDS, MediaKind
 from chatwright.meaning.render import render, to_text
+from chatwright.meaning.runs import BOS, EOS
 from chatwright.targets.chat_template import chat_template
+from conformance.engines.jinja import minijinja_renderer
+from conformance.engines.vllm_models import Models, Placeholder
+from conformance.media import Users, agreement, due, notes, swift_text
 from tests.support import catalogue
 
 
@@ -28,7 +30,7 @@ def test_every_multimodal_template_has_words_or_a_reason() -> None:
         if group.multimodal
     }
     templates = [template for name, template in catalogue().templates.items() if name in named]
-    silent = [each.name for each in templates if all(getattr(each.slots, kind) is None for kind in KINDS)]
+    silent = [each.name for each in templates if all(getattr(each.slots, kind) is None for kind in MEDIA_KINDS)]
     assert len(templates) > len(silent)
     # LLaMA-Factory also lists these text templates for multimodal models
     assert [name for name in silent if name not in notes().left_out] == []
@@ -47,7 +49,7 @@ def test_notes_name_templates_and_say_what_is_so() -> None:
 def test_the_file_writes_media_as_the_reference_does(compile_source: type[Render]) -> None:
     wrong, placed = [], 0
     for name, template in catalogue().templates.items():
-        kinds = [kind for kind in KINDS if getattr(template.slots, kind) is not None]
+        kinds = [kind for kind in MEDIA_KINDS if getattr(template.slots, kind) is not None]
         if not kinds or template.pair or template.undescribed:
             continue
         content = [

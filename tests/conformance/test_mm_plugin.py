@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from chatwright.evidence.checks.mm_plugin import FAMILIES, FILE, declared, digest
-from chatwright.evidence.engines.processors import PROCESSORS
+from conformance.checks.mm_plugin import FAMILIES, FILE, declared, digest
+from conformance.engines.processors import PROCESSORS
+from conformance.places import RESULTS
 from tests.support import ROOT, catalogue
 
-RECORDED = (ROOT / "tests" / "evidence" / FILE).read_text(encoding="utf-8")
+RECORDED = (RESULTS / FILE).read_text(encoding="utf-8")
 ASKED = ("one image", "several images", "images in several turns", "mixed sizes", "text only", "a batch")
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from chatwright.catalogue.model import Template, Turns
 from chatwright.errors import Unsupported
-from chatwright.evidence.publishers import (
+from chatwright.meaning.conversation import Message
+from chatwright.meaning.render import render, to_text
+from chatwright.meaning.runs import TODAY
+from conformance.publishers import (
     WORDS,
     Finding,
     Publisher,
@@ -22,9 +25,6 @@ from chatwright.evidence.publishers import (
     read_record,
     read_turns,
 )
-from chatwright.evidence.vectors import TODAY
-from chatwright.meaning.conversation import Message
-from chatwright.meaning.render import render, to_text
 from tests.support import VECTORS, catalogue
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from chatwright.catalogue.built_ins import built_ins
-from chatwright.evidence.smoke import SPECS, Row, differences, recorded, table
-from chatwright.evidence.smoke.cases import Trainer, cases, framework_of, image_count, with_images
-from chatwright.evidence.smoke.served import asked
-from chatwright.evidence.smoke.training import Step, Trained
 from chatwright.pipeline import load_public_catalogue
+from chatwright.records.frameworks import built_ins
+from conformance.smoke import SPECS, Row, differences, recorded, table
+from conformance.smoke.cases import Trainer, cases, framework_of, image_count, with_images
+from conformance.smoke.served import asked
+from conformance.smoke.training import Step, Trained
 
 STEP = Step(((1, 2, 3),), ((-100, 2, 3),), {"pixel_values": "a"}, 0.5, 10)
 

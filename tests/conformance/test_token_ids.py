@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from chatwright.evidence.checks.token_ids import _beginning, _cause, piece_ids
 from chatwright.meaning.render import Piece
+from conformance.checks.token_ids import _beginning, _cause, piece_ids
 
 
 @cache

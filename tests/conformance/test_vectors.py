@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from chatwright.evidence.checks.reference import reference_runs
-from chatwright.evidence.conformance import _vectors
-from chatwright.evidence.vectors import Run, Truth, agrees, dump_vectors, load_vectors, vector_path
 from chatwright.meaning.render import Kind
+from chatwright.meaning.runs import Run
 from chatwright.meaning.scenarios import Scenario
+from conformance.checks.reference import reference_runs
+from conformance.places import vectors as vectors_of
+from conformance.run import _vectors
+from conformance.vectors import Truth, agrees, dump_vectors, load_vectors, vector_path
 from tests.support import FRAMEWORKS, VECTORS, catalogue, failures, vectors
 
 PROMPT: tuple[Run, ...] = (("<u>q<a>", False),)
@@ -87,7 +89,7 @@ def test_a_record_of_what_nothing_writes_any_more_is_named_and_stays(tmp_path: P
     bench: Any = SimpleNamespace(
         recorded=[TRUTH], written_tools={}, written_turns={}, models=None, built_ins={}, parsers={}, publishers=None
     )
-    due = vector_path(tmp_path, TRUTH.framework, TRUTH.name)
+    due = vector_path(vectors_of(tmp_path), TRUTH.framework, TRUTH.name)
     due.parent.mkdir(parents=True)
     (due.parent / "gone.json").write_text("{}")
     report = _vectors(bench, tmp_path, record)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatwright.evidence.engines.vllm import content_format, messages
+from chatwright.inspection.vllm import content_format, messages
 
 TYPED = [
     "{% for m in messages %}{% for p in m.content %}{% endfor %}{% endfor %}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.faults.hostile import INPUTS, TEMPLATE, run
-from tests.verify.support import make
+from tests.inspection.verify.support import make
 
 
 def main() -> int:

@@ -183,14 +183,14 @@ GUARDS = (
     ),
     (
         "a default folder behind a link",
-        "cli.py",
+        "commands/generate.py",
         'if look(out).kind == "link":',
         "if False:",
         HOSTILE,
     ),
     (
         "a schema behind a link",
-        "cli.py",
+        "commands/draft.py",
         "Path(os.path.abspath(out.parent / OWN_SCHEMA))",
         "out.parent / OWN_SCHEMA",
         HOSTILE,
@@ -435,7 +435,7 @@ GUARDS = (
     ),
     (
         "what is printed is made visible",
-        "terminal.py",
+        "commands/terminal.py",
         "shown = printable(text)\n",
         "shown = text\n",
         CHARACTERS,
@@ -470,7 +470,7 @@ GUARDS = (
     ),
     (
         "drafts that hold what is not seen",
-        "evidence/draft/writing.py",
+        "inspection/draft/writing.py",
         "_seen(spec.text()[0])",
         "spec.text()[0]",
         f"{FOREIGN}test_what_a_template_writes_is_drafted_with_escapes",
@@ -505,7 +505,7 @@ GUARDS = (
     ),
     (
         "memory of a tokenizer",
-        "evidence/tokenizer.py",
+        "inspection/tokenizer.py",
         "MEMORY = 1000 * 1024**2",
         "MEMORY = 2000 * 1024**2",
         TAKES,
@@ -554,21 +554,21 @@ GUARDS = (
     ),
     (
         "one model costs no other its answer",
-        "evidence/identify/answer.py",
+        "inspection/identify/answer.py",
         "    except Exception as error:  # a mistake of ours",
         "    except MemoryError as error:",
         COSTS,
     ),
     (
         "an output that is closed",
-        "terminal.py",
+        "commands/terminal.py",
         "    if sys.stdout is None:\n",
         "    if False:\n",
         f"{FOREIGN}test_a_closed_output_ends_a_command_in_silence",
     ),
     (
         "an input that is closed",
-        "cli.py",
+        "commands/identify.py",
         "if sys.stdin is None:",
         "if False:",
         f"{FOREIGN}test_streams_that_a_shell_closes",
@@ -595,7 +595,7 @@ def main() -> int:
 
 def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
     """The first test that fails in a copy with the change."""
-    for name in ("generator", "tests/faults", "tests/strings", "tests/pipeline", "tests/verify"):
+    for name in ("generator", "tests/faults", "tests/strings", "tests/pipeline", "tests/inspection/verify"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
         "specs",
@@ -604,7 +604,6 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
         "tests/conftest.py",
         "tests/support.py",
         "tests/vectors",
-        "tests/evidence",
     ):
         (root / name).symlink_to(ROOT / name)
     for name in (CACHE, CHARACTERS):

@@ -21,20 +21,20 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatwright import cli, limits
+from chatwright import cli, limits, pipeline
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.model import Part
 from chatwright.characters import is_seen
-from chatwright.evidence import identify as identifying
-from chatwright.evidence.identify import Identifier, identify_record
-from chatwright.evidence.verify import candidates
-from chatwright.evidence.verify.writings import Writings
+from chatwright.inspection import identify as identifying
+from chatwright.inspection.identify import Identifier, identify_record
+from chatwright.inspection.verify import candidates
+from chatwright.inspection.verify.writings import Writings
 from chatwright.meaning import bounded
 from chatwright.meaning.bounded import Process
 from chatwright.meaning.sandbox import Workshop
 from tests.faults.hostile import ESCAPES, GENERATOR, GOOD, INPUTS, TEMPLATE, Input, arguments, rows, run
+from tests.inspection.verify.support import make
 from tests.support import catalogue, examples
-from tests.verify.support import make
 
 # Seconds of the processor and MB of memory that suffice for what is bounded, on a machine that does other work too.
 BOUNDED = {
@@ -47,7 +47,7 @@ BOUNDED = {
     "a pattern that explodes: verify": (20, 250),
     "a text that explodes: verify": (20, 1100),
 }
-LOAD = cli._load
+LOAD = pipeline.load_public_catalogue
 Answer = tuple[object, str, str]
 Call = Callable[..., Answer]
 
@@ -135,7 +135,11 @@ def identifier() -> Identifier:
 def call(pool: Pool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """A command in this process; what the catalogue's templates write is made once."""
     pool.patch(monkeypatch)
-    monkeypatch.setattr(cli, "_load", lambda folders, *more: LOAD(folders, *more) if folders else catalogue())
+    monkeypatch.setattr(
+        pipeline,
+        "load_public_catalogue",
+        lambda *folders, **more: LOAD(*folders, **more) if folders else catalogue(),
+    )
     monkeypatch.setattr(candidates, "writings_of", lambda _, today: written(today))
     monkeypatch.setattr(identifying, "Identifier", lambda _: identifier())
     monkeypatch.delenv("CHATWRIGHT_DEBUG", raising=False)
@@ -315,7 +319,7 @@ def test_what_a_template_writes_is_drafted_with_escapes(call: Call, tmp_path: Pa
 
 
 def test_texts_of_ones_own_specs_are_seen(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_load", LOAD)
+    monkeypatch.setattr(pipeline, "load_public_catalogue", LOAD)
     specs = tmp_path / "specs"
     (specs / "me").mkdir(parents=True)
     own = {
@@ -338,16 +342,15 @@ def test_texts_of_ones_own_specs_are_seen(call: Call, tmp_path: Path, monkeypatc
         ("show", "mine"),
         ("show", "mine", "--json"),
         ("validate", str(specs)),
-        ("rows", "mine", "--for", "swift"),
-        ("overrides",),
+        ("export", "mine", "--for", "swift", "--rows"),
         ("generate", "--out", str(tmp_path / "out"), "--only-mine", "--diff"),
         ("export", "mine", "--for", "vllm", "--model", ESCAPES, "--into", str(tmp_path)),
     ):
         own_specs = () if words[0] == "validate" else ("--specs", str(specs))
         code, out, err = call(*words, *own_specs)
-        assert code == (words[0] == "rows"), err  # it says why ms-swift lists none
+        assert code == (words[-1] == "--rows"), err  # it says why ms-swift lists none
         assert all(is_seen(line) for line in (out + err).split("\n"))
-        assert ("rename the model, then paste it" in err) == (words[0] == "export")
+        assert ("rename the model, then paste it" in err) == ("--model" in words)
     (specs / "me" / "mine.yaml").write_text(yaml.dump({**own, f"k{ESCAPES}": 1, "name": ESCAPES}))
     for form in ("text", "github"):
         code, out, err = call("validate", str(specs), "--format", form)
@@ -358,8 +361,12 @@ def test_texts_of_ones_own_specs_are_seen(call: Call, tmp_path: Path, monkeypatc
 # -- closed streams ----------------------------------------------------------------------------------------------------
 
 COMMANDS = (
-    *(("list",), ("list", "--json"), ("show", "yi"), ("validate",), ("overrides",), ("--help",), ("--version",)),
-    *(("rows", "qwen3", "--for", "swift"), ("identify", "Qwen/Qwen3-8B"), ("export", "yi", "--for", "vllm")),
+    *(("list",), ("list", "--json"), ("show", "yi"), ("validate",), ("--help",), ("--version",)),
+    *(
+        ("export", "qwen3", "--for", "swift", "--rows"),
+        ("identify", "Qwen/Qwen3-8B"),
+        ("export", "yi", "--for", "vllm"),
+    ),
     *(("generate", "--check"), ("diff",), ("verify", "FOLDER", "--template", TEMPLATE), ("draft", "FOLDER")),
     *(("identify", "-", "--cores", "1"), ("new", "fresh", "--specs", "SPECS"), ("site", "--into", "SPECS")),
 )
@@ -369,7 +376,7 @@ COMMANDS = (
 def test_a_closed_output_ends_a_command_in_silence(
     call: Call, faultless: Path, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_load", LOAD)
+    monkeypatch.setattr(pipeline, "load_public_catalogue", LOAD)
     places = {"FOLDER": str(faultless), "SPECS": str(tmp_path)}
     monkeypatch.setattr(sys, "stdout", None)
     code, _, err = call(*(places.get(word, word) for word in words), given=rows(GOOD))

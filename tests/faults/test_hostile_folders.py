@@ -15,24 +15,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
 import chatwright.pipeline
 from chatwright import cli, resources
 from chatwright.catalogue import load_catalogue
-from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Catalogue
+from chatwright.commands import generate
 from chatwright.errors import ChatwrightError
-from chatwright.evidence.checks import identify as identify_check
-from chatwright.evidence.checks.bench import Report
-from chatwright.evidence.draft import Draft
-from chatwright.evidence.sync import registry
-from chatwright.evidence.sync.registry import Registry
-from chatwright.evidence.sync.write import remember_plugins
+from chatwright.inspection.draft import Draft
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.pipeline.readme import END, START
 from chatwright.pipeline.revisions import copy_folder
 from chatwright.pipeline.writer import MANIFEST
+from chatwright.records.frameworks import built_ins
+from conformance import overrides
+from conformance.__main__ import conformance
+from conformance.checks import identify as identify_check
+from conformance.checks.workbench import Report
+from conformance.commands import sync
+from conformance.sync import registry
+from conformance.sync.registry import Registry
+from conformance.sync.write import remember_plugins
 from tests.support import catalogue, no_waiting
 
 SPEC = """\
@@ -78,11 +83,11 @@ class Commands:
     def run(self, name: str, folder: Path) -> Ended:
         return getattr(self, f"_{name}")(folder)  # type: ignore[no-any-return]
 
-    def _main(self, *arguments: str | Path) -> Ended:
+    def _main(self, *arguments: str | Path, group: click.Group = cli.cli) -> Ended:
         self.capsys.readouterr()
         self.patch.setattr(sys, "argv", ["chatwright", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
-            cli.main()
+            cli.main(group)
         return Ended(exit_.value.code, self.capsys.readouterr().err)
 
     def _called(self, call: Callable[[], object]) -> Ended:
@@ -99,7 +104,9 @@ class Commands:
         return self._main("generate", "--check", "--specs", self.given / "specs", "--only-mine", "--out", folder)
 
     def _tables(self, folder: Path) -> Ended:
-        return self._main("tables", self.given / "docs", "--into", folder)
+        return self._main(
+            "site", "--specs", self.given / "specs", "--only-mine", "--docs", self.given / "docs", "--into", folder
+        )
 
     def _site(self, folder: Path) -> Ended:
         return self._main("site", "--specs", self.given / "specs", "--only-mine", "--into", folder)
@@ -118,8 +125,8 @@ class Commands:
 
     def _draft(self, folder: Path) -> Ended:
         found = Draft("one", SPEC, {}, None, (), False, False, ())
-        self.patch.setattr("chatwright.evidence.draft.read_source", lambda _: None)
-        self.patch.setattr("chatwright.evidence.draft.draft", lambda *_: found)
+        self.patch.setattr("chatwright.inspection.draft.read_source", lambda _: None)
+        self.patch.setattr("chatwright.inspection.draft.draft", lambda *_: found)
         return self._main("draft", "model", "--out", folder / "acme" / "one.yaml", "--force")
 
     def _sync(self, folder: Path) -> Ended:
@@ -127,8 +134,8 @@ class Commands:
         sides = Registry("llamafactory", version, {}, {}), Registry("llamafactory", version, {}, {"MT": MODEL})
         self.patch.setattr(registry, "read_both", lambda *_: sides)
         self.patch.setattr(resources, "specs_path", lambda: folder)
-        self.patch.setattr(cli, "_load_whole", lambda: None)
-        return self._main("sync", "llamafactory", "--write")
+        self.patch.setattr(sync, "_load_whole", lambda: None)
+        return self._main("sync", "llamafactory", "--write", group=conformance)
 
     def _plugins(self, folder: Path) -> Ended:
         theirs = Registry("llamafactory", "1", {}, {}, plugins={"new_plugin": []})
@@ -138,23 +145,23 @@ class Commands:
             built_ins.cache_clear()
 
     def _overrides(self, folder: Path) -> Ended:
-        self.patch.setattr(resources, "ceilings_path", lambda: folder / "overrides.yaml")
-        return self._main("overrides", "--lower")
+        self.patch.setattr(overrides, "CEILINGS", folder / "overrides.yaml")
+        return self._main("overrides", "--lower", group=conformance)
 
     def _counts(self, folder: Path) -> Ended:
         if not os.path.lexists(folder / "README.md"):
             (folder / "README.md").write_text(START + END)
-        return self._called(lambda: cli._write_counts(folder / "README.md", Catalogue(()), write=True))
+        return self._called(lambda: generate._write_counts(folder / "README.md", Catalogue(()), write=True))
 
     def _record(self, folder: Path) -> Ended:
-        self.patch.setattr(identify_check, "evidence_path", lambda: folder)
+        self.patch.setattr(identify_check, "RESULTS", folder)
         bench: Any = SimpleNamespace(record=True)
         return self._called(lambda: identify_check._keep(Report("x"), bench, "identify.txt", ["a"]))
 
 
 WRITES = {  # of each command one file that it writes, in a folder of the output folder where there is one
     "generate": "deploy/vllm/one.jinja",
-    "tables": "templates/one.html",
+    "tables": "generated/docs/templates/one.html",
     "site": "index.html",
     "export": "one.generation/generation_config.json",
     "export_model": "chat_template.jinja",

@@ -26,12 +26,12 @@ from chatwright import limits
 from chatwright.catalogue import load_catalogue
 from chatwright.cli import main
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
-from chatwright.evidence.engines.jinja import marked_renderer
 from chatwright.meaning.sandbox import Refused, Sandbox
 from chatwright.pipeline import generate, model_files
 from chatwright.pipeline.export import _from_model, export
 from chatwright.pipeline.model_files import read_text
 from chatwright.pipeline.writer import MANIFEST, manifest_text, owned_paths, write_tree
+from conformance.engines.jinja import marked_renderer
 from tests.faults.hostile import measured
 
 GENERATOR = Path(sys.modules["chatwright"].__path__[0]).parent

@@ -9,8 +9,8 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Template
 from chatwright.errors import Location, Unsupported
-from chatwright.evidence.draft.reading import DEFINITION, built
-from chatwright.evidence.engines.jinja import transformers_renderer
+from chatwright.inspection.draft.reading import DEFINITION, built
+from chatwright.inspection.jinja import transformers_renderer
 from chatwright.meaning.render import render, to_text
 from chatwright.targets.chat_template import chat_template
 from chatwright.targets.ollama import modelfile

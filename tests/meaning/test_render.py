@@ -8,11 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
-from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Level, Levels, Thinking, Turns
 from chatwright.errors import Unsupported
-from chatwright.evidence.checks.bench import attempt
-from chatwright.evidence.checks.reference import reference_runs
 from chatwright.meaning.conversation import irregularities
 from chatwright.meaning.render import (
     Kind,
@@ -25,6 +22,9 @@ from chatwright.meaning.render import (
     to_text,
     trim,
 )
+from chatwright.records.frameworks import built_ins
+from conformance.checks.reference import reference_runs
+from conformance.checks.workbench import attempt
 from tests.support import FRAMEWORKS, catalogue, failures, scenarios, vectors
 
 
@@ -45,7 +45,7 @@ def test_every_template_of_the_framework_has_vectors_of_every_scenario(framework
     own = built_ins()[framework].templates
     registered = {name for name, template in catalogue().templates.items() if template.registered[framework] in own}
     assert registered == set(vectors(framework)), "run: make record"
-    assert len(registered) == len(own), "run: chatwright sync"
+    assert len(registered) == len(own), "run: python -m conformance sync"
     wrong = [
         f"{name}: {', '.join(sorted(differing))}"
         for name, data in vectors(framework).items()

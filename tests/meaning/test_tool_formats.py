@@ -10,19 +10,14 @@ from typing import Any
 import pytest
 
 from chatwright.errors import Unsupported
-from chatwright.evidence.fuzz import tools_and_calls
-from chatwright.evidence.vectors import TODAY, TOOL_CASES, tool_digest
 from chatwright.meaning import jinja
 from chatwright.meaning import tool_formats as formats
 from chatwright.meaning.conversation import Call
+from chatwright.meaning.runs import TODAY
 from chatwright.meaning.sandbox import Marked
-from chatwright.meaning.tool_formats import (
-    calls_jinja,
-    format_calls,
-    format_tools,
-    needs_objects,
-    tool_formats,
-)
+from chatwright.meaning.tool_formats import calls_jinja, format_calls, format_tools, needs_objects, tool_formats
+from conformance.fuzz import tools_and_calls
+from conformance.vectors import TOOL_CASES, tool_digest
 from tests.support import VECTORS
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_formats").glob("*.json")}

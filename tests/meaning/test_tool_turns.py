@@ -7,13 +7,14 @@ import json
 import pytest
 
 from chatwright.errors import Unsupported
-from chatwright.evidence.checks.swift_tools import runs_of, users
-from chatwright.evidence.fuzz import tool_scenarios
-from chatwright.evidence.vectors import TODAY, TOOL_CASES, turns_digest
 from chatwright.meaning import jinja
 from chatwright.meaning.render import render, to_text
+from chatwright.meaning.runs import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets.chat_template import chat_template
+from conformance.checks.swift_tools import runs_of, users
+from conformance.fuzz import tool_scenarios
+from conformance.vectors import TOOL_CASES, turns_digest
 from tests.support import VECTORS, catalogue
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "tool_turns").glob("*.json")}

@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.model import Catalogue, Checkpoint, Part, Spec, Template
 from chatwright.errors import ChatwrightError, Location, UsageError
-from chatwright.pipeline import render, select, tell
+from chatwright.pipeline import diff_report as tell
+from chatwright.pipeline import render, select
 from chatwright.pipeline.compare import (
     Change,
     Comparison,

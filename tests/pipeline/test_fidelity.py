@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from chatwright.catalogue.comparisons import Compared, Comparison, Comparisons, Example, Source
-from chatwright.catalogue.evidence import EngineEvidence, Result, TemplateEvidence
 from chatwright.pipeline import render, select
 from chatwright.pipeline.fidelity import beside_publishers, fidelity, fidelity_text
+from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
+from chatwright.records.publishers import Compared, Comparison, Comparisons, Example, Source
 from chatwright.targets.protocol import Deployment
 from tests.support import catalogue
 

@@ -16,14 +16,13 @@ import pytest
 
 from chatwright import __version__
 from chatwright.cache import user_cache
-from chatwright.catalogue.comparisons import load_comparisons
-from chatwright.catalogue.evidence import load_evidence
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
 from chatwright.pipeline import Rendering, check, generate, render, select
 from chatwright.pipeline.formatting import MARK, header
 from chatwright.pipeline.generate import _add, differences
-from chatwright.resources import evidence_path
+from chatwright.records.engines import load_evidence
+from chatwright.records.publishers import load_comparisons
 from chatwright.targets.protocol import GeneratedFile
 from tests.support import ROOT, catalogue, is_told
 
@@ -32,7 +31,7 @@ WITHOUT_COMMENTS = (".json", ".manifest")
 
 @cache
 def rendering() -> Rendering:
-    evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
+    evidence, comparisons = load_evidence(), load_comparisons()
     return render(catalogue(), evidence, comparisons=comparisons, cache=user_cache())
 
 

@@ -20,7 +20,8 @@ from chatwright.git import git as run_git
 from chatwright.losses import MAX_BYTES, Index, Loss, Unreadable, lines, losses, since_committed
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.pipeline import diff as diffs
-from chatwright.pipeline import render, tell, write_tree
+from chatwright.pipeline import diff_report as tell
+from chatwright.pipeline import render, write_tree
 from chatwright.pipeline.loss_list import check_losses, entry_line
 
 SPEC = """\

@@ -6,14 +6,13 @@ import json
 from functools import cache
 from typing import Any
 
-from chatwright.catalogue.comparisons import load_comparisons
-from chatwright.catalogue.evidence import load_evidence
 from chatwright.errors import Unsupported
-from chatwright.evidence.vectors import TODAY
 from chatwright.meaning.render import to_text
+from chatwright.meaning.runs import TODAY
 from chatwright.pipeline import Rendering, render, select
 from chatwright.pipeline.index import catalog_index
-from chatwright.resources import evidence_path
+from chatwright.records.engines import load_evidence
+from chatwright.records.publishers import load_comparisons
 from chatwright.site import data
 from chatwright.site.page import json_block
 from tests.support import Kind, catalogue, scenarios
@@ -31,8 +30,8 @@ def whole() -> dict[str, Any]:
 
 @cache
 def family() -> Rendering:
-    comparisons = load_comparisons(evidence_path())
-    return render(select(catalogue(), {_source("qwen3")}), load_evidence(evidence_path()), comparisons=comparisons)
+    comparisons = load_comparisons()
+    return render(select(catalogue(), {_source("qwen3")}), load_evidence(), comparisons=comparisons)
 
 
 def test_every_model_and_template_is_there_under_its_own_link() -> None:

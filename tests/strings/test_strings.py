@@ -17,15 +17,13 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import event, given
 
-from chatwright.catalogue.json_writer import json_text
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.characters import is_seen
 from chatwright.errors import CatalogueError, Unsupported
-from chatwright.evidence.engines import ollama as engine
-from chatwright.evidence.engines.jinja import marked_renderer, transformers_renderer, variables
-from chatwright.evidence.engines.modelfile import Modelfile, read_modelfile
-from chatwright.evidence.vectors import normal
+from chatwright.inspection.jinja import transformers_renderer, variables
+from chatwright.json_writer import json_text
 from chatwright.meaning.render import Kind, Piece, to_text
+from chatwright.meaning.runs import normal
 from chatwright.meaning.scenarios import Scenario
 from chatwright.meaning.visible import visible
 from chatwright.pipeline.formatting import formatted_body, header
@@ -35,6 +33,9 @@ from chatwright.pipeline.index import catalog_index
 from chatwright.site import data, page
 from chatwright.targets import TARGETS, ollama
 from chatwright.targets.protocol import Context, Output
+from conformance.engines import ollama as engine
+from conformance.engines.jinja import marked_renderer
+from conformance.engines.modelfile import Modelfile, read_modelfile
 from tests.strings.fields import Field, free_fields, is_code, load, refused_fields, text_fields
 from tests.strings.readers import changed, go_value, html_elements, json_value, markdown_value, python_value
 from tests.strings.texts import TALKS, texts

@@ -13,13 +13,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from chatwright.catalogue.build import HUBS
-from chatwright.catalogue.comparisons import CAUSES, load_comparisons
 from chatwright.catalogue.model import Catalogue, Checkpoint
 from chatwright.characters import is_seen
 from chatwright.pipeline import select
 from chatwright.pipeline.fidelity import beside_publishers
 from chatwright.pipeline.index import catalog_index
-from chatwright.resources import evidence_path
+from chatwright.records.publishers import CAUSES, load_comparisons
 from chatwright.targets import docs
 from chatwright.targets.protocol import Context, Deployment, added_templates
 from chatwright.targets.publishers import LABELS
@@ -326,7 +325,7 @@ def test_nothing_is_marked_that_a_framework_has() -> None:
 @cache
 def beside() -> dict[str, str]:
     """The pages where everything that is recorded is about the very files; the figures are the evidence's."""
-    comparisons = load_comparisons(evidence_path())
+    comparisons = load_comparisons()
     files = {
         name: Deployment("x.jinja", each.artefact) for name, each in comparisons.templates.items() if each.artefact
     }
@@ -335,7 +334,7 @@ def beside() -> dict[str, str]:
 
 
 def test_every_comparison_has_its_row() -> None:
-    comparisons = load_comparisons(evidence_path())
+    comparisons = load_comparisons()
     due = [
         (name, sorted(comparisons.sources[each].sha256[:8] for each in found.publishers), found.counts.get("exact", 0))
         for name, compared in comparisons.templates.items()
@@ -353,7 +352,7 @@ def test_every_comparison_has_its_row() -> None:
 
 
 def test_the_page_counts_what_is_recorded() -> None:
-    comparisons = load_comparisons(evidence_path()).templates.values()
+    comparisons = load_comparisons().templates.values()
     known = f"{len(comparisons)} of {len(catalogue().templates)} templates have a publisher's template that is known."
     whole = [
         [each.same for each in found.comparisons if each.same or {"differs", "unsupported"} & each.counts.keys()]

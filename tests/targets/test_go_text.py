@@ -10,7 +10,6 @@ import pytest
 
 from chatwright.catalogue.model import Trim
 from chatwright.errors import Unsupported
-from chatwright.evidence.engines.ollama import Engine
 from chatwright.meaning.render import remove_thoughts, trim
 from chatwright.targets.go_text import (
     WHITE_SPACE,
@@ -23,6 +22,7 @@ from chatwright.targets.go_text import (
     go_literal,
     is_plain,
 )
+from conformance.engines.ollama import Engine
 
 DAY = date(2025, 3, 4)
 TEXTS = (

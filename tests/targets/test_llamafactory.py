@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from chatwright.catalogue.build import build_spec
-from chatwright.catalogue.built_ins import built_ins
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.catalogue.slots import parse_slot
 from chatwright.errors import Location, Unsupported
+from chatwright.records.frameworks import built_ins
 from chatwright.targets.llamafactory import elements, generate, notes, template_arguments
 from chatwright.targets.protocol import Context
 from tests.support import VECTORS, catalogue, vectors

@@ -15,10 +15,10 @@ from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue, Spec
 from chatwright.catalogue.slots import split_content
 from chatwright.errors import Location, Unsupported
-from chatwright.evidence.engines.modelfile import Command, ModelfileError, is_print, read_modelfile
 from chatwright.targets import ollama
 from chatwright.targets.literal import stop_texts, token_text, without_bos
 from chatwright.targets.protocol import Context
+from conformance.engines.modelfile import Command, ModelfileError, is_print, read_modelfile
 from tests.support import catalogue
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))

@@ -13,7 +13,7 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import Location
-from chatwright.evidence.draft.facts import plugin_data
+from chatwright.inspection.draft.facts import plugin_data
 from chatwright.pipeline.export import export
 from chatwright.targets.llamafactory import generate
 from chatwright.targets.pages import settings

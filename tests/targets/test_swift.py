@@ -15,12 +15,12 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Location, Unsupported
-from chatwright.evidence.sync.compare import template_differences
-from chatwright.evidence.vectors import TODAY
+from chatwright.meaning.runs import TODAY
 from chatwright.pipeline.formatting import formatted_body
 from chatwright.targets import swift
 from chatwright.targets.protocol import Context, GeneratedFile
 from chatwright.targets.python import literal
+from conformance.sync.compare import template_differences
 from tests.support import catalogue, vectors
 
 DEFAULTS = {  # ms-swift 4.6.0, template/template_meta.py

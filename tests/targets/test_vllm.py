@@ -17,23 +17,18 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from chatwright.catalogue.checks import TAKEN
-from chatwright.catalogue.evidence import Result
-from chatwright.evidence.checks.bench import Refusal, attempt, difference
-from chatwright.evidence.checks.reference import reference_runs
-from chatwright.evidence.engines.jinja import (
-    Render,
-    minijinja_renderer,
-    sglang_renderer,
-    transformers_renderer,
-    variables,
-)
-from chatwright.evidence.known import judge
-from chatwright.evidence.publishers import conversations, needs
-from chatwright.evidence.vectors import BOS, TODAY, Run
+from chatwright.inspection.jinja import Render, transformers_renderer, variables
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text
+from chatwright.meaning.runs import BOS, TODAY, Run
 from chatwright.meaning.scenarios import Scenario
+from chatwright.records.engines import Result
 from chatwright.targets.chat_template import chat_template
+from conformance.checks.reference import reference_runs
+from conformance.checks.workbench import Refusal, attempt, difference
+from conformance.deviations import judge
+from conformance.engines.jinja import minijinja_renderer, sglang_renderer
+from conformance.publishers import conversations, needs
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 
 LOADING = {"transformers": transformers_renderer, "sglang": sglang_renderer}

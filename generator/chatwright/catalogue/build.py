@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import Location
+from ..records.servers import SERVERS
 from .model import (
     Checkpoint,
     Frame,
@@ -30,7 +31,6 @@ from .model import (
     Template,
     Thinking,
 )
-from .parsers import SERVERS
 from .schema import load_schema
 from .slots import parse_slot
 

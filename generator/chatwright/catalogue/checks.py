@@ -19,11 +19,11 @@ from typing import Any
 
 from ..errors import Location, Problem
 from ..files import is_reserved
+from ..records.frameworks import built_ins
+from ..records.servers import parsers
 from .build import FRAMEWORKS, HUBS
-from .built_ins import built_ins
 from .jinja_fragments import wrong_jinja
 from .model import Part
-from .parsers import parsers
 from .schema import suggest
 from .slots import PLACEHOLDER, parse_slot, write_slot
 from .yaml_reader import Document, KeyPath, breadcrumb, quote

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -287,6 +287,13 @@ class Checkpoint:
         """The name shown to people: the registered name, else the last part of an id or of the local path."""
         ids = [*self.ids.values(), self.path, *(value for own in self.targets.values() for value in own.values())]
         return self.name or next(str(value) for value in ids if value).rsplit("/", 1)[-1]
+
+    @property
+    def known_by(self) -> Iterator[tuple[str, str | None]]:
+        """Every name that a framework may know it by, each with what it is: ``name``, ``path`` or a hub."""
+        yield from (("name", self.name), ("path", self.path), *self.ids.items())
+        for own in self.targets.values():
+            yield from own.items()
 
 
 @dataclass(frozen=True)

@@ -106,3 +106,13 @@ def split_content(slot: Slot) -> tuple[Slot, Slot]:
     """
     index = slot.index(Part("field", "content"))
     return slot[:index], slot[index + 1 :]
+
+
+def numbered(first: str, second: str) -> str | None:
+    """The text of the first and the second medium, with the number as a word; None where more than that changes."""
+    if first == second:
+        return first
+    for place, pair in enumerate(zip(first, second, strict=False)):
+        if pair == ("1", "2") and first[:place] + "2" + first[place + 1 :] == second:
+            return first[:place] + MEDIUM_NUMBER + first[place + 1 :]
+    return None

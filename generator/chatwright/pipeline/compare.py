@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from ..catalogue.build import HUBS
-from ..catalogue.json_writer import plain
 from ..catalogue.model import Catalogue, ModelType, Slots, Spec, Template
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
+from ..json_writer import plain
 from ..losses import Loss
 from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios

@@ -13,11 +13,11 @@ from typing import Any
 
 from ..cache import Cache
 from ..catalogue import load_catalogue
-from ..catalogue.comparisons import Comparisons
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..losses import CATALOG, Index, Unreadable, losses
 from ..meaning.tool_formats import tool_formats
+from ..records.publishers import Comparisons
 from ..resources import checkout_root, specs_path
 from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
 from .generate import Evidence, Progress, Rendering, render

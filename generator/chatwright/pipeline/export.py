@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Catalogue, Template
-from ..catalogue.parsers import SERVERS
 from ..errors import ChatwrightError, Unsupported
+from ..records.servers import SERVERS
 from ..targets.commands import FILE_OF, command
 from ..targets.go_text import is_plain
 from ..targets.literal import stop_texts

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..catalogue.comparisons import Comparison, Comparisons, comparison_entry
-from ..catalogue.evidence import STATUSES, EngineEvidence, by_reason
-from ..catalogue.json_writer import json_text
+from ..json_writer import json_text
+from ..records.engines import STATUSES, EngineEvidence, by_reason
+from ..records.publishers import Comparison, Comparisons, comparison_entry
 from ..targets.protocol import Deployment, Deployments
 
 

@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ..cache import Cache, key_of
-from ..catalogue.comparisons import Comparisons
-from ..catalogue.evidence import EngineEvidence
-from ..catalogue.json_writer import json_text
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..files import read
+from ..json_writer import json_text
+from ..records.engines import EngineEvidence
+from ..records.publishers import Comparisons
 from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
 from ..targets.protocol import Context, Deployment, Deployments
 from .fidelity import beside_publishers, fidelity_text

@@ -9,8 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 from ..cache import Cache, key_of
-from ..catalogue.evidence import EngineEvidence
 from ..catalogue.model import Catalogue
+from ..records.engines import EngineEvidence
 from ..targets import SERVED, TARGETS, TOLD
 from ..targets.protocol import Context, Deployment, Deployments, GeneratedFile
 from .around import Surroundings

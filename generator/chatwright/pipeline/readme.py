@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..catalogue.built_ins import built_ins
 from ..catalogue.model import Catalogue
+from ..records.frameworks import built_ins
 
 START, END = "<!-- counts: written by make generate -->", "<!-- end of counts -->"
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
-from ..catalogue.comparisons import CAUSES
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Slot, Template
-from ..catalogue.parsers import SERVERS
 from ..errors import Unsupported
-from ..evidence.vectors import TODAY
 from ..meaning.render import Kind, Piece, Role
+from ..meaning.runs import TODAY
 from ..meaning.scenarios import Scenario, scenarios
 from ..pipeline import Rendering
+from ..records.publishers import CAUSES
+from ..records.servers import SERVERS
 from ..targets.commands import command, served_by
 from ..targets.models import HUBS, MEDIA, modalities, requirements
 from ..targets.parsers import parser_notes

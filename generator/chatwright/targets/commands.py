@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..catalogue.model import Catalogue, Template
-from ..catalogue.parsers import SERVERS
+from ..records.servers import SERVERS
 from .own_prompts import refusal, tokenizer_flags
 from .parsers import parser_flags
 

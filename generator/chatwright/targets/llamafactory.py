@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template, Thinking
 from ..catalogue.slots import fields, join_slots, split_content
 from ..errors import Refusals, Unsupported
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format, unnamed_observation
+from ..records.frameworks import is_built_in
 from .places import other_thinking, placed, refusals_of, trims
 from .protocol import Context, Deployment, GeneratedFile, Output
 from .python import Call

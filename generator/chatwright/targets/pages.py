@@ -17,14 +17,14 @@ from itertools import takewhile
 from typing import Any
 
 from ..catalogue.build import FRAMEWORKS
-from ..catalogue.evidence import STATUSES
-from ..catalogue.json_writer import plain
 from ..catalogue.model import Spec, Template, Thinking
 from ..catalogue.slots import write_slot, write_text
 from ..errors import Unsupported
+from ..json_writer import plain
 from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import Row, rows, visible
+from ..records.engines import STATUSES
 from .commands import command, served_by
 from .markdown import cell, link
 from .models import address

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..catalogue.model import Template
-from ..catalogue.parsers import SERVERS, parsers
+from ..records.servers import SERVERS, parsers
 
 
 def parser_flags(template: Template, server: str) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..catalogue.built_ins import built_ins, is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
+from ..records.frameworks import built_ins, is_built_in
 
 Comment = Literal["hash", "jinja", "html", "none"]
 FILES = {  # the targets with a file for each template, and what people call them
@@ -95,7 +95,7 @@ def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
     return [
         framework
         for framework in listed_in(checkpoint, group)
-        if framework in built_ins() and not built_ins()[framework].has(checkpoint)
+        if framework in built_ins() and not built_ins()[framework].has(checkpoint.known_by)
     ]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..catalogue.comparisons import CAUSES
+from ..records.publishers import CAUSES
 from .markdown import cell, link
 from .models import address
 

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
-from ..catalogue.built_ins import is_built_in
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Slots, Spec, Template, Thinking
 from ..catalogue.slots import join_slots, parse_slot, split_content
 from ..errors import Refusals, Unsupported
+from ..records.frameworks import is_built_in
 from .agent_template import agent_template, refusals_of_answers
 from .places import other_thinking, placed, refusals_of, trims
 from .protocol import Context, Deployment, GeneratedFile, Output

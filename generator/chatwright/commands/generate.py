@@ -1,0 +1,147 @@
+"""``chatwright generate``: every file from the specs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ChatwrightError, UsageError
+from .common import MISTAKE, chosen, command_line, count, refusals, shown, specs_option
+from .terminal import Progress, echo, secho
+
+if TYPE_CHECKING:
+    from ..catalogue.model import Catalogue
+    from ..losses import Loss
+
+_MOST_LEFT = 10  # files that are named
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+@specs_option
+@click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files go; `generated` beside the public specs where left out.",
+)
+def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
+    """Generate every file from the specs.
+
+    What has not changed since an earlier run is not made again: that is kept below ~/.cache/chatwright, or in the
+    folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
+    """
+    from ..cache import user_cache
+    from ..files import look
+    from ..losses import CATALOG, since_committed
+    from ..resources import checkout_root
+    from ..runs import Runs
+
+    if folders and out is None:
+        raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
+    root = checkout_root()
+    again = "make generate" if root and out is None else command_line(leave_out=("--check", "--diff"))
+    if out is None:
+        out = (root or Path.cwd()) / "generated"
+        if look(out).kind == "link":
+            raise ChatwrightError(f"{out}: a symbolic link, which is followed only where --out names it")
+    readme = None if root is None or folders or out != root / "generated" else root / "README.md"
+    cache = user_cache()
+    if cache.unused:
+        echo(f"note: {cache.unused}", err=True)
+    runs = Runs(cache, folders, only_mine=only_mine)
+    run = runs.known()
+    if run and run.stands_in(out, readme):
+        for line in () if check or diff else run.told:
+            echo(line, err=True)
+        _echo_losses(*since_committed(out, None))
+        if check:
+            echo(f"{shown(out)}: up to date")
+        elif not diff:
+            echo(f"{shown(out)}: 0 written, 0 removed")
+        return
+
+    from .. import pipeline
+    from ..catalogue.load import spec_sources
+    from ..pipeline.generate import differences
+    from ..pipeline.parallel import cores
+    from ..pipeline.readme import marked_counts
+    from ..records.engines import load_evidence
+    from ..records.publishers import load_comparisons
+
+    catalogue = chosen(folders, only_mine, cache)
+    mine = {source for folder in folders for source in spec_sources(folder)}
+    evidence, comparisons = load_evidence(), load_comparisons()
+    with Progress() as progress:
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
+        told = list(refusals(catalogue, rendering, mine))
+        lost = since_committed(out, rendering.files[CATALOG].encode())
+        if check or diff:
+            found = differences(out, rendering.files)
+        else:
+            changes = pipeline.write_tree(out, rendering.files)
+        runs.keep(rendering.files, told, marked_counts(catalogue))
+    stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
+    if not (check or diff):
+        for line in told:
+            echo(line, err=True)
+        _echo_losses(*lost)
+        for line in _left(out, changes.left):
+            echo(line, err=True)
+        echo(f"{shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
+        if stale:
+            echo("README.md: its figures written")
+        return
+    _echo_losses(*lost)
+    if diff:
+        for difference in found:
+            _echo_diff(difference.diff)
+    if check:
+        for difference in found:
+            echo(f"{shown(out / difference.path)}: {difference.kind}", err=True)
+        if stale:
+            echo("README.md: its figures are not the catalogue's", err=True)
+        if found or stale:
+            echo(f"{count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
+            raise SystemExit(MISTAKE)
+        echo(f"{shown(out)}: up to date")
+
+
+def _left(out: Path, paths: Sequence[str]) -> Iterator[str]:
+    """What a manifest listed and is left where it is, in words; a stranger's may list many."""
+    for path in paths[:_MOST_LEFT]:
+        yield (f"note: {shown(out)}/{path}: no longer generated, but left: it does not carry our header")
+    if len(paths) > _MOST_LEFT:
+        yield f"note: and {len(paths) - _MOST_LEFT} more"
+
+
+def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
+    """Bring the figures of the README up to date; returns whether they were not, or are not."""
+    from ..pipeline.readme import with_counts
+    from ..pipeline.writer import read_text, write_file
+
+    text = read_text(readme) or ""
+    new = with_counts(text, catalogue)
+    if write and new != text:
+        write_file(readme, new)
+    return new != text
+
+
+def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
+    """What the committed catalogue has and cannot be made any more; to stderr."""
+    from ..losses import lines
+
+    if note:
+        echo(f"note: {note}", err=True)
+    for line in lines(lost):
+        echo(line, err=True)
+
+
+def _echo_diff(diff: str) -> None:
+    for line in diff.removesuffix("\n").split("\n"):
+        secho(line, fg={"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))

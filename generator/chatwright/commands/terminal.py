@@ -1,0 +1,148 @@
+"""All that is printed: whatever a text holds, a reader sees it, and no terminal acts on it.
+
+Each function makes its texts visible by itself, so that no command can forget to. :func:`echo_raw` alone prints a text
+as it is, for a file that the user asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+from ..characters import is_seen, printable
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a text on one line; a newline in it is shown as an escape.
+
+    Raises:
+        BrokenPipeError: standard output is closed.
+    """
+    secho(text, err=err, nl=nl)
+
+
+def secho(text: str, *, fg: str | None = None, bold: bool = False, err: bool = False, nl: bool = True) -> None:
+    """The same in a colour or in bold, where the terminal has them."""
+    shown = printable(text)
+    click.echo(click.style(shown, fg=fg, bold=bold) if fg or bold else shown, err=err, nl=nl)
+
+
+def echo_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print texts, each on a line of its own."""
+    for line in lines:
+        echo(line, err=err)
+
+
+def echo_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of as many columns each."""
+    shown = [[printable(text) for text in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for row in shown:
+        click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def echo_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a value as JSON, in which a character that is not seen stands as JSON's own escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    click.echo(text if is_seen(text.replace("\n", "")) else _NOT_ASCII.sub(_json_escape, text))
+
+
+def echo_raw(text: str) -> None:
+    """Print the content of a file that the user asked for, as it is."""
+    click.echo(text, nl=False)
+
+
+def echo_error(error: click.ClickException) -> None:
+    """Say how a command is called, if it was called in another way."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        echo_lines(error.ctx.get_usage().splitlines(), err=True)
+        if help_ := error.ctx.command.get_help_option(error.ctx):
+            echo(f"Try '{error.ctx.command_path} {help_.opts[0]}' for help.", err=True)
+        echo(err=True)
+    echo(f"Error: {error.format_message()}", err=True)
+
+
+class Progress:
+    """One line on the terminal that says what is being done once a second has passed; silent anywhere else."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.shown = False
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self.step
+
+    def step(self, what: str) -> None:
+        """Say what is being done now."""
+        if sys.stderr.isatty() and time.monotonic() - self.start > 1:
+            click.echo(f"\r\033[K{printable(what)}", err=True, nl=False)
+            self.shown = True
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            click.echo("\r\033[K", err=True, nl=False)
+
+
+def prepare() -> None:
+    """Make the standard streams fit for any text, and closed ones harmless.
+
+    What lacks a character shows its escape. Writing to a standard output that is closed raises BrokenPipeError, as when
+    its reader is gone; what goes to a closed standard error is lost; a closed standard input is empty.
+    """
+    for descriptor in (0, 1, 2):  # else the next file that is opened would take the place of a standard stream
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish() -> None:
+    """Write what is still held back.
+
+    Raises:
+        BrokenPipeError: the reader of standard output is gone.
+    """
+    sys.stdout.flush()
+
+
+def discard() -> None:
+    """Let whatever is still held back go nowhere, as the reader of standard output is gone."""
+    if not isinstance(sys.stdout, _Closed):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Closed(io.TextIOBase):
+    """A standard output that was closed before the program began."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+_NOT_ASCII = re.compile(r"[^\n -~]")
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    if is_seen(match[0]):
+        return match[0]
+    return json.dumps(match[0])[1:-1] if ord(match[0]) > 0x7F else f"\\u{ord(match[0]):04x}"

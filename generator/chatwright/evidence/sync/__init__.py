@@ -1,1 +1,0 @@
-"""What an installed framework has registered, held against what the catalogue registers (`chatwright sync`)."""

@@ -1,0 +1,1 @@
+"""Compare what an installed framework registers with the catalogue (`python -m conformance sync`)."""
