@@ -38,14 +38,13 @@ FLOORS = (
 )
 # The rooms inside inspection/, from the ground up: what only reads and renders, then the three that judge a model.
 ROOMS = (
-    {"__init__", "token_ids", "spec_editing", "tokenizer_worker", "tokenizer", "jinja", "vllm"},
+    {"__init__", "token_ids", "canonical", "spec_editing", "tokenizer_worker", "tokenizer", "jinja", "vllm"},
     {"verify"},
     {"draft"},
     {"identify"},
 )
 FRAMEWORKS = {"transformers", "torch", "llamafactory", "swift", "lmdeploy", "tokenizers", "minijinja", "mistral_common"}
-# What imports transformers: processes of their own, and the engine that chat servers render with.
-ASKING = {"inspection.tokenizer_worker", "inspection.jinja", "inspection.vllm", "meaning.sandbox_worker"}
+ASKING = {"inspection.tokenizer_worker"}  # a process of its own, which only reading a tokenizer needs
 
 
 @cache

@@ -10,12 +10,12 @@ import pytest
 
 from chatwright.catalogue.slots import numbered
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import Render, transformers_renderer
+from chatwright.inspection.jinja import Render
 from chatwright.meaning.conversation import MEDIA_KINDS, MediaKind
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import BOS, EOS
 from chatwright.targets.chat_template import chat_template
-from conformance.engines.jinja import minijinja_renderer
+from conformance.engines.jinja import minijinja_renderer, transformers_renderer
 from conformance.engines.vllm_models import Models, Placeholder
 from conformance.media import Users, agreement, due, notes, swift_text
 from tests.support import catalogue

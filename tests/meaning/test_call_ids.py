@@ -10,10 +10,10 @@ from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Template
 from chatwright.errors import Location, Unsupported
 from chatwright.inspection.draft.reading import DEFINITION, built
-from chatwright.inspection.jinja import transformers_renderer
 from chatwright.meaning.render import render, to_text
 from chatwright.targets.chat_template import chat_template
 from chatwright.targets.ollama import modelfile
+from conformance.engines.jinja import transformers_renderer
 from tests.meaning.test_chains import SLOTS, TOOLS
 
 DEFINED = {

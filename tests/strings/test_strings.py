@@ -20,7 +20,7 @@ from hypothesis import event, given
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.characters import is_seen
 from chatwright.errors import CatalogueError, Unsupported
-from chatwright.inspection.jinja import transformers_renderer, variables
+from chatwright.inspection.jinja import variables
 from chatwright.json_writer import json_text
 from chatwright.meaning.render import Kind, Piece, to_text
 from chatwright.meaning.runs import normal
@@ -34,7 +34,7 @@ from chatwright.site import data, page
 from chatwright.targets import TARGETS, ollama
 from chatwright.targets.protocol import Context, Output
 from conformance.engines import ollama as engine
-from conformance.engines.jinja import marked_renderer
+from conformance.engines.jinja import marked_renderer, transformers_renderer
 from conformance.engines.modelfile import Modelfile, read_modelfile
 from tests.strings.fields import Field, free_fields, is_code, load, refused_fields, text_fields
 from tests.strings.readers import changed, go_value, html_elements, json_value, markdown_value, python_value

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Slots, Spec, Template, Turns
 from chatwright.errors import Location, Unsupported
-from chatwright.inspection.jinja import transformers_renderer
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.runs import normal
 from chatwright.meaning.scenarios import Scenario
 from chatwright.targets import ollama
 from chatwright.targets.chat_template import chat_template
 from conformance.engines import ollama as engine
-from conformance.engines.jinja import marked_renderer
+from conformance.engines.jinja import marked_renderer, transformers_renderer
 from conformance.engines.modelfile import read_modelfile
 from tests.support import examples
 

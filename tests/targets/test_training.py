@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chatwright.inspection.jinja import transformers_renderer, variables
+from chatwright.inspection.jinja import variables
 from chatwright.meaning.runs import BOS, TODAY, Run
 from chatwright.meaning.scenarios import Scenario
 from chatwright.targets.chat_template import chat_template
 from conformance.checks.workbench import Refusal, attempt
-from conformance.engines.jinja import marked_renderer
+from conformance.engines.jinja import marked_renderer, transformers_renderer
 from tests.support import FRAMEWORKS, Kind, catalogue, failures, scenarios, vectors
 
 PAIRS = [(framework, name) for framework in FRAMEWORKS for name in vectors(framework)]

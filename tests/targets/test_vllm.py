@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from chatwright.catalogue.checks import TAKEN
-from chatwright.inspection.jinja import Render, transformers_renderer, variables
+from chatwright.inspection.jinja import Render, variables
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import BOS, TODAY, Run
@@ -27,7 +27,7 @@ from chatwright.targets.chat_template import chat_template
 from conformance.checks.reference import reference_runs
 from conformance.checks.workbench import Refusal, attempt, difference
 from conformance.deviations import judge
-from conformance.engines.jinja import minijinja_renderer, sglang_renderer
+from conformance.engines.jinja import minijinja_renderer, sglang_renderer, transformers_renderer
 from conformance.publishers import conversations, needs
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 

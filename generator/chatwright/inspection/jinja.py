@@ -1,13 +1,13 @@
-"""What a chat server hands to a Jinja chat template, and transformers' engine, which vLLM uses as well."""
+"""What a chat server hands to a Jinja chat template, and what one of our own files makes of it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from ..errors import Unsupported
+from ..meaning.jinja import TemplateError, compile_template
 from ..meaning.render import Kind
 from ..meaning.scenarios import Scenario
 
@@ -45,17 +45,16 @@ def variables(
 
 
 @cache
-def transformers_renderer(source: str) -> Render:
-    """transformers' own engine, which vLLM uses as well."""
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch; templates need none
-    from jinja2 import TemplateError
-    from transformers.utils.chat_template_utils import _compile_jinja_template
+def renderer(source: str) -> Render:
+    """Render one of our own files, in this process.
 
-    template = _compile_jinja_template(source)
+    The function that is returned raises Unsupported where the template raises.
+    """
+    template = compile_template(source)
 
     def render(given: dict[str, Any]) -> str:
         try:
-            return str(template.render(**given))
+            return template.render(**given)
         except TemplateError as error:
             raise Unsupported(f"the template raises: {error.message}") from error
 

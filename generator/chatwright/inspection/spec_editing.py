@@ -1,36 +1,21 @@
 """One spec file as data that can be edited: what a person wrote stays as written, what is new is in canonical style.
 
-Canonical: keys in the order of ``schema.json``; lists, and maps that fit into a line, in flow style; slots and other
-texts between double quotes; no line is wrapped. Comments belong to the key or the item that follows them (or that they
-stand behind), and go where it goes.
+A comment belongs to the key or the item that follows it, or that is in front of it on its line, and moves with it.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from ..catalogue.schema import load_schema
+from .canonical import HEAD, fits, keys_of, yaml_text
 
-_WIDTH = 120
-_HEAD = "# yaml-language-server: $schema=../../schema.json"
-_BLOCKS = ("templates", "slots", "assistant", "model_types", "models", "checkpoints", "serving")
-_TEXTS = (
-    *("slots", "default_system", "result_separator", "stop_words", "tokens", "requires"),
-    *("words", "when_on", "when_off", "when_dropped", "empty", "prefix", "system_prefix"),
-)
 _DEPTHS = {"spec": 0, "template": 4, "model_type": 4, "group": 4, "checkpoint": 8}  # where the keys of each stand
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+() -]*(?<! )")
-_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 _Anchor = tuple[int, str | int | None]
 
@@ -69,8 +54,7 @@ class Spec:
     def new(cls, source: str, title: str, publisher: str) -> Spec:
         """A spec that says nothing yet; it is named after its file."""
         name = source.rsplit("/", 1)[-1].removesuffix(".yaml")
-        head = {"name": name, "title": title, "publisher": publisher}
-        return cls(source, f"{_HEAD}\n" + "".join(f"{key}: {_flow(value, key)}\n" for key, value in head.items()))
+        return cls(source, f"{HEAD}\n" + yaml_text({"name": name, "title": title, "publisher": publisher}, block=True))
 
     @property
     def is_empty(self) -> bool:
@@ -141,67 +125,16 @@ def override(owner: Mapping[str, Any], framework: str, key: str, default: Any = 
 
 def _fit(owner: CommentedMap) -> None:
     targets = owner["targets"]
-    if targets.fa.flow_style() and len(_flow({"targets": targets}, "")) + 8 > _WIDTH:
+    if targets.fa.flow_style() and not fits(targets, "targets", 10):
         targets.fa.set_block_style()
 
 
-@cache
-def keys_of(kind: str) -> list[str]:
-    """The keys that the schema knows in a ``spec``, or in one of its definitions, in order."""
-    schema = load_schema()
-    return list((schema if kind == "spec" else schema["$defs"][kind])["properties"])
-
-
 def canonical(value: Any, key: str = "", *, text: bool = False, depth: int = 0, block: bool = False) -> Any:
-    """Plain data as nodes in canonical style; ``key`` is the key it stands under, ``depth`` that key's indentation.
-
-    ``text`` says that strings in it are quoted whatever they are, ``block`` that a map takes a line per key.
-    """
-    text = text or key in _TEXTS
-    if isinstance(value, str):
-        return DoubleQuotedScalarString(value) if text or not _is_plain(value) else str(value)
-    if isinstance(value, Mapping):
-        nested = key in ("templates", "model_types")
-        node = CommentedMap()
-        for name, item in value.items():
-            styled = str(name) if _is_plain(str(name)) else DoubleQuotedScalarString(name)
-            node[styled] = canonical(item, str(name), text=text, depth=depth + 2, block=nested)
-        fits = depth + len(f"{key}: {_flow(value, key)}") <= _WIDTH
-        if block or key in _BLOCKS or not fits:
-            node.fa.set_block_style()
-        else:
-            node.fa.set_flow_style()
-        return node
-    if isinstance(value, Sequence):
-        in_blocks = key in _BLOCKS and not text
-        seq = CommentedSeq([canonical(item, text=text, depth=depth + 2, block=in_blocks) for item in value])
-        if in_blocks:
-            seq.fa.set_block_style()
-        else:
-            seq.fa.set_flow_style()
-        return seq
-    return value
-
-
-def _flow(value: Any, key: str, text: bool = False) -> str:
-    """A value in flow style on one line."""
-    text = text or key in _TEXTS
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if text or not _is_plain(value) else value
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_flow(item, str(name), text)}" for name, item in value.items()) + "}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(_flow(item, "", text) for item in value) + "]"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
-
-
-def _is_plain(value: str) -> bool:
-    """Whether a text may stand without quotes: no reader takes it for anything else."""
-    return bool(_PLAIN.fullmatch(value)) and any(map(str.isalpha, value)) and not _is_special(value.lower())
-
-
-def _is_special(value: str) -> bool:
-    return value in _WORDS or bool(re.fullmatch(r"0x[0-9a-f_]+|0o[0-7_]+|[0-9][0-9_.]*e[-+]?[0-9]+", value))
+    """Plain data as nodes in canonical style: see :func:`.canonical.yaml_text`."""
+    node = _yaml().load(yaml_text(value, key, text=text, depth=depth, block=block))
+    if block:
+        node.fa.set_block_style()  # an empty map too
+    return node
 
 
 def _yaml() -> YAML:

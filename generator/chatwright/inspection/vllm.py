@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from jinja2 import nodes
 
+from ..meaning.jinja import compile_template
+
 VERSION = "0.33.0"
 
 _MEDIA = {"image_url": "image", "video_url": "video", "audio_url": "audio", "input_audio": "audio"}
@@ -25,9 +27,7 @@ _MEDIA = {"image_url": "image", "video_url": "video", "audio_url": "audio", "inp
 
 def content_format(source: str) -> Literal["openai", "string"]:
     """The format of message content that vLLM detects for a chat template."""
-    from transformers.utils.chat_template_utils import _compile_jinja_template
-
-    tree = _compile_jinja_template(source).environment.parse(source)
+    tree = compile_template(source).environment.parse(source)
     return "openai" if any(_content_loops(tree)) else "string"
 
 

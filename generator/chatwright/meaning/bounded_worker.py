@@ -24,7 +24,7 @@ class Failed(Exception):
     """There is no answer; the message says why."""
 
 
-def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], prepare: Callable[[], None]) -> None:
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], prepare: Callable[[], None] = lambda: None) -> None:
     """Prepare, which is not bounded, say ``ready``, and answer until nothing more is asked."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

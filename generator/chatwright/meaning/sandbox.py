@@ -57,7 +57,6 @@ class Sandbox(Process):
     """One chat template in its process, which may be asked more than once; the limits are for all it does there.
 
     Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. Jinja of our
-    ``own`` runs as the reference renderer runs it, other Jinja as transformers does.
     """
 
     def __init__(
@@ -68,11 +67,9 @@ class Sandbox(Process):
         seconds: int | None = None,
         memory: int = MEMORY,
         anew: bool = False,
-        own: bool = False,
     ) -> None:
         limits = {"seconds": SECONDS if seconds is None else seconds, "memory": memory}
-        arguments = ["own"] if own else []
-        super().__init__("meaning.sandbox_worker", *arguments, **limits, anew=anew, failure=TemplateFailed)
+        super().__init__("meaning.sandbox_worker", **limits, anew=anew, failure=TemplateFailed)
         self.source = source
         self.strict = strict
 
@@ -131,9 +128,8 @@ class Workshop:
 
     _MOST = 2000  # templates for one process, so that nothing adds up
 
-    def __init__(self, *, seconds: int = SECONDS, own: bool = False) -> None:
+    def __init__(self, *, seconds: int = SECONDS) -> None:
         self.seconds = seconds
-        self.own = own
         self.took = 0.0  # seconds of the processor in all templates so far
         self._count = 0
         self._sandbox: Sandbox | None = None
@@ -141,7 +137,7 @@ class Workshop:
     def start(self) -> Workshop:
         """Begin the process, which takes about a second; :meth:`render` does it where it is not there."""
         self._count = 0
-        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True, own=self.own)
+        self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True)
         self._sandbox.ready()
         return self
 

@@ -1,15 +1,13 @@
-"""The worker of :mod:`.bounded` in which one foreign chat template runs: transformers' own sandbox.
+"""The worker of :mod:`.bounded` in which one foreign chat template runs, in Jinja's sandbox.
 
 A question holds ``source``, ``requests``: the variables of each rendering, ``noon``: the instant that the template
 takes for now, null to have dates written as their format between two marks, the ``characters`` of output, and
 ``strict``: whether one request that does what the sandbox forbids fails them all. The answer is ``texts``, a list of
-``{"text": …}`` or ``{"refused": reason}``. Asked for ``facts`` or ``fragments`` it tells those instead. Started with
-``own`` it runs the Jinja of specs as the reference renderer does, and needs no transformers.
+``{"text": …}`` or ``{"refused": reason}``. Asked for ``facts`` or ``fragments`` it answers with those instead.
 """
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -19,19 +17,13 @@ from .bounded_worker import Failed, named, said, serve
 from .fragments import loop_bodies, macro_calls
 from .jinja import compile_template
 
-_OWN = sys.argv[1:] == ["own"]
-
 
 @lru_cache(maxsize=8)
 def _compiled(source: str) -> Any:
     from jinja2.exceptions import TemplateSyntaxError
 
     try:
-        if _OWN:
-            return compile_template(source)
-        from transformers.utils.chat_template_utils import _compile_jinja_template
-
-        return _compile_jinja_template(source)
+        return compile_template(source)
     except TemplateSyntaxError as error:
         raise Failed(f"line {error.lineno}: {said(error)}") from error
 
@@ -100,11 +92,6 @@ def _marked(form: str) -> str:
     return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 
-def _prepare() -> None:
-    if not _OWN:
-        import transformers.utils.chat_template_utils  # noqa: F401, before the limits
-
-
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     if "facts" in job:
         return {"facts": facts_of(job["source"])}
@@ -114,4 +101,4 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(_answer, _prepare)
+    serve(_answer)

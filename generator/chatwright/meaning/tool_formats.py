@@ -386,6 +386,6 @@ def _workshop(process: int) -> Workshop:
     """The sandbox of a process: one that was forked from it must not share it."""
     from .sandbox import Workshop
 
-    workshop = Workshop(own=True)
+    workshop = Workshop()
     atexit.register(workshop.close)
     return workshop

@@ -27,7 +27,7 @@ from .workbench import Refusal, Report, Results, Workbench, attempt, compare, di
 def check_transformers(bench: Workbench) -> Report:
     """The generated Jinja through transformers' engine against the frameworks' own inference prompts."""
     version = importlib.metadata.version("transformers")
-    return _check_jinja(bench, "transformers", version, "engine", jinja.transformers_renderer)
+    return _check_jinja(bench, "transformers", version, "engine", jinja_engines.transformers_renderer)
 
 
 def check_vllm(bench: Workbench) -> Report:
@@ -36,7 +36,7 @@ def check_vllm(bench: Workbench) -> Report:
     With text in place of typed parts, vLLM would join the texts of a message with newlines and place media itself.
     """
     report = _check_jinja(
-        bench, "vllm", vllm.VERSION, f"emulated@{vllm.VERSION}", jinja.transformers_renderer, vllm.messages
+        bench, "vllm", vllm.VERSION, f"emulated@{vllm.VERSION}", jinja_engines.transformers_renderer, vllm.messages
     )
     formats = {
         name: vllm.content_format(source)
@@ -65,7 +65,7 @@ def _media_texts(template: Template, source: str, kind: str) -> tuple[str | Refu
     due = attempt(lambda: to_text(render(template, messages, today=TODAY), bos=BOS, eos=EOS))
     given = {"messages": vllm.messages(messages), "tools": None, "documents": None, "add_generation_prompt": True}
     with clock.day(TODAY):
-        return due, attempt(jinja.transformers_renderer(source), {**given, "bos_token": BOS, "eos_token": EOS})
+        return due, attempt(jinja_engines.transformers_renderer(source), {**given, "bos_token": BOS, "eos_token": EOS})
 
 
 def check_sglang(bench: Workbench) -> Report:
@@ -213,7 +213,7 @@ def _same_as_transformers(
         if source is None:
             continue
         with clock.day(TODAY):
-            one, other = jinja.transformers_renderer(source), compile_source(source)
+            one, other = jinja_engines.transformers_renderer(source), compile_source(source)
             for scenario in scenarios().values():
                 if not wanted(template, scenario):
                     unwanted += 1

@@ -9,6 +9,7 @@ from chatwright.inspection import jinja
 from chatwright.meaning.runs import BOS, EOS
 from chatwright.meaning.scenarios import scenarios
 from chatwright.meaning.tool_formats import format_of, needs_python
+from conformance.engines import jinja as jinja_engines
 
 from .. import clock
 from ..engines import llamacpp
@@ -34,7 +35,7 @@ def check_llamacpp(bench: Workbench) -> Report:
         files += 1
         switch = template.thinking.switch if template.thinking else "enable_thinking"
         with clock.day(llamacpp.TODAY):
-            render = jinja.transformers_renderer(source)
+            render = jinja_engines.transformers_renderer(source)
             for scenario in scenarios().values():
                 given = llamacpp.same_options(jinja.variables(scenario, bos=BOS, eos=EOS, switch=switch))
                 expected, got = attempt(render, given), attempt(engine.render, source, given)

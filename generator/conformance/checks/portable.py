@@ -65,7 +65,7 @@ def check_portable(bench: Workbench) -> Report:
     llama = llamacpp.Engine()
     with huggingface_jinja.Engine(bench.npm, llamacpp.TODAY) as node, clock.day(llamacpp.TODAY):
         engines: dict[str, Callable[[str], jinja.Render]] = {
-            "transformers": jinja.transformers_renderer,
+            "transformers": jinja_engines.transformers_renderer,
             "SGLang": jinja_engines.sglang_renderer,
             "minijinja": jinja_engines.minijinja_renderer,
             "@huggingface/jinja": node.renderer,

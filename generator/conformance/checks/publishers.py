@@ -10,13 +10,13 @@ from typing import Any
 
 from chatwright.catalogue.model import Template
 from chatwright.errors import Unsupported
-from chatwright.inspection import jinja
 from chatwright.meaning.conversation import Message
 from chatwright.meaning.runs import TODAY
-from chatwright.meaning.sandbox import Workshop
+from chatwright.meaning.sandbox import Refused, Workshop
 from chatwright.meaning.scenarios import scenarios
 from chatwright.records.publishers import Compared, Comparisons, Source
 from chatwright.targets.chat_template import chat_template
+from conformance.engines import jinja as jinja_engines
 
 from .. import clock
 from ..comparison import compare_all
@@ -51,7 +51,7 @@ def check_publishers(bench: Workbench) -> Report:
     else:
         with Workshop() as workshop:
             names = (model.id for model in models(bench.catalogue))
-            record = load_record(bench.official, names, partial(write_sandboxed, workshop))
+            record = load_record(bench.official, names, partial(_write_twice, workshop, report))
     with clock.day(TODAY):
         by_template = publishers_by_template(record.publishers, bench.catalogue)
         written = {name for name in by_template if bench.body("vllm", name) is not None}
@@ -76,6 +76,22 @@ def check_publishers(bench: Workbench) -> Report:
     return report
 
 
+def _write_twice(
+    workshop: Workshop, report: Report, source: str, requests: Sequence[Mapping[str, Any]]
+) -> list[str | Refused]:
+    """The texts of the sandbox, which must be those of transformers: they render with an environment of their own."""
+    texts = write_sandboxed(workshop, source, requests)
+    with clock.day(TODAY):
+        for request, text in zip(requests, texts, strict=True):
+            try:
+                theirs: str | None = jinja_engines.transformers_renderer(source)(dict(request))
+            except Exception:  # whatever Python says to what the template computes
+                theirs = None
+            if theirs != (None if isinstance(text, Refused) else text):
+                report.wrong.append(f"transformers writes another text than the sandbox: {theirs!r:.80}, {text!r:.80}")
+    return texts
+
+
 def _compare(bench: Workbench, record: Record) -> Comparisons:
     """How each template that a publisher's is known of compares with it."""
     found: dict[str, Compared] = {}
@@ -85,7 +101,7 @@ def _compare(bench: Workbench, record: Record) -> Comparisons:
         if body is None:
             found[name] = Compared(None, ())
             continue
-        template, write = bench.catalogue.templates[name], jinja.transformers_renderer(body)
+        template, write = bench.catalogue.templates[name], jinja_engines.transformers_renderer(body)
         compared = compare_all(template, publishers, record, write)
         found[name] = Compared(bench.deployments["vllm"][name].sha256, compared)
         for each in publishers:
@@ -156,6 +172,6 @@ def _carrying_everything(template: Template) -> str:
 
 def _text(source: str, given: Mapping[str, Any]) -> str | None:
     try:
-        return jinja.transformers_renderer(source)(dict(given))
+        return jinja_engines.transformers_renderer(source)(dict(given))
     except Unsupported:
         return None

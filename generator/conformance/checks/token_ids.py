@@ -16,6 +16,7 @@ from chatwright.meaning.render import Kind, Piece
 from chatwright.meaning.runs import TODAY
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.engines import Result
+from conformance.engines import jinja as jinja_engines
 
 from .. import clock
 from ..engines import llamafactory, mistral_common, npm_tokenizers
@@ -69,7 +70,7 @@ def check_mistral_common(bench: Workbench) -> Report:
             report.wrong.append(f"{name} has no chat template")
             continue
         mistral = mistral_common.encoder(layout, vocabulary)
-        renderer = jinja.transformers_renderer(source)
+        renderer = jinja_engines.transformers_renderer(source)
         found[name] = {}
         for scenario in scenarios().values():
             found[name][scenario.name] = _against_mistral(mistral, renderer, scenario)
@@ -122,7 +123,7 @@ class _Case:
         tokenizer = tokenizer_worker.load_tokenizer(folder)
         built_in = llamafactory.templates()[template.registered["llamafactory"] or name]
         built_in.fix_special_tokens(tokenizer)
-        return cls(template, tokenizer, built_in, jinja.transformers_renderer(source))
+        return cls(template, tokenizer, built_in, jinja_engines.transformers_renderer(source))
 
     def ask(self, scenario: Scenario) -> _Asked:
         """LLaMA-Factory's prompt ids beside those of the served text and of the reference renderer's pieces."""

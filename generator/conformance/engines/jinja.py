@@ -1,16 +1,35 @@
-"""Further engines that read a Jinja chat template: marks for trainers, SGLang's loading of a file, and minijinja."""
+"""The engines that read a Jinja chat template: transformers and its marks, SGLang's loading of a file, minijinja."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import Render, transformers_renderer
+from chatwright.inspection.jinja import Render
 from chatwright.meaning.runs import Run
+
+
+@cache
+def transformers_renderer(source: str) -> Render:
+    """transformers' own engine, which vLLM uses as well."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch; templates need none
+    from jinja2 import TemplateError
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    template = _compile_jinja_template(source)
+
+    def render(given: dict[str, Any]) -> str:
+        try:
+            return str(template.render(**given))
+        except TemplateError as error:
+            raise Unsupported(f"the template raises: {error.message}") from error
+
+    return render
 
 
 def marked_renderer(source: str) -> Callable[[dict[str, Any]], list[Run]]:

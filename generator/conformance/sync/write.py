@@ -20,7 +20,8 @@ from ruamel.yaml.comments import CommentedMap
 from chatwright.catalogue.build import FRAMEWORKS, build_spec, resolve_extends
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Unsupported
-from chatwright.inspection.spec_editing import Spec, canonical, keys_of, put
+from chatwright.inspection.canonical import keys_of
+from chatwright.inspection.spec_editing import Spec, canonical, put
 from chatwright.pipeline.writer import write_files
 from chatwright.records.frameworks import BuiltIns, built_ins, dump_built_ins, is_built_in
 

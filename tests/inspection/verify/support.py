@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import transformers_renderer
 from chatwright.meaning.sandbox import Refused
 from conformance.checks.model_folders import Folder, faultless
+from conformance.engines.jinja import transformers_renderer
 from conformance.engines.tokenizers import byte_level
 from tests.support import catalogue
 

@@ -51,7 +51,7 @@ def lifted(source: str, tools: Sequence[Any], calls: Sequence[Call]) -> Lifted:
     given_tools = [{"tools": each, "system": None, "user": "", "first_mark": ""} for each in lists]
     given_calls = [{"calls": [asdict(call) for call in each]} for each in turns]
     try:
-        with Sandbox(source, strict=False, seconds=_SECONDS, memory=_MEMORY, own=True) as box:
+        with Sandbox(source, strict=False, seconds=_SECONDS, memory=_MEMORY) as box:
             loops, whole = box.fragments()
             described = [
                 part

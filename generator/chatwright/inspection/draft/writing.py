@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...catalogue.yaml_reader import parse_yaml
-from ...characters import escaped, is_seen, printable
-from ..spec_editing import Spec, canonical, keys_of
+from ...characters import printable
+from ..canonical import HEAD, keys_of, yaml_text
 
 _WIDTH = 118
 
 
 def spec_text(name: str, title: str, publisher: str, data: Mapping[str, Any], notes: Sequence[tuple[Path, str]]) -> str:
     """The text of a spec with these sections; each note stands above the key that its path names, or a shorter one."""
-    spec = Spec.new(f"draft/{name}.yaml", title, publisher)
-    for section in keys_of("spec"):
-        if section in data:
-            spec.root[section] = canonical({section: data[section]}, "")[section]
-    lines = _seen(spec.text()[0]).split("\n")[:-1]
+    known = {"name": name, "title": title, "publisher": publisher, **data}
+    ordered = {section: known[section] for section in keys_of("spec") if section in known}
+    lines = [HEAD, *yaml_text(ordered, block=True).split("\n")[:-1]]
     document = parse_yaml(("\n".join(lines) + "\n").encode(), f"{name}.yaml")
     above: dict[int, list[str]] = {}
     for path, text in notes:
@@ -33,15 +31,6 @@ def spec_text(name: str, title: str, publisher: str, data: Mapping[str, Any], no
 
 
 Path = tuple[str | int, ...]
-
-
-def _seen(text: str) -> str:
-    """A spec's text with YAML's escapes for what is not seen, which is only ever between double quotes."""
-    return (
-        text
-        if is_seen(text.replace("\n", ""))
-        else "".join(each if each == "\n" or is_seen(each) else escaped(each) for each in text)
-    )
 
 
 def _known(data: Mapping[str, Any], path: Path) -> Path:

@@ -15,7 +15,7 @@ from ...meaning.render import Kind, Piece
 from ...meaning.sandbox import Refused, TemplateFailed, render_foreign
 from ...meaning.scenarios import Scenario, scenarios
 from ...targets.chat_template import chat_template
-from ..jinja import transformers_renderer, variables
+from ..jinja import renderer, variables
 from ..vllm import parsed_call
 from .folder import ChatTemplates, ModelFolder
 
@@ -86,7 +86,7 @@ def served(templates: ChatTemplates, folder: ModelFolder, catalogue: Catalogue, 
 def deployed(template: Template, folder: ModelFolder, today: date) -> Texts | str:
     """What the file to deploy makes of every conversation, or why there is none."""
     try:
-        renderer = transformers_renderer(chat_template(template))
+        render = renderer(chat_template(template))
     except Unsupported as reason:
         return str(reason)
     names = [template.thinking.switch] if template.thinking else []
@@ -94,7 +94,7 @@ def deployed(template: Template, folder: ModelFolder, today: date) -> Texts | st
     for name, scenario in conversations().items():
         given = request(scenario, folder, names)
         try:
-            found[name] = renderer({**given, "strftime_now": today.strftime})
+            found[name] = render({**given, "strftime_now": today.strftime})
         except Unsupported as reason:
             found[name] = Refused(str(reason))
     return found
