@@ -157,17 +157,17 @@ def test_one_process_runs_many_templates_and_another_follows_one_that_fails() ->
         workshop.close()
 
 
-def test_the_readme_lists_every_verdict() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [word for word in get_args(answer.Verdict) if f"`{word}`" not in readme] == []
+def test_the_guide_lists_every_verdict() -> None:
+    guide = (ROOT / "docs" / "identify.md").read_text(encoding="utf-8")
+    assert [word for word in get_args(answer.Verdict) if f"`{word}`" not in guide] == []
 
 
 def test_the_figures_are_on_record() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "identify.md").read_text(encoding="utf-8")
     file = RESULTS / "identify_official.txt"
     total, named, alone, ids = file.read_text(encoding="utf-8").splitlines()[:4]
     numbers = [re.findall(r"\d+", line) for line in (total, named, alone, ids)]
-    told = re.search(r"Measured on (\d+) chat templates as publishers ship them \(`make conformance`; (.*)", readme)
+    told = re.search(r"Measured on (\d+) chat templates as publishers ship them \(`make conformance`; (.*)", guide)
     assert told is not None
     found = [told[1], *re.findall(r"\b\d+\b", told[2])][: 1 + 2 + 2 + 5]
     assert found == [*numbers[0], *numbers[1][:2], *numbers[2][:2], *numbers[3]]

@@ -94,6 +94,6 @@ def test_ones_own_template_is_told_by_what_it_writes(run: Run, folder: Folder, t
     assert out.startswith("template           acme, told by its chat template\n")
 
 
-def test_the_readme_lists_every_kind() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [kind for kind in ADVICE if f"`{kind}`" not in readme] == []
+def test_the_guide_lists_every_kind() -> None:
+    guide = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    assert [kind for kind in ADVICE if f"`{kind}`" not in guide] == []

@@ -90,7 +90,7 @@ def check_identify_names(bench: Workbench) -> Report:
 
 
 def check_identify_on_ray(bench: Workbench) -> Report:
-    """The README's example of Ray Data, run on a local Ray: the same answers as without."""
+    """The guide's example of Ray Data, run on a local Ray: the same answers as without."""
     import ray
 
     report = Report("identify on Ray")
@@ -98,9 +98,8 @@ def check_identify_on_ray(bench: Workbench) -> Report:
     if bench.official is None or not bench.official.is_file() or root is None:
         report.skipped = "the collection of publishers' chat templates is not there"
         return report
-    [example] = re.findall(
-        r"```python\n(import ray\n.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+    guide = (root / "docs" / "identify.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(import ray\n.*?)```", guide, re.DOTALL)
     folder = bench.root / "ray"
     folder.mkdir()
     rows = _rows(bench.official)[:: len(_rows(bench.official)) // _RAY_ROWS][:_RAY_ROWS]

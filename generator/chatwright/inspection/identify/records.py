@@ -61,7 +61,7 @@ def read_model(model: str) -> Record:
 
 
 def read_record(data: Any) -> Record:
-    """A row of a dump: ``chat_template`` and whatever else is known, see the README; null is as good as left out.
+    """A row of a dump: ``chat_template`` and whatever else is known, see docs/identify.md; null is as good as left out.
 
     Raises:
         BadRecord: it is no such row; the message says why.
