@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from ..catalogue.model import Levels, Part, Slot, Spec, Template, Thinking
 from ..catalogue.slots import split_content, write_slot
 from ..errors import Refusals, Unsupported
-from ..meaning.render import trim
+from ..meaning.thoughts import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
 from .places import merged, placed, trims
 from .protocol import Context, Output
