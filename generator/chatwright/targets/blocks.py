@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
-from textwrap import dedent
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -41,17 +39,24 @@ class BlockWriter:
         if not head:
             yield
             return
-        word = head.split()[0]
+        word = self._open(head)
+        try:
+            yield
+        finally:
+            self._close(word)
+
+    def _open(self, head: str) -> str:
+        word = head.partition(" ")[0]
         if word in ("else", self.OTHERWISE):
             word = "if"
             self.reopen()
         self.statement(head)
         self.depth += 1
-        try:
-            yield
-        finally:
-            self.depth -= 1
-            self.statement(self.end_of(word))
+        return word
+
+    def _close(self, word: str) -> None:
+        self.depth -= 1
+        self.statement(self.end_of(word))
 
     def reopen(self) -> None:
         """Take back the end of the ``if`` that was just written."""
@@ -70,13 +75,12 @@ class BlockWriter:
 
     def write(self, source: str) -> None:
         """Write statements, one a line; what is indented below one is its block."""
-        lines = [line for line in dedent(source).split("\n") if line.strip(" ")]
-        while lines:
-            head = lines.pop(0)
-            inner = list(takewhile(lambda line: line.startswith(" "), lines))
-            del lines[: len(inner)]
-            if inner:
-                with self.block(head):
-                    self.write("\n".join(inner))
+        lines = [(len(line) - len(text), text) for line in source.split("\n") if (text := line.lstrip(" "))]
+        blocks: list[tuple[int, str]] = []
+        for (indent, text), (following, _) in zip(lines, [*lines[1:], lines[0]], strict=True):
+            if following > indent:
+                blocks.append((indent, self._open(text)))
             else:
-                self.statement(head)
+                self.statement(text)
+            while blocks and blocks[-1][0] >= following:
+                self._close(blocks.pop()[1])
