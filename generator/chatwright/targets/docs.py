@@ -34,8 +34,13 @@ from .sizes import size
 
 FOLDER = "docs"
 _ENGINES = {
-    "llamafactory": "LLaMA-Factory", "swift": "ms-swift", "vllm": "vLLM", "sglang": "SGLang",
-    "transformers": "transformers", "ollama": "Ollama", "lmdeploy": "LMDeploy",
+    "llamafactory": "LLaMA-Factory",
+    "swift": "ms-swift",
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "transformers": "transformers",
+    "ollama": "Ollama",
+    "lmdeploy": "LMDeploy",
 }
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
 _TARGETS = {**FRAMEWORKS, **FILES}

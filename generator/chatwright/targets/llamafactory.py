@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template, Thinking
-from ..catalogue.slots import fields, join_slots, split_content
+from ..catalogue.slots import CONTENT, fields, join_slots, split_content
 from ..errors import Refusals
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format, unnamed_observation
 from .places import other_thinking, placed, refusals_of, trims
@@ -218,7 +218,7 @@ def _refusals(template: Template) -> Iterator[str]:
         yield f"undescribed: the template's own code writes {template.undescribed}"
     if template.single_turn:
         yield "single_turn: LLaMA-Factory writes every turn of a conversation"
-    if Part("field", "content") not in slots.system:
+    if CONTENT not in slots.system:
         yield "slots.system: the format leaves the system text out, and so would LLaMA-Factory the tools"
     if template.pair:
         yield "pair: LLaMA-Factory writes conversations, and the format has a query and a document"

@@ -85,8 +85,3 @@ def trims(template: Template, *roles: str) -> str:
 def other_thinking(thinking: Thinking, **usual: Any) -> str:
     """The places where thoughts are written in another way than the usual one; empty: nowhere."""
     return ", ".join(f"thinking.{name}" for name, value in usual.items() if getattr(thinking, name) != value)
-
-
-def due(*cases: tuple[object, str]) -> Iterator[str]:
-    """The reasons whose conditions hold."""
-    return (reason for holds, reason in cases if holds)

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, cast
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Slots, Spec, Template, Thinking
-from ..catalogue.slots import join_slots, parse_slot, split_content
+from ..catalogue.slots import CONTENT, join_slots, parse_slot, split_content
 from ..errors import Refusals, Unsupported
 from .agent_template import agent_template, refusals_of_answers
 from .places import other_thinking, placed, refusals_of, trims
@@ -96,7 +96,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
     start = () if own.get("auto_add_bos") == "instead" else slots.prefix
     last = template.system_placement == "last_user"
     no_system = () if own.get("system_in_class") or last else slots.no_system or ()
-    user = (Part("field", "content"), *tail) if head else slots.user
+    user = (CONTENT, *tail) if head else slots.user
     opens, heads = ("slots.prefix", start), ("slots.user", head)
     arguments: dict[str, Any] = {
         "prefix": prompt(opens, ("slots.no_system", no_system), heads),
@@ -191,13 +191,13 @@ def notes(template: Template, sees: bool) -> Iterator[str]:
         yield EMPTY_SYSTEM
     slots = template.slots
     before = [part for slot in (slots.prefix, slots.no_system or (), slots.user, slots.opener) for part in slot]
-    if template.default_system is None and all(part == Part("field", "content") for part in before):
+    if template.default_system is None and all(part == CONTENT for part in before):
         yield FIRST_TOKEN  # template/base.py, _encode
 
 
 def _literal_system(slot: Slot) -> Slot:
     """What ms-swift writes without a system text where it goes into the last user message."""
-    return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == Part("field", "content") else part for part in slot))
+    return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == CONTENT else part for part in slot))
 
 
 def _fields(content: str | None, *, numbered: bool) -> Mapping[str, str]:
