@@ -39,13 +39,14 @@ class BlockWriter:
         if not head:
             yield
             return
-        word = self._open(head)
+        word = self.open(head)
         try:
             yield
         finally:
             self._close(word)
 
-    def _open(self, head: str) -> str:
+    def open(self, head: str) -> str:
+        """Begin a block, and return the word that :meth:`end_of` knows it by."""
         word = head.partition(" ")[0]
         if word in ("else", self.OTHERWISE):
             word = "if"
@@ -79,7 +80,7 @@ class BlockWriter:
         blocks: list[tuple[int, str]] = []
         for (indent, text), (following, _) in zip(lines, [*lines[1:], lines[0]], strict=True):
             if following > indent:
-                blocks.append((indent, self._open(text)))
+                blocks.append((indent, self.open(text)))
             else:
                 self.statement(text)
             while blocks and blocks[-1][0] >= following:

@@ -127,9 +127,10 @@ def _write_frame(out: JinjaWriter, frame: Frame, thinking: Thinking) -> None:
     with out.block(f"if {literal(frame.unless)} not in text" if frame.unless else ""):
         if thinking.span == "between":
             with out.block(f"if text[:{len(start)}] == {literal(start)}"):
-                out.demand(f"{literal(end)} in text[{len(start)}:]", "the thought of a reply does not end")
                 rest = f"(piece[1:]|join({literal(end)}))"
                 out.write(f"""
+                    unless {literal(end)} in text[{len(start)}:]
+                        refuse the thought of a reply does not end
                     set piece = text[{len(start)}:].split({literal(end)})
                     set text = {front} ~ piece[0] ~ {between} ~ {rest} ~ {behind}
                 """)
@@ -213,7 +214,7 @@ def _write_said(out: JinjaWriter) -> None:
     apart = out.tools is not None and calls != text
     with out.block("if message.tool_calls"):
         if out.tools is None:
-            out.fail(f"the template {out.template.name} has no tool format")
+            out.statement(f"refuse the template {out.template.name} has no tool format")
         else:
             out.statement("set calls = message.tool_calls")
             with out.block("set text"):

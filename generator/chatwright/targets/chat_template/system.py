@@ -70,15 +70,21 @@ def _write_placed(out: JinjaWriter, content: str) -> None:
     """Write the system turn, or set ``state.fused`` to what goes into a user turn."""
     placement = out.template.system_placement
     if placement == "none":
-        out.fail("this template has no place for a system text")
+        out.statement("refuse this template has no place for a system text")
     elif placement == "turn":
         _write_turn(out, content)
     else:
         if placement == "last_user":
-            out.statement("set asked = turns[-1] if asks else turns[-2]")
-            out.demand("asked and asked.role == 'user'", "the system text needs a last user message")
+            out.write("""
+                set asked = turns[-1] if asks else turns[-2]
+                unless asked and asked.role == 'user'
+                    refuse the system text needs a last user message
+            """)
         else:
-            out.demand("turns and turns[0].role == 'user'", "the system text needs a first user message")
+            out.write("""
+                unless turns and turns[0].role == 'user'
+                    refuse the system text needs a first user message
+            """)
         _write_turn(out, content, "state.fused")
 
 
@@ -114,10 +120,10 @@ def _write_pair(out: JinjaWriter, pair: Pair) -> None:
     out.statement("set instruction = none")
     with out.block("if turns|length != messages|length"):
         write_content(out, "messages[0]", "instruction")
-    out.demand(
-        "turns|length > 1 and turns[0].role == 'user' and turns[1].role == 'assistant' and not turns[1].tool_calls",
-        "the format wants a query and a document, the texts of a user and an assistant message",
-    )
+    out.write("""
+        unless turns|length > 1 and turns[0].role == 'user' and turns[1].role == 'assistant' and not turns[1].tool_calls
+            refuse the format wants a query and a document, the texts of a user and an assistant message
+    """)
     write_content(out, "turns[0]", "query")
     write_content(out, "turns[1]", "document")
     if out.thinking:
@@ -141,13 +147,13 @@ def _write_pair(out: JinjaWriter, pair: Pair) -> None:
 
 def _leave_last_round(out: JinjaWriter) -> None:
     """Make ``turns`` the last round of the conversation."""
-    with out.block("for message in turns if message.role == 'tool'"):
-        out.fail("this template has a single turn, and no place for tool results")
-    with out.block("for message in turns"):
-        out.demand(
-            "message.role == ('assistant' if loop.index0 % 2 else 'user')",
-            "the roles user and assistant must take turns, the user first",
-        )
+    out.write("""
+        for message in turns if message.role == 'tool'
+            refuse this template has a single turn, and no place for tool results
+        for message in turns
+            unless message.role == ('assistant' if loop.index0 % 2 else 'user')
+                refuse the roles user and assistant must take turns, the user first
+    """)
     if out.tools and out.tools.place == "user":
         out.statement("set offered = turns|length == (1 if asks else 2)")
     out.statement("set turns = turns[-1:] if asks else turns[-2:]")

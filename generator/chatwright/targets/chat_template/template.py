@@ -64,8 +64,10 @@ def _text(template: Template, *, marks: bool) -> str:
     with out.block("for message in turns"):
         turns.write_message(out)
     with out.block("if add_generation_prompt"):
-        behind = ["user", "tool", *(["assistant"] if "last_reply" in template.turns else [])]
-        out.demand(f"state.previous in {behind}", "a prompt must end with a user or tool message")
+        out.write(f"""
+            unless state.previous in {["user", "tool", *(["assistant"] if "last_reply" in template.turns else [])]}
+                refuse a prompt must end with a user or tool message
+        """)
         replies.write_opener(out, out.plan.generation)
         thinking.write_prompt_end(out)
     out.refusals.check()

@@ -25,11 +25,11 @@ def _write_levels(out: JinjaWriter, levels: Levels) -> None:
     """Set ``level`` to the name of the level that counts, empty where none does, and ``thinks`` to what it says."""
     counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
     out.statement(f"set level = ({levels.variable} or '') if {counts} else ''")
-    with out.block(f"if level and level not in {listed(levels.names)}"):
-        if levels.unknown == "refuse":
-            out.fail("the format has no level of thinking of that name")
-        else:
-            out.statement("set level = ''")
+    refused = "refuse the format has no level of thinking of that name"
+    out.write(f"""
+        if level and level not in {listed(levels.names)}
+            {refused if levels.unknown == "refuse" else "set level = ''"}
+    """)
     if levels.default_on or levels.default_off:
         out.write(f"""
             if not level

@@ -44,9 +44,10 @@ def write_without_nulls(out: JinjaWriter) -> None:
     with out.block("if tools"):
         out.statement("set given = namespace(tools=[])")
         with out.block("for item in tools"):
-            out.statement("set function = item.function if item.function is defined else item")
-            out.demand("function is mapping and function.name is string", "a tool has no function with a name")
             out.write("""
+                set function = item.function if item.function is defined else item
+                unless function is mapping and function.name is string
+                    refuse a tool has no function with a name
                 set fields = namespace(null=false, kept='')
                 for key, value in function|items
                     if value is none
@@ -76,12 +77,12 @@ def write_description(out: JinjaWriter) -> str:
     out.statement("set described = ''")
     with out.block("if tools"):
         if tools is None:
-            out.fail(f"the template {out.template.name} has no tool format")
+            out.statement(f"refuse the template {out.template.name} has no tool format")
         elif tools.place == "user":
-            out.demand(
-                "turns and turns[0].role == 'user'",
-                "the tools are described in the first user message, which is needed",
-            )
+            out.write("""
+                unless turns and turns[0].role == 'user'
+                    refuse the tools are described in the first user message, which is needed
+            """)
         else:
             if tools.place == "system":
                 out.write(f"""
@@ -135,9 +136,10 @@ def _find_call(out: JinjaWriter, tools: ToolFormat) -> None:
                 set state.answered = loop.index0
         set index = state.answered if state.answers == 1 else state.index
         set state.index = state.index + 1
+        unless index < state.calls|length
+            refuse a tool result must answer a call, which the format names
+        set call = state.calls[index]
     """)
-    out.demand("index < state.calls|length", "a tool result must answer a call, which the format names")
-    out.statement("set call = state.calls[index]")
     if needs_ids(tools):
         out.statement("set call_id = call.id")
     out.write("""

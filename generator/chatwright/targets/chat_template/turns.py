@@ -51,10 +51,12 @@ def write_message(out: JinjaWriter) -> None:
     template, later = out.template, "later_system" in out.template.turns
     write_content(out, "message")
     if template.last_message_end is not None:
-        with out.block("if loop.last and not state.ended"):
-            out.statement(f"set text = text ~ {literal(template.last_message_end)}")
-            with out.block("if message.tool_calls"):
-                out.fail("the mark behind the last message has no place behind calls of tools")
+        out.write(f"""
+            if loop.last and not state.ended
+                set text = text ~ {literal(template.last_message_end)}
+                if message.tool_calls
+                    refuse the mark behind the last message has no place behind calls of tools
+        """)
     with out.block("if message.role == 'user'"):
         _write_user(out)
     with out.block("elif message.role == 'tool'"):
@@ -62,17 +64,19 @@ def write_message(out: JinjaWriter) -> None:
     with out.block("elif message.role == 'assistant'"):
         more = {"first_reply": "", "replies": "assistant"}
         behind = ["user", "tool", *(role for word, role in more.items() if word in template.turns)]
-        out.demand(f"state.previous in {behind}", "the roles user and assistant must take turns, the user first")
+        out.write(f"""
+            unless state.previous in {behind}
+                refuse the roles user and assistant must take turns, the user first
+        """)
         replies.write_reply(out)
     if later:
         with out.block("elif message.role in ['system', 'developer']"):
             _write_later_system(out)
-    with out.block("else"):
-        out.fail(
-            "other roles than system, user, assistant and tool are unknown"
-            if later
-            else "a system message must come first, and other roles are unknown"
-        )
+    others = "other roles than system, user, assistant and tool are unknown"
+    out.write(f"""
+        else
+            refuse {others if later else "a system message must come first, and other roles are unknown"}
+    """)
     with out.block("if message.role in ['user', 'assistant', 'tool']" if later else ""):
         out.statement("set state.previous = message.role")
 
@@ -80,8 +84,11 @@ def write_message(out: JinjaWriter) -> None:
 def _write_user(out: JinjaWriter) -> None:
     template, slot = out.template, out.slots.user
     behind = ["", "assistant", *(["user"] if "users" in template.turns else [])]
-    out.demand(f"state.previous in {behind}", "the roles user and assistant must take turns")
-    out.statement("set state.round = state.round + 1")
+    out.write(f"""
+        unless state.previous in {behind}
+            refuse the roles user and assistant must take turns
+        set state.round = state.round + 1
+    """)
     content = trimmed("text", template.trim["user"])
     if out.tools and out.tools.place == "user":
         describe_in_user(out, out.tools, content)
@@ -116,8 +123,11 @@ def _write_observation(out: JinjaWriter) -> None:
             print {literal(template.result_separator)}
     """)
     with out.block("else"):
-        out.demand("state.previous in ['', 'assistant']", "a tool message must follow an assistant's")
-        out.statement("set state.round = state.round + 1")
+        out.write("""
+            unless state.previous in ['', 'assistant']
+                refuse a tool message must follow an assistant's
+            set state.round = state.round + 1
+        """)
         out.print_slot(write_owed_end(out, before))
     content = trimmed("text", template.trim["observation"])
     if out.tools and out.tools.result:
@@ -130,8 +140,8 @@ def _write_observation(out: JinjaWriter) -> None:
 
 def _write_later_system(out: JinjaWriter) -> None:
     """Write a system message that is not the first as its own turn, which does not count in the order of the roles."""
-    out.demand(
-        "loop.last or turns[loop.index0 + 1].role != 'tool'",
-        "no system message may stand in front of a tool message",
-    )
+    out.write("""
+        unless loop.last or turns[loop.index0 + 1].role != 'tool'
+            refuse no system message may stand in front of a tool message
+    """)
     out.print_slot(write_owed_end(out, out.slots.system), trimmed("text", out.template.trim["system"]))

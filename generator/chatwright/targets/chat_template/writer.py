@@ -17,7 +17,8 @@ from ..places import holding
 class JinjaWriter(BlockWriter):
     """Writes the Jinja of one template. Every tag trims the white space around it, so the layout is free.
 
-    A statement that begins with ``print`` prints an expression.
+    Besides Jinja's own statements it knows ``print`` with an expression, ``refuse`` with a message that ends the
+    rendering, and the block ``unless``.
     """
 
     def __init__(self, template: Template, *, marks: bool) -> None:
@@ -30,8 +31,15 @@ class JinjaWriter(BlockWriter):
 
     def statement(self, statement: str) -> None:
         """Write one tag."""
-        printed = statement.removeprefix("print ")
-        self.line(f"{{%- {statement} -%}}" if printed == statement else f"{{{{- {printed} -}}}}")
+        word, _, rest = statement.partition(" ")
+        if word == "refuse":
+            rest = f"raise_exception({literal(rest)})"
+        self.line(f"{{{{- {rest} -}}}}" if word in ("print", "refuse") else f"{{%- {statement} -%}}")
+
+    def open(self, head: str) -> str:
+        """Begin a block."""
+        condition = head.removeprefix("unless ")
+        return super().open(head if condition == head else f"if not ({condition})")
 
     def end_of(self, word: str) -> str:
         """The tag that ends a block."""
@@ -40,15 +48,6 @@ class JinjaWriter(BlockWriter):
     def refuse(self, reason: str) -> None:
         """Keep a reason why Jinja cannot express the template; what is written meanwhile is thrown away."""
         self.refusals.reasons.append(reason)
-
-    def fail(self, message: str) -> None:
-        """Write what ends the rendering with an error."""
-        self.statement(f"print raise_exception({literal(message)})")
-
-    def demand(self, condition: str, otherwise: str) -> None:
-        """Write what ends the rendering with an error unless a condition holds."""
-        with self.block(f"if not ({condition})"):
-            self.fail(otherwise)
 
     def print_slot(self, slot: Slot, content: str = "''") -> None:
         """Print a slot, its content filled with an expression."""
