@@ -281,9 +281,9 @@ GUARDS = (
     ),
     (
         "Jinja that nests too deeply together with others",
-        "targets/chat_template.py",
-        "if template.tool_definition is not None and",
-        "if False and",
+        "targets/chat_template/template.py",
+        "if template.tool_definition is not None:",
+        "if False:",
         FAULTS,
     ),
     (

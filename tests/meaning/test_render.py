@@ -11,17 +11,8 @@ import pytest
 from chatwright.catalogue.model import Level, Levels, Thinking, Turns
 from chatwright.errors import Unsupported
 from chatwright.meaning.conversation import irregularities
-from chatwright.meaning.render import (
-    Kind,
-    Mode,
-    framed,
-    only_answer,
-    remove_thoughts,
-    render,
-    thinking_mode,
-    to_text,
-    trim,
-)
+from chatwright.meaning.render import Kind, render, to_text
+from chatwright.meaning.thoughts import Mode, framed, remove_thoughts, thinking_mode, trim
 from chatwright.records.frameworks import built_ins
 from conformance.checks.reference import reference_runs
 from conformance.checks.workbench import attempt
@@ -152,9 +143,9 @@ def test_a_pair_has_two_texts(messages: list[Any], reason: str) -> None:
 
 
 def test_only_the_answer_of_a_reply() -> None:
-    assert only_answer("<t>x</t><a>y</a>\n", ("<a>", "</a>")) == "y"
-    assert only_answer("<a>x</a> <a>y", ("<a>", "</a>")) == "y"
-    assert only_answer("y</a>z", ("<a>", "</a>")) == "y</a>z"
+    assert remove_thoughts("<t>x</t><a>y</a>\n", ("<a>", "</a>"), "answer") == "y"
+    assert remove_thoughts("<a>x</a> <a>y", ("<a>", "</a>"), "answer") == "y"
+    assert remove_thoughts("y</a>z", ("<a>", "</a>"), "answer") == "y</a>z"
 
 
 USER, REPLY = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}

@@ -10,7 +10,8 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Template
 from chatwright.errors import Location, Unsupported
-from chatwright.meaning.render import Kind, Piece, remove_thoughts, render, rewritten, to_text
+from chatwright.meaning.render import Kind, Piece, render, to_text
+from chatwright.meaning.thoughts import remove_thoughts, rewritten
 
 USER = {"role": "user", "content": "q"}
 REPLY = {"role": "assistant", "content": "a"}

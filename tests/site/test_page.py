@@ -20,7 +20,8 @@ from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
 from chatwright.pipeline import render, write_tree
 from chatwright.site import compressed, page
-from chatwright.site.page import LANGUAGES, SCRIPTS, _asset, json_block
+from chatwright.site.page import SCRIPTS, _asset, json_block
+from chatwright.targets.languages import languages
 
 HOSTILE = "</script><script>broken()</script><!-- <img src=x onerror=broken()> \" ' & ]]> {{x}} \u2028 \u202e \x1b 😀"
 SPEC = {
@@ -152,16 +153,17 @@ def test_the_program_never_writes_html() -> None:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    words: dict[str, dict[str, str]] = json.loads(_asset("words.json"))
-    assert tuple(words) == LANGUAGES
+    assert [language.code for language in languages()] == ["en", "zh"]
     placeholders = [
-        {key: sorted(re.findall(r"\{\w+\}", text)) for key, text in words[name].items()} for name in LANGUAGES
+        {key: sorted(re.findall(r"\{\w+\}", text)) for key, text in {**words}.items()}
+        for language in languages()
+        for words in (language.tables, language.site)
     ]
-    assert placeholders[0] == placeholders[1]
+    assert placeholders[:2] == placeholders[2:]
 
 
 def test_every_word_that_the_program_says_is_there() -> None:
-    words = json.loads(_asset("words.json"))["en"]
+    words = languages()[0].site
     program = "".join(_asset(f"{name}.js") for name in SCRIPTS)
     said = re.findall(r'\b(?:say|use)\("(\w+)"', program) + re.findall(r'data-say="(\w+)"', _asset("page.html.j2"))
     assert len(said) > 50

@@ -10,7 +10,7 @@ import pytest
 
 from chatwright.catalogue.model import Trim
 from chatwright.errors import Unsupported
-from chatwright.meaning.render import remove_thoughts, trim
+from chatwright.meaning.thoughts import remove_thoughts, trim
 from chatwright.targets.go_text import (
     WHITE_SPACE,
     Action,
@@ -63,9 +63,9 @@ TEXTS = (
 def ran(go: Engine, write: Callable[[GoWriter], None], text: str = "", today: date = DAY) -> str:
     """What Go writes of a template in which ``$text`` holds a text."""
     writer = GoWriter()
-    writer.do("range $i, $_ := .Messages", "$text := .Content")
-    write(writer)
-    writer.do("end")
+    with writer.block("range $i, $_ := .Messages"):
+        writer.statement("$text := .Content")
+        write(writer)
     found = go.render(writer.source(), [{"role": "user", "content": text}], think=None, today=today)
     assert found.error == ""
     return found.text
@@ -120,9 +120,8 @@ def test_dates_that_go_cannot_write(form: str) -> None:
 
 def test_a_refusal_is_an_error_with_its_reason(go: Engine) -> None:
     writer = GoWriter()
-    writer.do("range .Messages")
-    writer.refuse('no "way"')
-    writer.do("end")
+    with writer.block("range .Messages"):
+        writer.refuse('no "way"')
     error = go.render(writer.source(), [{"role": "user", "content": ""}], think=None, today=DAY).error
     assert 'no \\"way\\"' in error
 
@@ -130,19 +129,21 @@ def test_a_refusal_is_an_error_with_its_reason(go: Engine) -> None:
 def test_the_layout() -> None:
     """Statements stand one a line, what is in a block two spaces further in; texts as they are."""
     other, definition = GoWriter(), GoWriter()
-    other.do("if b")
-    other.put(["in"])
-    other.do("end")
-    definition.do('define "d"')
-    definition.put(["x"])
-    definition.do("end")
+    with other.block("if b"):
+        other.put(["in"])
+    with definition.block('define "d"'):
+        definition.put(["x"])
     writer = GoWriter()
-    writer.do("if a")
-    writer.put(["one", "", "two", Block(lambda: writer.put(["!"]))])
-    writer.include(other)
-    writer.do("else if c", "range d", "break", "end", "else")
-    writer.put([" ", Thought(".Thinking", ("<t>", "</t>")), Inline("{{ x }}")])
-    writer.do("end")
+    with writer.block("if a"):
+        writer.put(["one", "", "two", Block(lambda: writer.put(["!"]))])
+        writer.include(other)
+    writer.write("""
+        else if c
+            range d
+                break
+    """)
+    with writer.block("else"):
+        writer.put([" ", Thought(".Thinking", ("<t>", "</t>")), Inline("{{ x }}")])
     writer.define(definition)
     assert writer.source().split("\n") == [
         '{{- define "d" -}}',

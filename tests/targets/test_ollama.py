@@ -16,6 +16,7 @@ from chatwright.catalogue.model import Catalogue, Spec
 from chatwright.catalogue.slots import split_content
 from chatwright.errors import Location, Unsupported
 from chatwright.targets import ollama
+from chatwright.targets.go_text import go_literal
 from chatwright.targets.literal import stop_texts, token_text, without_bos
 from chatwright.targets.protocol import Context
 from conformance.engines.modelfile import Command, ModelfileError, is_print, read_modelfile
@@ -80,7 +81,7 @@ class TestQuote:
 class TestGoLiteral:
     @given(ANY_TEXT | HOSTILE)
     def test_only_what_go_prints_stands_in_it(self, text: str) -> None:
-        literal = ollama.go_literal(text)
+        literal = go_literal(text)
         assert all(is_print(character) for character in literal)
         assert _read_go_literal(literal) == text
 

@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(
     r"|date:(?P<date>[^{}]+)|text:(?P<text>\{\{[^{}]*\}\}))\}\}"
 )
 
+CONTENT = Part("field", "content")
 MEDIUM_NUMBER = "{{number}}"  # in the text of a medium: which one of its kind in the conversation, from 1
 
 _BRACED = re.compile(r"\{\{[^{}]*\}\}")  # literal text that looks like a placeholder
@@ -104,7 +105,7 @@ def split_content(slot: Slot) -> tuple[Slot, Slot]:
     Raises:
         ValueError: the slot has no ``{{content}}``.
     """
-    index = slot.index(Part("field", "content"))
+    index = slot.index(CONTENT)
     return slot[:index], slot[index + 1 :]
 
 

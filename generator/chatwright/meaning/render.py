@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 from typing import Any, Literal
 
-from ..catalogue.model import Frame, Level, Pair, Part, Slot, Template, Thinking, Trim
-from ..catalogue.slots import MEDIUM_NUMBER, split_content
+from ..catalogue.model import Pair, Part, Slot, Template, Thinking
+from ..catalogue.slots import CONTENT, MEDIUM_NUMBER, split_content
 from ..errors import Unsupported
+from .conditions import Cases, Name, first, holds
 from .conversation import Content, Conversation, Media, Message, Text, Turn, read_conversation, role_before
+from .reply import plan_reply
+from .thoughts import Mode, framed, has_thought, remove_thoughts, rewritten, thinking_mode, trim
 from .tool_formats import format_beside, format_calls, format_of, format_result, format_separator, format_tools
 
 Role = Literal["prefix", "system", "user", "assistant", "observation"]
@@ -84,36 +86,6 @@ def render(
     return renderer.pieces()
 
 
-@dataclass(frozen=True)
-class Mode:
-    """How a request is thought about: whether at all, and at which level of the template, if any counts."""
-
-    on: bool
-    level: Level | None = None
-
-
-def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str | None) -> Mode:
-    """The mode of a request that turns thinking on or off, or says nothing (None), and names a level or none.
-
-    Raises:
-        Unsupported: the template has levels, and none of that name.
-    """
-    on = thinking if thinking is not None else settings is not None and settings.default
-    levels = settings.levels if settings else None
-    if levels is None or not (on or levels.decide):
-        return Mode(on)
-    if level is not None and level not in levels.names:
-        if levels.unknown == "refuse":
-            raise Unsupported(f"the format has no level of thinking {level!r}")
-        level = None
-    if level is None:
-        level = levels.default_on if on else levels.default_off
-    found = None if level is None else levels.names[level]
-    if found and found.thinking is not None:
-        return Mode(found.thinking, found)
-    return Mode(on, found if on or levels.count == "always" else None)
-
-
 def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) -> Conversation:
     """The conversation that is written of a query and a document, the first two messages."""
     asked, answered = (*conversation.turns, None, None)[:2]
@@ -132,65 +104,6 @@ def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) 
     }
     text = tuple(piece for part in pair.text for piece in values.get(part.value, (Text(part.value),)))
     return replace(conversation, system=None, turns=(Turn("user", text),))
-
-
-def remove_thoughts(text: str, words: tuple[str, str], span: Literal["between", "to_last_end"] = "between") -> str:
-    """The text without its thoughts: what stands between the two words, or everything up to the last end word."""
-    if span == "to_last_end":
-        return text.split(words[1].strip())[-1]
-    return re.sub(f"{re.escape(words[0])}.*?{re.escape(words[1])}", "", text, flags=re.DOTALL)
-
-
-def only_answer(text: str, words: tuple[str, str]) -> str:
-    """What stands behind the last first word, without the second one at its end."""
-    return text.split(words[0])[-1].rstrip().removesuffix(words[1])
-
-
-def rewritten(text: str, words: tuple[str, str]) -> str:
-    """A reply that holds both words with its thought, trimmed, between them, and the rest behind."""
-    start, end = (word.strip() for word in words)
-    if start not in text or end not in text:
-        return text
-    before, _, rest = text.partition(end)
-    return words[0] + before.split(start)[-1].strip() + words[1] + rest.lstrip("\n")
-
-
-def framed(text: str, frame: Frame, settings: Thinking) -> str:
-    """A reply in its frame.
-
-    Raises:
-        Unsupported: a thought begins and does not end.
-    """
-    if frame.unless and frame.unless in text:
-        return text
-    start, end = (word.strip() for word in settings.words)
-    if settings.span == "between" and text.startswith(start):
-        thought, found, rest = text.removeprefix(start).partition(end)
-        if not found:
-            raise Unsupported("the thought of a reply does not end")
-        return frame.thought[0] + thought + frame.thought[1] + rest + frame.thought[2]
-    if settings.span == "to_last_end" and end in text:
-        if frame.thought[0] not in text:
-            text = text.replace(start, frame.thought[0])
-        return text.replace(end, frame.thought[1]) + frame.thought[2]
-    return frame.plain[0] + text + frame.plain[1]
-
-
-def has_thought(text: str, settings: Thinking) -> bool:
-    """Whether a reply brings its own thought: it begins with the first word or an empty thought, or it holds a word."""
-    start, end = (word.strip() for word in settings.words)
-    if settings.empty_unless == "begins":
-        return text.startswith((start, settings.empty or start))
-    return start in text or end in text
-
-
-def trim(text: str, how: Trim) -> str:
-    """Trim the text of a turn."""
-    if how == "newlines":
-        return text.strip("\n")
-    if how == "leading_newlines":
-        return text.lstrip("\n")
-    return text.strip() if how == "both" else text
 
 
 def _contents(turn: Turn) -> tuple[Content, ...]:
@@ -216,7 +129,7 @@ class _Renderer:
             whole, conversation = conversation, conversation.last(1 if kind is Kind.PROMPT else 2)
             self.left_out = len(whole.turns) - len(conversation.turns)
         self.template, self.conversation, self.kind, self.today = template, conversation, kind, today
-        self.definition = format_of(template)
+        self.definition, self.plan = format_of(template), plan_reply(template)
         self.preserve_thinking = preserve_thinking
         self.thinking, self.level = mode.on, mode.level
         self.marked = self._marked_last()
@@ -235,10 +148,6 @@ class _Renderer:
         asked = 0
         for index, turn in enumerate(turns):
             if turn.role == "assistant":
-                if slots.before_calls is not None and self._only_calls(turn):
-                    self._slot(slots.before_calls, "assistant", joined=self._asks(index - 1))
-                else:
-                    self._opener(index, slots.opener)
                 self._reply(index, turn)
                 continue
             self._break()
@@ -256,7 +165,7 @@ class _Renderer:
             self._slot(slot, turn.role, self._asked(index, turn), asked, lead=fused, joined=headless)
             asked += 1
         if self.kind is Kind.PROMPT:
-            self._opener(len(turns), slots.generation)
+            self._opener(len(turns), self.plan.generation, {})
         if self.kind is Kind.PROMPT and (settings := self.template.thinking):
             self._break()
             end = settings.when_on if self.thinking else settings.when_off
@@ -388,107 +297,88 @@ class _Renderer:
             return format_tools(self._tool_format(), self.conversation.tools, self.today, user=text)
         return text
 
-    def _opener(self, index: int, opener: Slot) -> None:
+    def _opener(self, index: int, opener: Cases[Slot], known: Mapping[Name, bool]) -> None:
         """Write what a reply at that place begins with; text that asks is tokenized together with it."""
-        if opener == self.template.slots.opener and role_before(self.conversation.turns, index) == "observation":
-            opener = self.template.slots.opener_after_observation
-        self._slot(opener, "assistant", joined=self._asks(index - 1))
+        answers = role_before(self.conversation.turns, index) == "observation"
+        slot = first(opener, {**known, "after_results": answers})
+        self._slot(slot, "assistant", joined=self._asks(index - 1))
 
     def _asks(self, index: int) -> bool:
         """Whether the text of a turn is tokenized together with the opener behind it."""
         return index >= 0 and self.conversation.turns[index].role in ("user", "observation")
 
+    def _facts(self, index: int, turn: Turn) -> dict[Name, bool]:
+        """What the plan of a reply asks about it before its text is known."""
+        turns, prompt = self.conversation.turns, self.kind is Kind.PROMPT
+        answered = next((place for place, other in enumerate(turns) if other.role == "observation"), len(turns) + 1)
+        asked_later = any(other.role == "user" for other in turns[index:])
+        return {
+            "thinks": self.thinking,
+            "tools": bool(self.conversation.tools),
+            "asks": prompt,
+            "opens": prompt,
+            "preserves": self.preserve_thinking if prompt else self.kind is Kind.TRAINING,
+            "replied": not prompt and index == len(turns) - 1,
+            "calls": bool(turn.calls),
+            "alone": self._only_calls(turn),
+            "after_user": role_before(turns, index) == "user",
+            "before_results": index < answered - 1,
+            "before_last_user": asked_later,
+            "in_chain": not asked_later,
+            "last_alike": index == self.last_reply,
+        }
+
     def _reply(self, index: int, turn: Turn) -> None:
-        template, settings = self.template, self.template.thinking
-        is_last = self._is_last(index)
+        plan, settings, known = self.plan, self.template.thinking, self._facts(index, turn)
+        self._opener(index, plan.opener, known)
         text = self._flat(turn.content)
         if index == self.marked:
             if turn.calls:
                 raise Unsupported("the mark behind the last message has no place behind calls of tools")
-            text += template.last_message_end or ""
-        if not (settings and settings.rewrite):
-            text = trim(text, template.trim["assistant"])
-        alone, separator, drops = self._only_calls(turn), "", False
-        learned = self.kind is Kind.TRAINING or (self.kind is Kind.TRAINING_DROPPED and is_last)
+            text += self.template.last_message_end or ""
+        text, separator = trim(text, plan.trims_first), ""
+        known["learned"] = learned = holds(plan.learned, known)
         if settings:
-            if turn.thought is not None:
-                text = settings.words[0] + turn.thought + settings.words[1] + text
-            if settings.rewrite:
-                text = rewritten(trim(text, template.trim["assistant"]), settings.words)
-            if settings.frame and not (alone and settings.frame.calls is not None):
-                text = framed(text, settings.frame, settings)
+            text = self._with_thought(text, turn, settings, alone=known["alone"])
         if turn.calls:
             text = format_beside(self._tool_format(), text)
             separator = format_separator(self._tool_format(), text)
-        if settings:
-            drops = self._drops_thoughts(index, settings)
-            if drops:
-                if settings.answer:
-                    rest = only_answer(text, settings.answer)
-                else:
-                    rest = remove_thoughts(text, settings.words, settings.span)
-                rest, front = trim(rest, settings.history_trim), settings.when_dropped
-                if turn.calls and not (alone or rest) and settings.dropped_before_calls is not None:
-                    front = settings.dropped_before_calls
-                text = front + rest
-                if alone:  # the calls then stand for the text, and are trimmed as it would be
-                    separator = trim(separator, settings.history_trim)
-            after = role_before(self.conversation.turns, index)
-            due = settings.empty_after == "any" or after == "user"
-            due &= self._may_begin_empty(index, settings, learned, drops)
-            if due and not has_thought(text, settings):
+        dropped = plan.dropped
+        known["drops"] = dropped is not None and holds(dropped.when, known)
+        if dropped and known["drops"]:
+            rest = trim(remove_thoughts(text, dropped.words, dropped.way), dropped.trim)
+            text = first(dropped.front, {**known, "text": bool(rest)}) + rest
+            if known["alone"]:  # the calls then take the place of the text, and are trimmed as it would be
+                separator = trim(separator, dropped.trim)
+        if settings and plan.empty:
+            known["thoughtless"] = not has_thought(text, settings)
+            if holds(plan.empty.when, known):
                 self._break()
-                trained = learned and (settings.empty_trained == "always" or self.thinking)
-                self._text(settings.empty_on if self.thinking else settings.empty, "assistant", trained=trained)
-            if settings.frame and alone and learned:
-                self._break()
-                self._text(settings.frame.calls or "", "assistant", trained=True)
-        slot = template.slots.last if is_last else template.slots.body
+                self._text(first(plan.empty.text, known), "assistant", trained=holds(plan.empty.learned, known))
+        if known["alone"] and learned:
+            self._break()
+            self._text(plan.before_calls, "assistant", trained=True)
+        body = plan.text
         if turn.calls:
-            text += separator + format_calls(self._tool_format(), turn.calls)
-            function = template.slots.function_last if is_last else template.slots.function
-            slot = slot if function == slot else function
+            text, body = text + separator + format_calls(self._tool_format(), turn.calls), plan.calls
         self._break()
-        if learned and not is_last and slot is template.slots.body and template.slots.last != slot:
-            head, tail = split_content(slot)
-            self._slot((*head, Part("field", "content")), "assistant", text, trained=True)
+        if learned and body.cut and not known["replied"]:
+            head, tail = split_content(body.earlier)
+            self._slot((*head, CONTENT), "assistant", text, trained=True)
             self.ends.append(len(self.out))
             self._slot(tail, "assistant", joined=True)
         else:
-            self._slot(slot, "assistant", text, trained=learned)
+            self._slot(body.last if known["replied"] else body.earlier, "assistant", text, trained=learned)
 
-    def _may_begin_empty(self, index: int, settings: Thinking, learned: bool, drops: bool) -> bool:
-        """Whether a reply is one of those that begin with an empty thought where they have none."""
-        if settings.empty_in == "learned":
-            kept = settings.history == "keep" or self._in_chain(index, settings)
-            return (learned or kept) and (self._is_last(index) or settings.history != "remove")
-        return not drops and (settings.empty_in == "all" or index == self.last_reply)
-
-    def _in_chain(self, index: int, settings: Thinking) -> bool:
-        """Whether a reply stands behind the last user message, where the template makes a difference of that."""
-        return settings.kept_in_chain and all(turn.role != "user" for turn in self.conversation.turns[index:])
-
-    def _is_last(self, index: int) -> bool:
-        """Whether nothing stands behind a turn."""
-        return self.kind is not Kind.PROMPT and index == len(self.conversation.turns) - 1
-
-    def _drops_thoughts(self, index: int, settings: Thinking) -> bool:
-        if settings.kept_with_tools and self.conversation.tools:
-            return False
-        results = next(
-            (place for place, turn in enumerate(self.conversation.turns) if turn.role == "observation"), None
-        )
-        if settings.kept_from_results and results is not None and index >= results - 1:
-            return False
-        if self._in_chain(index, settings):
-            return False
-        if self.kind is not Kind.PROMPT and not self.thinking and settings.empty_trained == "switched":
-            return True  # trained without thinking: no reply keeps its thought
-        if self._is_last(index) or (self.kind is Kind.PROMPT and self.preserve_thinking):
-            return False
-        if self.kind is Kind.TRAINING and settings.history != "remove":
-            return False
-        return settings.history in ("drop", "remove") or (settings.history == "switched" and self.thinking)
+    def _with_thought(self, text: str, turn: Turn, settings: Thinking, *, alone: bool) -> str:
+        """The text of a reply with its thought, as the format writes both."""
+        if turn.thought is not None:
+            text = settings.words[0] + turn.thought + settings.words[1] + text
+        if settings.rewrite:
+            text = rewritten(trim(text, self.template.trim["assistant"]), settings.words)
+        if settings.frame and (self.plan.frames_calls or not alone):
+            text = framed(text, settings.frame, settings)
+        return text
 
     # -- text ----------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ import yaml
 
 from ..catalogue.model import Part as SlotPart
 from ..catalogue.model import Slot, Template
-from ..catalogue.slots import join_slots, split_content
+from ..catalogue.slots import CONTENT, join_slots, split_content
 from ..errors import Unsupported
 from . import jinja
 from .conversation import Call, Result
@@ -332,7 +332,7 @@ def unnamed_observation(template: Template) -> Slot:
     mark = "{{content}}"
     before, after = format_result(definition, mark, Result(()), (), 0).split(mark)
     head, tail = split_content(template.slots.observation)
-    inner = (SlotPart("text", before), SlotPart("field", "content"), SlotPart("text", after))
+    inner = (SlotPart("text", before), CONTENT, SlotPart("text", after))
     return join_slots(head, inner, tail)
 
 

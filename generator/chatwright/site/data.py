@@ -21,15 +21,14 @@ from ..pipeline import Rendering
 from ..records.publishers import CAUSES
 from ..records.servers import SERVERS
 from ..targets.commands import command, served_by
+from ..targets.languages import languages
 from ..targets.models import HUBS, MEDIA, modalities, requirements
 from ..targets.parsers import parser_notes
 from ..targets.protocol import listed_in
-from ..targets.publishers import LABELS
 
 FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files a visitor can take with him
 ROLES: tuple[Role, ...] = get_args(Role)
 FROM_SLOT, TRAINED = 1, 2  # added to four times a piece's role, by its place in ROLES
-_CAUSE_WORDS = {"en": LABELS[""], "zh": LABELS[".zh"]}
 
 
 class Texts:
@@ -90,7 +89,7 @@ def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
 def _publishers(known: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
     """How templates compare with their publishers' own: what each cause is called, and the rows of each template."""
     return {
-        "causes": {language: {cause: words[cause] for cause in CAUSES} for language, words in _CAUSE_WORDS.items()},
+        "causes": {each.code: {cause: each.tables[cause] for cause in CAUSES} for each in languages()},
         "templates": {
             name: [_beside(row, known["sources"], names, reasons) for row in verdict["compared"]]
             for name, verdict in known.get("templates", {}).items()

@@ -20,9 +20,9 @@ from markupsafe import Markup
 from ..catalogue.model import Catalogue
 from ..pipeline import Rendering
 from ..pipeline.formatting import MARK
+from ..targets.languages import languages
 from .data import blocks
 
-LANGUAGES = ("en", "zh")
 SCRIPTS = ("words", "data", "elements", "search", "list", "prompt", "files", "fidelity", "detail", "app")
 
 
@@ -31,7 +31,7 @@ def page(catalogue: Catalogue, rendering: Rendering, tables: str | None = None) 
 
     ``tables`` is where the tables are published, as seen from the page; without it nothing leads there.
     """
-    known = {"words": json.loads(_asset("words.json")), **blocks(catalogue, rendering)}
+    known = {"words": {each.code: each.site for each in languages()}, **blocks(catalogue, rendering)}
     script = "\n".join(['"use strict";', *(_asset(f"{name}.js") for name in SCRIPTS)])
     style = _asset("style.css")
     environment = Environment(

@@ -1,6 +1,6 @@
-"""The tables of models and of templates, in English and Chinese, as GitHub shows Markdown (CommonMark with tables).
+"""The tables of models and of templates in each language, as GitHub shows Markdown (CommonMark with tables).
 
-Both languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models,
+All languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models,
 templates and what publishers' own templates write have pages of their own, since GitHub shows no file of more than
 512 KB; the last is left out where no publisher's template is known.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Checkpoint, ModelGroup, Spec, Template
+from .languages import languages
 from .markdown import cell, link
 from .models import HUBS, address, modalities, requirements
 from .parsers import serving_entry
@@ -27,108 +28,25 @@ from .protocol import (
     listed_in,
     registered_names,
 )
-from .publishers import LABELS, publishers_rows, same_cell
+from .publishers import publishers_rows, same_cell
 from .rendering import environment
 from .sizes import size
 
 FOLDER = "docs"
-_ENGINES = ("llamafactory", "swift", "vllm", "sglang", "transformers", "ollama", "lmdeploy")
-_ENGINE_TITLES = ("LLaMA-Factory", "ms-swift", "vLLM", "SGLang", "transformers", "Ollama", "LMDeploy")
+_ENGINES = {
+    "llamafactory": "LLaMA-Factory",
+    "swift": "ms-swift",
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "transformers": "transformers",
+    "ollama": "Ollama",
+    "lmdeploy": "LMDeploy",
+}
 _PARSING = {"vllm": "vLLM", "sglang": "SGLang"}
 _TARGETS = {**FRAMEWORKS, **FILES}
 _ADDED = "†"
 _NO_TEMPLATE = "–"
 _PAGES = ("supported-models", "templates", "publishers")
-_LABELS = {
-    "": {
-        "supported-models": "Supported models",
-        "templates": "Templates",
-        "models_intro": "Which models are supported, under which template name, and what engines write of it. "
-        "A template's page has its prompts and its files.",
-        "unlisted": "A framework that does not list a model trains it from its path, with the template named here.",
-        "templates_intro": "What engines said about exactly these files; a file no engine has read is unverified. "
-        "Ollama lays out the JSON of tools and calls in its own way: what stands around it is compared as text, "
-        "JSON by its values.",
-        "training": f"{FILES['training']} is for training, never for serving: marks around what is learned.",
-        "counts": "{families} families, {templates} templates and {models} checkpoints.",
-        "added": f"{_ADDED} is not built into the framework: the generated files add it, as far as the last table of "
-        "[Templates]({templates_page}) does not say otherwise.",
-        "added_counts": "Added to {framework}: templates {templates}, models {models}.",
-        "model": "Model",
-        "weights": "Weights",
-        "modalities": "Modalities",
-        "size": "Size",
-        "requires": "Requires",
-        "text": "text",
-        "image": "image",
-        "video": "video",
-        "audio": "audio",
-        "multimodal": "multimodal",
-        "legend": "Size: as the name says; A is what is active. HF, MS, OM: Hugging Face, ModelScope, OpenMind. "
-        "Modalities: as ms-swift's tags or the template's slots tell; `multimodal` where neither does. Below the "
-        "models stand their templates: of the conversations that a framework can tell the text of, how many each "
-        "engine writes exactly, `–` where it has no file, `?` where it has not read the file as it is.",
-        "tools": "Tools",
-        "thinking": "Thinking",
-        "parsers": "Parsers",
-        "files": "Files",
-        "yes": "yes",
-        "template": "Template",
-        "family": "Family",
-        "proof": "Proof",
-        "exact": "exact",
-        "differs": "differs",
-        "unsupported": "unsupported",
-        "no upstream truth": "no upstream truth",
-        "unverified": "unverified",
-        "refused": "What cannot be expressed, or not to the letter",
-        "reason": "Reason",
-        "target": "Target",
-    },
-    ".zh": {
-        "supported-models": "支持的模型",
-        "templates": "模板",
-        "models_intro": "支持哪些模型、对应的模板名称，以及各引擎的验证结果；提示词和部署文件见各模板的页面。",
-        "unlisted": "框架未列出的模型，可用其路径和此处的模板名称训练。",
-        "templates_intro": "各引擎对这些文件的实际验证结果；尚无引擎读取过的文件标为未验证。"
-        "Ollama 以自己的排版输出工具和调用的 JSON：其前后的文本逐字比较，JSON 按值比较。",
-        "training": f"{FILES['training']} 仅用于训练、不用于部署：模板中标出了需要学习的内容。",
-        "counts": "共 {families} 个系列、{templates} 个模板、{models} 个模型权重。",
-        "added": f"{_ADDED} 表示框架本身没有内置，由生成的文件添加；例外见[模板]({{templates_page}})的最后一个表。",
-        "added_counts": "为 {framework} 添加：模板 {templates} 个，模型 {models} 个。",
-        "model": "模型",
-        "weights": "权重",
-        "modalities": "模态",
-        "size": "规模",
-        "requires": "依赖",
-        "text": "文本",
-        "image": "图像",
-        "video": "视频",
-        "audio": "音频",
-        "multimodal": "多模态",
-        "legend": "规模以名称所写为准，A 为激活参数。HF、MS、OM：Hugging Face、ModelScope、OpenMind。"
-        "模态：依据 ms-swift 的标签和模板的槽位；不明时写「多模态」。"
-        "模型下方是其模板：在框架能给出文本的对话中，各引擎逐字一致的数目；"
-        "`–` 表示没有文件，`?` 表示引擎尚未读过当前的文件。",
-        "tools": "工具调用",
-        "thinking": "思考",
-        "parsers": "解析器",
-        "files": "文件",
-        "yes": "是",
-        "template": "模板",
-        "family": "系列",
-        "proof": "验证",
-        "exact": "一致",
-        "differs": "不一致",
-        "unsupported": "不支持",
-        "no upstream truth": "上游无对照",
-        "unverified": "未验证",
-        "refused": "无法表达或无法完全一致表达的内容",
-        "reason": "原因",
-        "target": "目标",
-    },
-}
-_LANGUAGES = {"": "English", ".zh": "中文"}
 
 
 def generate(context: Context) -> Output:
@@ -144,38 +62,39 @@ def generate(context: Context) -> Output:
     files = []
     compared = any("compared" in verdict for verdict in context.publishers.get("templates", {}).values())
     pages = _PAGES if compared else tuple(page for page in _PAGES if page != "publishers")
-    for language, own_labels in _LABELS.items():
-        labels = {**own_labels, **LABELS[language]}
+    for language in languages():
+        labels, suffix = language.tables, language.suffix
         told = [
             labels["added_counts"].format(framework=FRAMEWORKS[key], **found)
             for key, found in added.items()
             if any(found.values())
         ]
         for page in pages:
-            linked = [(_LANGUAGES[other], f"{page}{other}.md") for other in _LANGUAGES if other != language]
-            linked += [(labels[other], f"{other}{language}.md") for other in pages if other != page]
+            linked = [(other.name, f"{page}{other.suffix}.md") for other in languages() if other != language]
+            linked += [(labels[other], f"{other}{suffix}.md") for other in pages if other != page]
+            note = labels["added"].format(mark=_ADDED, templates_page=f"templates{suffix}.md")
             body = (
                 environment("docs")
                 .get_template(f"{page}.md.j2")
                 .render(
-                    labels={**labels, "counts": labels["counts"].format(**counts)},
+                    labels={
+                        **labels,
+                        "counts": labels["counts"].format(**counts),
+                        "training": labels["training"].format(file=FILES["training"]),
+                    },
                     links=" · ".join(link(*address) for address in linked),
-                    added=(
-                        " ".join([labels["added"].format(templates_page=f"templates{language}.md"), *told])
-                        if told
-                        else ""
-                    ),
+                    added=" ".join([note, *told]) if told else "",
                     frameworks=FRAMEWORKS,
-                    engines=_ENGINE_TITLES,
+                    engines=_ENGINES.values(),
                     families=families,
                     templates=(
-                        list(_templates(context, labels, f"publishers{language}.md")) if page == "templates" else []
+                        list(_templates(context, labels, f"publishers{suffix}.md")) if page == "templates" else []
                     ),
                     compared=publishers_rows(context.publishers, labels) if page == "publishers" else compared,
                     refusals=refusals,
                 )
             )
-            files.append(GeneratedFile(f"{FOLDER}/{page}{language}.md", body, "html", ()))
+            files.append(GeneratedFile(f"{FOLDER}/{page}{suffix}.md", body, "html", ()))
     return Output(tuple(files))
 
 

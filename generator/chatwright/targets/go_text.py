@@ -16,6 +16,7 @@ from operator import itemgetter
 
 from ..catalogue.model import Trim
 from ..errors import Unsupported
+from .blocks import BlockWriter
 
 NOT_FOUND = "Ollama finds thoughts by plain texts around them; these words need escapes"
 _DELIMITERS = re.compile(r'\{\{+|"""+')
@@ -66,6 +67,8 @@ class Thought:
         return all(word.strip() and _is_raw(word) for word in self.words)
 
     def __str__(self) -> str:
+        if not self.is_found:
+            raise Unsupported(NOT_FOUND)
         return f"{{{{ if {self.condition} }}}}{self.words[0]}{{{{ .Thinking }}}}{self.words[1]}{{{{ end }}}}"
 
 
@@ -80,14 +83,15 @@ Piece = str | Action | Inline | Thought | Block
 Pieces = Sequence[Piece]
 
 
-class GoWriter:
+class GoWriter(BlockWriter):
     """Writes statements one a line, trimming the white space around them, and between them lines of output."""
 
+    OTHERWISE = "else if"
+
     def __init__(self) -> None:
-        self.definitions: list[str] = []  # of templates that the text calls; they stand in front of it
-        self.lines: list[str] = []
+        super().__init__()
+        self.definitions: list[str] = []  # of templates that the text calls; they come first
         self.pending: list[Piece] = []
-        self.depth = 0
 
     def source(self) -> str:
         """Everything that was written."""
@@ -102,64 +106,79 @@ class GoWriter:
             elif piece:
                 self.pending.append(piece)
 
-    def do(self, *statements: str) -> None:
-        """Write statements; blocks indent what stands in them."""
-        for statement in statements:
-            self._flush()
-            word = statement.split()[0]
-            if word in ("end", "else"):
-                self.depth -= 1
-            self.lines.append(f"{'  ' * self.depth}{{{{- {statement} -}}}}")
-            if word in ("if", "else", "range", "define"):
-                self.depth += 1
+    def statement(self, statement: str) -> None:
+        """Write one action."""
+        self._flush()
+        self.line(f"{{{{- {statement} -}}}}")
+
+    def end_of(self, word: str) -> str:
+        """The action that ends a block."""
+        return "end"
+
+    def choose(self, cases: Sequence[tuple[str, Pieces]]) -> None:
+        """Write the output of the first case whose condition holds; an empty condition always does."""
+        while cases and not any(cases[-1]):
+            cases = cases[:-1]
+        if any(output for _, output in cases):
+            for output in self.branches(cases):
+                self.put(output)
 
     def refuse(self, reason: str) -> None:
-        """End the rendering with an error that tells the reason."""
-        self.do(f"call {go_literal(reason)}")
+        """End the rendering with an error that gives the reason."""
+        self.statement(f"call {go_literal(reason)}")
 
     def trim(self, variable: str, how: Trim = "both") -> None:
         """Trim a variable's text, as the meaning of a spec does."""
-        head = ("slice {0} 0 {1}", "slice {0} {1}")
-        tail = ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))")
-        sides = {"none": (), "leading_newlines": (head,), "newlines": (head, tail), "both": (head, tail)}
-        for edge, rest in sides[how]:
-            self.do(f"range len {variable}")
-            word = "if"
-            for length, characters in enumerate(WHITE_SPACE if how == "both" else NEWLINE, start=1):
-                wanted = " ".join(map(go_literal, characters))
-                found = f"eq ({edge.format(variable, length)}) {wanted}"
-                self.do(f"{word} and (ge (len {variable}) {length}) ({found})")
-                self.do(f"{variable} = {rest.format(variable, length)}")
-                word = "else if"
-            self.do("else", "break", "end", "end")
+        for edge, rest in sides(how):
+            cases = [
+                (at_edge(variable, edge, length, characters), f"{variable} = {rest.format(variable, length)}")
+                for length, characters in enumerate(WHITE_SPACE if how == "both" else NEWLINE, start=1)
+            ]
+            with self.block(f"range len {variable}"):
+                for statement in self.branches([*cases, ("", "break")]):
+                    self.statement(statement)
 
     def find(self, text: str, word: str, *then: str) -> None:
-        """Write statements for the first place of a text where a word stands; ``$at`` counts the bytes before it."""
+        """Write statements for the first place of a text that holds a word; ``$at`` counts the bytes before it."""
         length = len(word.encode())
         rest = f"slice {text} $at"
-        self.do(f"range $at := len {text}")
-        self.do(f"if and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(word)})")
-        self.do(*then, "break", "end", "end")
+        found = f"and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(word)})"
+        with self.block(f"range $at := len {text}"), self.block(f"if {found}"):
+            for statement in (*then, "break"):
+                self.statement(statement)
 
     def remove_between(self, variable: str, words: tuple[str, str]) -> None:
-        """Take everything out of a variable's text that stands between two words, and the words."""
+        """Take everything between two words out of a variable's text, and the words."""
         start, end = words
-        behind_start, behind_end = (len(word.encode()) for word in words)
-        self.do('$kept := ""', f"range len {variable}")
-        self.do('$head := ""', '$tail := ""', "$closed := false")
-        self.find(
-            variable, start, f"$head = slice {variable} 0 $at", f"$tail = slice (slice {variable} $at) {behind_start}"
-        )
-        self.find("$tail", end, f"$tail = slice (slice $tail $at) {behind_end}", "$closed = true")
-        self.do("if not $closed", "break", "end")
-        self.do('$kept = printf "%s%s" $kept $head', f"{variable} = $tail", "end")
-        self.do(f'{variable} = printf "%s%s" $kept {variable}')
+        after_start, after_end = (len(word.encode()) for word in words)
+        head, tail = f"$head = slice {variable} 0 $at", f"$tail = slice (slice {variable} $at) {after_start}"
+        self.statement('$kept := ""')
+        with self.block(f"range len {variable}"):
+            self.write("""
+                $head := ""
+                $tail := ""
+                $closed := false
+            """)
+            self.find(variable, start, head, tail)
+            self.find("$tail", end, f"$tail = slice (slice $tail $at) {after_end}", "$closed = true")
+            self.write(f"""
+                if not $closed
+                    break
+                $kept = printf "%s%s" $kept $head
+                {variable} = $tail
+            """)
+        self.statement(f'{variable} = printf "%s%s" $kept {variable}')
 
     def keep_behind(self, variable: str, word: str) -> None:
-        """Leave of a variable's text what stands behind the last place of a word."""
-        self.do(f"range len {variable}", "$held := false")
-        self.find(variable, word, f"{variable} = slice (slice {variable} $at) {len(word.encode())}", "$held = true")
-        self.do("if not $held", "break", "end", "end")
+        """Leave of a variable's text what follows the last place of a word."""
+        with self.block(f"range len {variable}"):
+            self.statement("$held := false")
+            rest = f"{variable} = slice (slice {variable} $at) {len(word.encode())}"
+            self.find(variable, word, rest, "$held = true")
+            self.write("""
+                if not $held
+                    break
+            """)
 
     def include(self, other: GoWriter) -> None:
         """Go on with what another writer wrote."""
@@ -169,7 +188,7 @@ class GoWriter:
         self.lines += ["  " * self.depth + line if line.lstrip().startswith("{{-") else line for line in other.lines]
 
     def define(self, other: GoWriter) -> None:
-        """Put what another writer wrote, a definition, in front."""
+        """Put a definition that another writer wrote first."""
         other._flush()
         self.definitions += [*other.definitions, *other.lines]
 
@@ -183,15 +202,26 @@ class GoWriter:
         self.pending = []
         if not pieces:
             return
-        written = []
-        for index, piece in enumerate(pieces):
-            if isinstance(piece, str):
-                written.append(_go_text(piece, first=index == 0, last=index == len(pieces) - 1))
-            elif isinstance(piece, Thought) and not piece.is_found:
-                raise Unsupported(NOT_FOUND)
-            else:
-                written.append(str(piece))
-        self.lines.append("".join(written))
+        ends = (0, len(pieces) - 1)
+        self.lines.append(
+            "".join(
+                _go_text(piece, first=index == ends[0], last=index == ends[1]) if isinstance(piece, str) else str(piece)
+                for index, piece in enumerate(pieces)
+            )
+        )
+
+
+def sides(how: Trim) -> list[tuple[str, str]]:
+    """The ends of a text that are trimmed: Go for what is at that end, and for the rest, of a text and a length."""
+    head = ("slice {0} 0 {1}", "slice {0} {1}")
+    tail = ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))")
+    return {"none": [], "leading_newlines": [head], "newlines": [head, tail], "both": [head, tail]}[how]
+
+
+def at_edge(text: str, edge: str, length: int, characters: Sequence[str]) -> str:
+    """Go that asks whether an end of a text is one of some characters of a length in bytes."""
+    wanted = " ".join(map(go_literal, characters))
+    return f"and (ge (len {text}) {length}) (eq ({edge.format(text, length)}) {wanted})"
 
 
 def go_literal(text: str) -> str:

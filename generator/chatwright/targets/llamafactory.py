@@ -13,21 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Part, Slot, Slots, Spec, Template, Thinking
-from ..catalogue.slots import fields, join_slots, split_content
-from ..errors import Refusals, Unsupported
+from ..catalogue.slots import CONTENT, fields, join_slots, split_content
+from ..errors import Refusals
 from ..meaning.tool_formats import ToolFormat, format_of, tool_format, unnamed_observation
-from ..records.frameworks import is_built_in
 from .places import other_thinking, placed, refusals_of, trims
-from .protocol import Context, Deployment, GeneratedFile, Output
+from .protocol import Context, GeneratedFile, Output
 from .python import Call
-from .rendering import environment, module_name, multimodal_templates
+from .registration import Arguments, package_files, package_of, register
 
 FOLDER = "llamafactory"
 NO_TOOLS = "the template has no tools; LLaMA-Factory writes them in its own default format"
 OTHER_TOOLS = "LLaMA-Factory has no such tool format and writes tools in its own default format"
 EMPTY_SYSTEM = "an empty system message gets the default system text"
 WHITE_SPACE = "the last reply of a training text ends like every other, with white space behind the end of its turn"
-PACKAGE = f"{FOLDER}/chatwright_llamafactory"
+PACKAGE = package_of(FOLDER)
 _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "OPENMIND"}
 _TOOLS = "default"  # the tool format of a template that names none (data/template.py, register_template)
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
@@ -41,49 +40,28 @@ _THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # data/template.py, register_t
 
 def generate(context: Context) -> Output:
     """One module per spec that has something to register, and the package that registers them."""
-    files: list[GeneratedFile] = []
-    deployments: dict[str, Deployment] = {}
-    modules: list[str] = []
-    render = environment("llamafactory")
-    seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
-    for spec in context.specs:
-        templates: dict[str, Mapping[str, Any]] = {}
-        path = f"{PACKAGE}/{module_name(spec)}.py"
-        for template in spec.templates:
-            name = template.registered["llamafactory"]
-            if name is None:
-                continue
-            try:
-                templates[name] = template_arguments(template)
-                told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
-                deployments[template.name] = Deployment(path, notes=told)
-            except Unsupported as error:
-                deployments[template.name] = Deployment(None, reasons=error.reasons)
-        groups = list(_model_groups(spec, context.catalogue))
-        composites = list(_composite_models(spec, context.catalogue))
-        if templates or groups or composites:
-            body = render.get_template("spec.py.j2").render(
-                spec=spec,
-                templates={name: dict(_written(arguments)) for name, arguments in templates.items()},
-                groups=groups,
-                plugins=declared_plugins(templates.values()),
-                composites=composites,
-            )
-            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
-            modules.append(module_name(spec))
-    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+    def registered(spec: Spec, templates: Mapping[str, Arguments]) -> dict[str, Any]:
+        return {
+            "templates": {name: dict(_written(arguments)) for name, arguments in templates.items()},
+            "groups": list(_model_groups(spec, context.catalogue)),
+            "plugins": declared_plugins(templates.values()),
+            "composites": list(_composite_models(spec, context.catalogue)),
+        }
+
+    return register(context, FOLDER, template_arguments, notes, registered, package)
 
 
 def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
     """What registers these modules of specs: the package, the launcher, and the code that they share."""
-    for source, path in (
-        ("package.py.j2", f"{FOLDER}/__init__.py"),
-        ("launcher.py.j2", f"{FOLDER}/launcher.py"),
-        ("modules.py.j2", f"{PACKAGE}/__init__.py"),
-        ("registry.py.j2", f"{PACKAGE}/registry.py"),
-        ("processor_plugin.py.j2", f"{PACKAGE}/processor_plugin.py"),
-    ):
-        yield GeneratedFile(path, environment(FOLDER).get_template(source).render(modules=modules), "hash", ())
+    paths = {
+        "package": f"{FOLDER}/__init__.py",
+        "launcher": f"{FOLDER}/launcher.py",
+        "modules": f"{PACKAGE}/__init__.py",
+        "registry": f"{PACKAGE}/registry.py",
+        "processor_plugin": f"{PACKAGE}/processor_plugin.py",
+    }
+    return package_files(FOLDER, paths, modules)
 
 
 def _written(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -210,7 +188,7 @@ def _prefix(template: Template) -> list[str | set[str] | dict[str, str]]:
     return [*elements(template.slots.prefix), *([{ignored}] if ignored else [])]
 
 
-def notes(template: Template, *, sees: bool) -> Iterator[str]:
+def notes(template: Template, sees: bool) -> Iterator[str]:
     """Where LLaMA-Factory has the template, but not to the letter; ``sees``: its models take more than text."""
     if sees and template.mm_plugin is None:
         yield "text only: the spec names no plugin for the images, videos or sounds of these models"
@@ -240,7 +218,7 @@ def _refusals(template: Template) -> Iterator[str]:
         yield f"undescribed: the template's own code writes {template.undescribed}"
     if template.single_turn:
         yield "single_turn: LLaMA-Factory writes every turn of a conversation"
-    if Part("field", "content") not in slots.system:
+    if CONTENT not in slots.system:
         yield "slots.system: the format leaves the system text out, and so would LLaMA-Factory the tools"
     if template.pair:
         yield "pair: LLaMA-Factory writes conversations, and the format has a query and a document"

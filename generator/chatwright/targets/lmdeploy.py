@@ -18,10 +18,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from ..catalogue.model import Levels, Part, Slot, Spec, Template, Thinking
-from ..catalogue.slots import split_content, write_slot
+from ..catalogue.model import Levels, Slot, Spec, Template, Thinking
+from ..catalogue.slots import CONTENT, split_content, write_slot
 from ..errors import Refusals, Unsupported
-from ..meaning.render import trim
+from ..meaning.thoughts import trim
 from .literal import begins_with_bos, stop_texts, token_text, without_bos
 from .places import merged, placed, trims
 from .protocol import Context, Output
@@ -59,7 +59,7 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
         refusals.reasons.append(f"system_placement: the system text stands inside the first user turn, behind {user!r}")
     system = prefix + system
     meta = ""
-    if Part("field", "content") in slots.system:
+    if CONTENT in slots.system:
         with refusals.collect():
             meta = _meta_instruction(template, prefix, system, eosys, eos)
     head, tail = split_content(slots.body)
@@ -92,7 +92,7 @@ def _refusals(template: Template) -> Iterator[str]:
     slots, thinking = template.slots, template.thinking
     if thinking:
         yield from _refusals_of_thinking(thinking)
-    if Part("field", "content") not in slots.system:
+    if CONTENT not in slots.system:
         yield "slots.system: the format leaves the system text out, and LMDeploy always writes it"
     if template.pair:
         yield "pair: the format has a query and a document, and LMDeploy writes conversations"
@@ -156,7 +156,7 @@ def _refused_parts(template: Template, bos: str | None, eos: str | None) -> Iter
                     "the format writes the tokenizer's own EOS into the history, the file is fixed text, "
                     "and the spec does not tell it (serving.tokens.eos_token)"
                 )
-            elif part.kind in _NAMES and part != Part("field", "content"):
+            elif part.kind in _NAMES and part != CONTENT:
                 yield place, f"the format writes {_NAMES[part.kind]} where the file has fixed text"
 
 
@@ -201,7 +201,7 @@ def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
 
 def _split(slot: Slot) -> tuple[Slot, Slot]:
     """What stands before and behind the content, all of it before where there is none."""
-    return split_content(slot) if Part("field", "content") in slot else (slot, ())
+    return split_content(slot) if CONTENT in slot else (slot, ())
 
 
 def _text(slot: Slot, eos: str | None) -> str:

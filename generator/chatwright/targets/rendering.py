@@ -8,7 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..catalogue.model import Catalogue, Spec, Template
+from ..catalogue.model import Spec, Template
 from ..errors import Refusals
 from .protocol import Comment, Context, Deployment, GeneratedFile, Output
 from .python import literal, statement
@@ -49,17 +49,6 @@ def _notes(template: Template) -> tuple[str, ...]:
     if template.targets.get("swift", {}).get("auto_add_bos") == "instead" and not template.slots.prefix:
         return ("in training the tokenizer puts its own prefix, if it has one, in front; this file writes none",)
     return ()
-
-
-def multimodal_templates(catalogue: Catalogue, framework: str) -> set[str | None]:
-    """The templates that a framework uses for models which take more than text."""
-    return {
-        group.template_for(framework, checkpoint)
-        for spec in catalogue.specs
-        for group in spec.models
-        if group.multimodal
-        for checkpoint in group.checkpoints
-    }
 
 
 @cache

@@ -24,19 +24,18 @@ from functools import partial
 from typing import Any, cast
 
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, ModelType, Part, Slot, Slots, Spec, Template, Thinking
-from ..catalogue.slots import join_slots, parse_slot, split_content
+from ..catalogue.slots import CONTENT, join_slots, parse_slot, split_content
 from ..errors import Refusals, Unsupported
-from ..records.frameworks import is_built_in
 from .agent_template import agent_template, refusals_of_answers
 from .places import other_thinking, placed, refusals_of, trims
-from .protocol import Context, Deployment, GeneratedFile, Output
+from .protocol import Context, GeneratedFile, Output
 from .python import Call, Sum
-from .rendering import environment, module_name, multimodal_templates
+from .registration import Arguments, package_files, package_of, register
 
 FOLDER = "swift"
 EMPTY_SYSTEM = "an empty system message stands for none, and does not get the default system text"
 FIRST_TOKEN = "ms-swift never learns the first token of a text, not even of a reply with nothing in front of it"
-PACKAGE = f"{FOLDER}/chatwright_swift"
+PACKAGE = package_of(FOLDER)
 _PLACEHOLDERS = ("{{SYSTEM}}", "{{QUERY}}", "{{ROUND0}}", "{{ROUND1}}", "{{RESPONSE}}")  # template/base.py
 _TOKENS: Mapping[str, Callable[[str], str | int]] = {
     "bos": lambda _: "bos_token_id",
@@ -50,49 +49,27 @@ _THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
 
 def generate(context: Context) -> Output:
     """One module per spec that has something to register, the code they share, and the file given to ms-swift."""
-    files: list[GeneratedFile] = []
-    deployments: dict[str, Deployment] = {}
-    modules: list[str] = []
-    render = environment("swift")
-    seeing = multimodal_templates(context.catalogue, "swift") | multimodal_templates(context.catalogue, "llamafactory")
-    for spec in context.specs:
-        path = f"{PACKAGE}/{module_name(spec)}.py"
-        templates: dict[str, Mapping[str, Any]] = {}
-        for template in spec.templates:
-            name = template.registered["swift"]
-            if name is None:
-                continue
-            try:
-                templates[name] = template_arguments(template)
-                told = () if is_built_in(FOLDER, name) else tuple(notes(template, sees=template.name in seeing))
-                deployments[template.name] = Deployment(path, notes=told)
-            except Unsupported as error:
-                deployments[template.name] = Deployment(None, reasons=error.reasons)
-        model_types = {item.name: _model_type(item, context.catalogue) for item in spec.model_types}
-        archs = {item.name: parts for item in spec.model_types if (parts := model_arch(item))}
-        groups = list(_groups(spec, context.catalogue))
-        if templates or model_types or groups:
-            body = render.get_template("spec.py.j2").render(
-                spec=spec,
-                templates=templates,
-                archs=archs,
-                model_types=model_types,
-                groups=groups,
-                dated=dated(templates),
-            )
-            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
-            modules.append(module_name(spec))
-    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+    def registered(spec: Spec, templates: Mapping[str, Arguments]) -> dict[str, Any]:
+        return {
+            "templates": templates,
+            "archs": {item.name: parts for item in spec.model_types if (parts := model_arch(item))},
+            "model_types": {item.name: _model_type(item, context.catalogue) for item in spec.model_types},
+            "groups": list(_groups(spec, context.catalogue)),
+            "dated": dated(templates),
+        }
+
+    return register(context, FOLDER, template_arguments, notes, registered, package)
 
 
 def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
     """The file given to ms-swift, and the package that registers these modules of specs."""
-    for source, path in (
-        ("register_all.py.j2", f"{FOLDER}/register_all.py"),
-        ("package.py.j2", f"{PACKAGE}/__init__.py"),
-        ("registry.py.j2", f"{PACKAGE}/registry.py"),
-    ):
-        yield GeneratedFile(path, environment("swift").get_template(source).render(modules=modules), "hash", ())
+    paths = {
+        "register_all": f"{FOLDER}/register_all.py",
+        "package": f"{PACKAGE}/__init__.py",
+        "registry": f"{PACKAGE}/registry.py",
+    }
+    return package_files(FOLDER, paths, modules)
 
 
 def template_arguments(template: Template) -> dict[str, Any]:
@@ -119,7 +96,7 @@ def template_arguments(template: Template) -> dict[str, Any]:
     start = () if own.get("auto_add_bos") == "instead" else slots.prefix
     last = template.system_placement == "last_user"
     no_system = () if own.get("system_in_class") or last else slots.no_system or ()
-    user = (Part("field", "content"), *tail) if head else slots.user
+    user = (CONTENT, *tail) if head else slots.user
     opens, heads = ("slots.prefix", start), ("slots.user", head)
     arguments: dict[str, Any] = {
         "prefix": prompt(opens, ("slots.no_system", no_system), heads),
@@ -206,7 +183,7 @@ def _refusals_without_class(template: Template) -> Iterator[str]:
         yield "empty_system: ms-swift writes no system turn for an empty system text"
 
 
-def notes(template: Template, *, sees: bool) -> Iterator[str]:
+def notes(template: Template, sees: bool) -> Iterator[str]:
     """Where ms-swift has the template, but not to the letter; ``sees``: its models take more than text."""
     if sees and "template_class" not in template.targets.get("swift", {}):
         yield "text only: the spec names no class for the images, videos or sounds of these models"
@@ -214,13 +191,13 @@ def notes(template: Template, *, sees: bool) -> Iterator[str]:
         yield EMPTY_SYSTEM
     slots = template.slots
     before = [part for slot in (slots.prefix, slots.no_system or (), slots.user, slots.opener) for part in slot]
-    if template.default_system is None and all(part == Part("field", "content") for part in before):
+    if template.default_system is None and all(part == CONTENT for part in before):
         yield FIRST_TOKEN  # template/base.py, _encode
 
 
 def _literal_system(slot: Slot) -> Slot:
     """What ms-swift writes without a system text where it goes into the last user message."""
-    return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == Part("field", "content") else part for part in slot))
+    return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == CONTENT else part for part in slot))
 
 
 def _fields(content: str | None, *, numbered: bool) -> Mapping[str, str]:

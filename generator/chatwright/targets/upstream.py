@@ -60,22 +60,26 @@ def _llamafactory(name: str, template: Template, catalogue: Catalogue) -> list[S
     defaults["format_assistant"] = ("StringFormatter", ["{{content}}", *end], None)
     defaults["format_function"] = ("FunctionFormatter", arguments["format_assistant"][1], "default")
     told = {key: value for key, value in arguments.items() if key not in defaults or value != defaults[key]}
-    render = environment("upstream")
     plugins = llamafactory.declared_plugins([told])
-    text = render.get_template("llamafactory_template.py.j2").render(name=name, arguments=told, plugins=plugins)
-    found = [Snippet("template", "src/llamafactory/data/template.py", text, whole=False)]
-    if plugins:
-        text = environment("llamafactory").get_template("processor_plugin.py.j2").render()
-        found.append(Snippet("plugin", "src/llamafactory/data/processor_plugin.py", text, whole=True))
     groups = [group for group in llamafactory.model_groups(catalogue) if group["template"] == name]
-    if groups:
-        text = render.get_template("llamafactory_models.py.j2").render(groups=groups)
-        found.append(Snippet("models", "src/llamafactory/extras/constants.py", text, whole=False))
     composites = [composite for composite in llamafactory.composite_models(catalogue) if name in composite["templates"]]
-    if composites:
-        text = render.get_template("llamafactory_composites.py.j2").render(composites=composites)
-        found.append(Snippet("composites", "src/llamafactory/model/model_utils/visual.py", text, whole=False))
-    return found
+    template_values = {"name": name, "arguments": told, "plugins": plugins}
+    return [
+        _snippet("template", "data/template.py", template_values),
+        *([_plugin_snippet()] if plugins else []),
+        *([_snippet("models", "extras/constants.py", {"groups": groups})] if groups else []),
+        *([_snippet("composites", "model/model_utils/visual.py", {"composites": composites})] if composites else []),
+    ]
+
+
+def _snippet(kind: str, place: str, values: Mapping[str, Any]) -> Snippet:
+    text = environment("upstream").get_template(f"llamafactory_{kind}.py.j2").render(**values)
+    return Snippet(kind, f"src/llamafactory/{place}", text, whole=False)
+
+
+def _plugin_snippet() -> Snippet:
+    text = environment("llamafactory").get_template("processor_plugin.py.j2").render()
+    return Snippet("plugin", "src/llamafactory/data/processor_plugin.py", text, whole=True)
 
 
 def _swift(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]:

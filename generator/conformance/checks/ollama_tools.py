@@ -119,11 +119,12 @@ def _compiled_format(engine: ollama.Engine, definition: ToolFormat, changed: lis
     """
     wrong = []
     calls_source = GoWriter()
-    calls_source.do("range .Messages", "$calls := .ToolCalls", "if $calls")
-    write_calls(definition, calls_source, "$calls")
-    calls_source.do("end", "end")
+    with calls_source.block("range .Messages"):
+        calls_source.statement("$calls := .ToolCalls")
+        with calls_source.block("if $calls"):
+            write_calls(definition, calls_source, "$calls")
     tools_source = GoWriter()
-    tools_source.do("$_ := .Messages")
+    tools_source.statement("$_ := .Messages")
     beside = Go("$.System", Text())
     write_tools(definition, tools_source, "$.Tools", system=beside, user=beside)
     for index, (functions, calls) in enumerate(tools_and_calls(TOOL_CASES)):

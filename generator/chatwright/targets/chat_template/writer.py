@@ -1,0 +1,116 @@
+"""Writes Jinja: statements, blocks, and the texts of slots as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...catalogue.model import Part, Slot, Template, Trim
+from ...errors import Refusals
+from ...meaning.conditions import Cases, Condition, Fact, Name, Not, Some
+from ...meaning.jinja import literal
+from ...meaning.reply import plan_reply
+from ...meaning.tool_formats import format_of
+from ..blocks import BlockWriter
+from ..places import holding
+
+
+class JinjaWriter(BlockWriter):
+    """Writes the Jinja of one template. Every tag trims the white space around it, so the layout is free.
+
+    Besides Jinja's own statements it knows ``print`` with an expression, ``refuse`` with a message that ends the
+    rendering, and the block ``unless``.
+    """
+
+    def __init__(self, template: Template, *, marks: bool) -> None:
+        super().__init__()
+        self.template, self.marks = template, marks
+        self.slots, self.thinking = template.slots, template.thinking
+        self.tools = format_of(template)
+        self.plan = plan_reply(template)
+        self.refusals = Refusals()
+
+    def statement(self, statement: str) -> None:
+        """Write one tag."""
+        word, _, rest = statement.partition(" ")
+        if word == "refuse":
+            rest = f"raise_exception({literal(rest)})"
+        self.line(f"{{{{- {rest} -}}}}" if word in ("print", "refuse") else f"{{%- {statement} -%}}")
+
+    def open(self, head: str) -> str:
+        """Begin a block."""
+        condition = head.removeprefix("unless ")
+        return super().open(head if condition == head else f"if not ({condition})")
+
+    def end_of(self, word: str) -> str:
+        """The tag that ends a block."""
+        return f"end{word}"
+
+    def refuse(self, reason: str) -> None:
+        """Keep a reason why Jinja cannot express the template; what is written meanwhile is thrown away."""
+        self.refusals.reasons.append(reason)
+
+    def print_slot(self, slot: Slot, content: str = "''") -> None:
+        """Print a slot, its content filled with an expression."""
+        if slot:
+            self.statement(f"print {self.expression(slot, content)}")
+
+    def print_text(self, text: str) -> None:
+        """Print a text, which may be empty."""
+        if text:
+            self.statement(f"print {literal(text)}")
+
+    def print_either(self, condition: str, yes: str, no: str) -> None:
+        """Print one text or the other."""
+        if yes == no or not (yes or no):
+            self.print_text(yes)
+        elif not yes:
+            self.print_either(f"not {condition}", no, yes)
+        else:
+            for text in self.branches([(condition, yes), *([("", no)] if no else [])]):
+                self.print_text(text)
+
+    def expression(self, slot: Slot, content: str = "''") -> str:
+        """A slot as an expression, its content filled with another one."""
+        return " ~ ".join(text for part in slot if (text := self._part(part, content)) is not None) or "''"
+
+    def _part(self, part: Part, content: str) -> str | None:
+        if part.kind in ("id", "attribute"):
+            places = holding(self.slots, part.kind)
+            self.refuse(f"{places}: the format has a token whose text only the tokenizer knows")
+        if part.kind in ("bos", "eos"):
+            return f"({part.kind}_token or '')"
+        if part.kind == "date":
+            return f"strftime_now({literal(part.value)})"
+        if part.kind == "field":
+            return {"idx": "state.round", "round": "(state.round + 1)"}.get(part.value, content)
+        return literal(part.value) if part.kind in ("text", "token") else None
+
+
+def trimmed(expression: str, how: Trim) -> str:
+    """An expression trimmed; what takes newlines off is a macro."""
+    if how == "both":
+        return f"{expression}|trim"
+    return expression if how == "none" else f"without_{how}({expression})"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """A list of texts."""
+    return f"[{', '.join(map(literal, texts))}]"
+
+
+def condition(of: Condition, facts: Mapping[Name, str], *, inner: bool = False) -> str:
+    """A condition as an expression, given the one of each fact."""
+    if isinstance(of, Fact):
+        return facts[of.name]
+    if isinstance(of, Not):
+        return f"not {condition(of.of, facts, inner=True)}"
+    text = (" or " if isinstance(of, Some) else " and ").join(condition(each, facts, inner=True) for each in of.of)
+    return f"({text})" if inner else text
+
+
+def one_of(cases: Cases[str], facts: Mapping[Name, str]) -> str:
+    """The first text whose case holds, as an expression."""
+    (when, text), *rest = cases
+    if when is True:
+        return literal(text)
+    return f"{literal(text)} if {condition(when, facts)} else {one_of(tuple(rest), facts)}"

@@ -1,0 +1,77 @@
+"""What the targets of training frameworks share: a package with a module per spec that registers what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..catalogue.model import Catalogue, Spec, Template
+from ..errors import Unsupported
+from ..records.frameworks import is_built_in
+from .protocol import Context, Deployment, GeneratedFile, Output
+from .rendering import environment, module_name
+
+Arguments = Mapping[str, Any]
+
+
+def register(
+    context: Context,
+    folder: str,
+    arguments: Callable[[Template], Arguments],
+    notes: Callable[[Template, bool], Iterable[str]],
+    registered: Callable[[Spec, Mapping[str, Arguments]], Mapping[str, Any]],
+    package: Callable[[Sequence[str]], Iterable[GeneratedFile]],
+) -> Output:
+    """One module per spec that has something to register, and the package that registers them.
+
+    ``arguments`` are those of a template, ``notes`` its deviations, given whether its models take more than text.
+    ``registered`` is what a module is written from, by name, given a spec and the arguments of its templates.
+    """
+    files: list[GeneratedFile] = []
+    deployments: dict[str, Deployment] = {}
+    modules: list[str] = []
+    seeing = _multimodal_templates(context.catalogue)
+    for spec in context.specs:
+        templates: dict[str, Arguments] = {}
+        path = f"{package_of(folder)}/{module_name(spec)}.py"
+        for template in spec.templates:
+            name = template.registered[folder]
+            if name is None:
+                continue
+            try:
+                templates[name] = arguments(template)
+                known = is_built_in(folder, name)
+                deviations = () if known else tuple(notes(template, template.name in seeing))
+                deployments[template.name] = Deployment(path, notes=deviations)
+            except Unsupported as error:
+                deployments[template.name] = Deployment(None, reasons=error.reasons)
+        values = registered(spec, templates)
+        if any(values.values()):
+            body = environment(folder).get_template("spec.py.j2").render(spec=spec, **values)
+            files.append(GeneratedFile(path, body, "hash", (spec.source,)))
+            modules.append(module_name(spec))
+    return Output((*files, *(package(modules) if context.source is None else ())), deployments)
+
+
+def package_of(folder: str) -> str:
+    """The folder of the package that registers."""
+    return f"{folder}/chatwright_{folder}"
+
+
+def package_files(folder: str, paths: Mapping[str, str], modules: Sequence[str]) -> Iterator[GeneratedFile]:
+    """What registers modules of specs: files by the templates that they are written from."""
+    for source, path in paths.items():
+        body = environment(folder).get_template(f"{source}.py.j2").render(modules=modules)
+        yield GeneratedFile(path, body, "hash", ())
+
+
+def _multimodal_templates(catalogue: Catalogue) -> set[str | None]:
+    """The templates that a framework uses for models which take more than text."""
+    return {
+        group.template_for(framework, checkpoint)
+        for framework in ("llamafactory", "swift")
+        for spec in catalogue.specs
+        for group in spec.models
+        if group.multimodal
+        for checkpoint in group.checkpoints
+    }
