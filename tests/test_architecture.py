@@ -39,6 +39,8 @@ FLOORS = (
 # The rooms inside inspection/, from the ground up: what only reads and renders, then the three that judge a model.
 ROOMS = (
     {"__init__", "token_ids", "canonical", "spec_editing", "tokenizer_worker", "tokenizer", "jinja", "vllm"},
+    {"conversations"},
+    {"prompt_differences"},
     {"verify"},
     {"draft"},
     {"identify"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from .limits import LONGEST_MESSAGE
 
@@ -52,3 +53,9 @@ def printable(text: str) -> str:
 def clipped(text: str, most: int = LONGEST_MESSAGE) -> str:
     """The text as :func:`printable` shows it, its end cut off where it has more than ``most`` characters."""
     return printable(text) if len(text) <= most else f"{printable(text[:most])}… ({len(text)} characters)"
+
+
+def listing(names: Iterable[str], most: int = 6) -> str:
+    """The first names in one line, and how many more there are."""
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

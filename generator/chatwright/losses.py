@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .characters import printable
+from .characters import listing, printable
 from .errors import ChatwrightError
 from .git import git
 
@@ -47,10 +47,8 @@ class Loss:
     def __str__(self) -> str:
         models = ""
         if self.models:
-            more = f" and {len(self.models) - _SHOWN} more" if len(self.models) > _SHOWN else ""
-            named = ", ".join(map(_cut, self.models[:_SHOWN]))
             models = f", and with it the template of {len(self.models)} model{'s' * (len(self.models) != 1)}: "
-            models += named + more
+            models += listing(map(_cut, self.models), _SHOWN)
         return printable(f"{_cut(self.name)} (was {_cut(self.was)}{models}): {self.reason}")
 
 

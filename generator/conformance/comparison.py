@@ -5,25 +5,25 @@ Both get what ``apply_chat_template`` gives, through the same Jinja. A prompt ha
 reply with what stands behind it; each may differ. The head that differs where nothing asks for one (a default system
 text, a date) is told once, and taken out of the bodies before they are looked at again. What stands in our text where
 they then part, by the roles of the reference renderer's pieces, tells the cause
-(:data:`..catalogue.comparisons.CAUSES`).
+(:data:`chatwright.records.publishers.CAUSES`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, takewhile
 
 from chatwright.catalogue.model import Template
 from chatwright.errors import Unsupported
 from chatwright.inspection import jinja
+from chatwright.inspection.conversations import TYPED, parts_unread
+from chatwright.inspection.prompt_differences import Prompt, parting, same_words
 from chatwright.inspection.token_ids import first_difference
-from chatwright.meaning.render import Kind
 from chatwright.meaning.runs import TODAY
 from chatwright.meaning.sandbox import Refused
 from chatwright.meaning.scenarios import Scenario, scenarios
-from chatwright.meaning.visible import visible
 from chatwright.records.engines import Result
 from chatwright.records.publishers import CAUSES, SEPARATOR, TAIL, Comparison, Example
 
@@ -31,8 +31,6 @@ from .publishers import Publisher, Record, request, without_bos
 
 NO_PARTS = "the publisher's template takes content as one text; servers then join the parts"
 NO_TOOLS = "the publisher's template writes no tools"
-_TYPED = "typed_text"  # the scenario whose content comes in parts
-_AROUND = 24  # characters shown in front of a difference, and of each side
 _LEAST = 4  # characters of a line that tells a head
 _MARK = 16  # characters in front of a difference that may belong to a thought word
 _REPLIES = ("assistant", "observation")
@@ -115,7 +113,7 @@ class _Pair:
         if isinstance(self.due, Refused):
             said = f": {self.due.reason}" if self.due.reason else ""
             return Result("no upstream truth", f"the publisher's template raises{said}")
-        if self.scenario.name == _TYPED and "'type': 'text'" in self.due:
+        if self.scenario.name == TYPED and parts_unread(self.due):
             return Result("no upstream truth", NO_PARTS)
         if self.scenario.tools and not any(tool["function"]["name"] in self.due for tool in self.scenario.tools):
             return Result("no upstream truth", NO_TOOLS)
@@ -153,28 +151,27 @@ class _Pair:
 
     def _of_place(self, place: int, fine: Collection[str], ours: str, due: str) -> str:
         """Why bodies differ that part at a place of our text."""
-        role, scenario = self.role_at(place), self.scenario
-        if self.has_system and not scenario.messages[0]["content"] and "plain" in fine:
+        role, scenario, prompt = self.prompt.role_at(place), self.scenario, self.prompt
+        if prompt.has_empty_system and "plain" in fine:
             return "empty-system"
         at_head, regular = role in ("prefix", "system"), {"plain", "multi"} <= set(fine)
-        if "".join(ours.split()) == "".join(due.split()):
-            return "trimming" if self.is_padded and regular else "white-space"
+        if same_words(ours, due):
+            return "trimming" if prompt.is_padded and regular else "white-space"
         if scenario.tools:
             if scenario.thinking is not None and at_head and "tool_result" in fine:
                 return "thinking-switch"
-            called = any(message.get("tool_calls") for message in scenario.asked)
-            return "tool-calls" if called and ("tools_offered" in fine or role in _REPLIES) else "tool-layout"
+            return "tool-calls" if prompt.has_calls and ("tools_offered" in fine or role in _REPLIES) else "tool-layout"
         if scenario.variables and {"multi", "system", "system_multi"} <= set(fine):
             return "thinking-switch"
-        if scenario.thinking is not None and at_head and regular and (not self.has_system or "system" in fine):
+        if scenario.thinking is not None and at_head and regular and (not prompt.has_system or "system" in fine):
             return "thinking-switch"
-        if self.has_system and regular and "system" not in fine:
+        if prompt.has_system and regular and "system" not in fine:
             return "system-layout"
         if self.has_thoughts and (role == "assistant" or regular):
             return "thought-layout"
-        if self.has_system and (at_head or regular):
+        if prompt.has_system and (at_head or regular):
             return "system-layout"
-        before_first_turn = due.endswith(self.from_first_turn)
+        before_first_turn = due.endswith(self.bodies[0][len(prompt.head) :])
         return "default-system" if at_head or before_first_turn else "turn-layout"
 
     def _example(self, ours: str, due: str, before: str = "") -> Example:
@@ -202,11 +199,7 @@ class _Pair:
     def tails(self) -> tuple[str, str]:
         """What follows in each: the opener of the reply and what stands behind it; nothing where there is none."""
         ours, due = self.texts
-        trailing: list[str] = []
-        for role, text in reversed(self.pieces):
-            if role != "assistant":
-                break
-            trailing.insert(0, text)
+        trailing = self.prompt.reply
         opener = next((text.strip() for text in trailing if text.strip()), "")
         mine, theirs = len(ours) - len("".join(trailing)), due.rfind(opener)
         if not opener:
@@ -225,44 +218,21 @@ class _Pair:
         return str(self.ours), str(self.due)
 
     @cached_property
-    def pieces(self) -> Sequence[tuple[str, str]]:
-        """The reference renderer's pieces of our text, role and text; none where it has others."""
-        try:
-            pieces = self.scenario.pieces(self.template, Kind.PROMPT, TODAY)
-        except Unsupported:
-            return ()
-        own = {"bos": self.publisher.bos or "", "eos": self.publisher.eos or ""}
-        found = [(piece.role, own.get(piece.kind, piece.text)) for piece in pieces]
-        if found and own["bos"]:
-            found[0] = found[0][0], without_bos(found[0][1], own["bos"])
-        return found if "".join(text for _, text in found) == self.ours else ()
-
-    @property
-    def from_first_turn(self) -> str:
-        """Our body from its first turn on; the whole where its pieces are not known."""
-        heads = [len(text) for role, text in takewhile(lambda piece: piece[0] in ("prefix", "system"), self.pieces)]
-        return self.bodies[0][sum(heads) :]
-
-    def role_at(self, index: int) -> str:
-        """The role of the piece at a place of our text."""
-        ends = accumulate(len(text) for _, text in self.pieces)
-        return next((role for (role, _), end in zip(self.pieces, ends, strict=True) if index < end), "")
-
-    @property
-    def has_system(self) -> bool:
-        return str(self.scenario.messages[0]["role"]) == "system"
+    def prompt(self) -> Prompt:
+        """Our text with the pieces that the reference renderer makes of it; none of them where it writes another."""
+        bos, eos = self.publisher.bos or "", self.publisher.eos or ""
+        with suppress(Unsupported):
+            found = Prompt.of(self.scenario, self.template, TODAY, bos, eos)
+            if found.texts and bos:
+                found = replace(found, texts=(without_bos(found.texts[0], bos), *found.texts[1:]))
+            if found.text == self.ours:
+                return found
+        return Prompt(self.scenario, (), ())
 
     @property
     def has_thoughts(self) -> bool:
         told = ("reasoning_content", *(word.strip() for word in self.thought_words))
         return any(word in str(message) for message in self.scenario.asked for word in told if word)
-
-    @property
-    def is_padded(self) -> bool:
-        contents = [message.get("content") for message in self.scenario.asked]
-        parts = [part for content in contents if isinstance(content, list) for part in content]
-        texts = [*contents, *(part.get("text") for part in parts)]
-        return any(isinstance(text, str) and text != text.strip() for text in texts)
 
     @cached_property
     def thought_words(self) -> tuple[str, ...]:
@@ -282,11 +252,4 @@ def _only(ours: str, due: str, heads: set[str]) -> bool:
 
 def example(scenario: str, due: str, ours: str, before: str = "") -> Example:
     """Where two texts of a scenario part; ``before`` is what stands in front of both."""
-    start = first_difference(ours, due)
-    front = before + ours[:start]
-    dots = "…" if len(front) > _AROUND else ""
-    return Example(scenario, dots + visible(front[-_AROUND:]), _clip(due[start:]), _clip(ours[start:]))
-
-
-def _clip(text: str) -> str:
-    return visible(text[:_AROUND]) + ("…" if len(text) > _AROUND else "") if text else "(nothing more)"
+    return Example(scenario, *parting(due, ours, before))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatwright.catalogue import load_catalogue
-from chatwright.catalogue.checks import DATE_DIRECTIVES
+from chatwright.catalogue.slot_checks import DATE_DIRECTIVES
 from chatwright.errors import CatalogueError
 
 HEAD = "name: demo\ntitle: Demo\npublisher: Acme\n"

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from chatwright.cli import cli
 from chatwright.errors import ChatwrightError, UsageError
-from chatwright.inspection import draft as drafts
-from chatwright.inspection.draft import draft, read_source
+from chatwright.inspection.draft import draft, drafting, read_source
 from chatwright.pipeline import load_public_catalogue
 from tests.inspection.draft.support import InProcess
 from tests.inspection.draft.test_reading import TURNS
@@ -41,7 +40,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_a_folder_becomes_a_valid_spec(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drafts, "Sandbox", InProcess)
+    monkeypatch.setattr(drafting, "Sandbox", InProcess)
     out = tmp_path / "specs" / "mine" / "my.yaml"
     result = run(str(model), "--out", str(out))
     assert "plain                   exact" in result.output
@@ -58,7 +57,7 @@ def test_a_folder_becomes_a_valid_spec(model: Path, tmp_path: Path, monkeypatch:
 
 
 def test_json(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drafts, "Sandbox", InProcess)
+    monkeypatch.setattr(drafting, "Sandbox", InProcess)
     result = CliRunner().invoke(cli, ["draft", str(model), "--json", "--name", "Some Thing"])
     data = json.loads(result.stdout)
     assert data["name"] == "some-thing"

@@ -122,7 +122,7 @@ def test_a_stream_gives_one_answer_a_line_in_order(run: Run) -> None:
 
 
 def test_a_line_and_a_row_get_the_answer_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identifying, "_shared", lambda: (identifier(), Workshop()))
+    monkeypatch.setattr(identifying.identifier, "_shared", lambda: (identifier(), Workshop()))
     row: dict[str, Any] = {"id": "01-ai/Yi-6B-Chat", "chat_template": deployed("yi"), "bos_token": None}
     due = identify(**row).as_json()
     assert identify_record(row) == due

@@ -317,8 +317,8 @@ GUARDS = (
     (
         "names that differ in case alone",
         CHECKS,
-        'all_of("templates", _ANY), key=str.casefold',
-        'all_of("templates", _ANY), key=str',
+        'keys("templates", ANY), key=str.casefold',
+        'keys("templates", ANY), key=str',
         FAULTS,
     ),
     (
@@ -484,7 +484,7 @@ GUARDS = (
     ),
     (
         "variables that no call can take",
-        CHECKS,
+        "catalogue/template_checks.py",
         '"self|args|',
         '"args|',
         FAULTS,

@@ -296,7 +296,7 @@ def test_one_model_costs_no_other_its_answer(call: Call, monkeypatch: pytest.Mon
     assert [answer["verdict"] for answer in answers] == ["by framework", "error", "error", "by framework"]
     assert answers[1]["error"] == mistake
     assert err.startswith("4 lines, 0 chat templates run, 2 errors")
-    monkeypatch.setattr(identifying, "_shared", lambda: (identifier(), Workshop()))
+    monkeypatch.setattr(identifying.identifier, "_shared", lambda: (identifier(), Workshop()))
     assert identify_record({"id": "a/bad"})["error"] == mistake
 
 

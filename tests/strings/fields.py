@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 from chatwright.catalogue.build import build_spec
-from chatwright.catalogue.checks import Source, check
+from chatwright.catalogue.checks import check
+from chatwright.catalogue.found import Source
 from chatwright.catalogue.model import Catalogue
 from chatwright.catalogue.schema import load_schema, read_data, validate
 from chatwright.catalogue.yaml_reader import parse_yaml

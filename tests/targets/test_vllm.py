@@ -16,7 +16,7 @@ from jinja2.parser import _statement_keywords
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from chatwright.catalogue.checks import TAKEN
+from chatwright.catalogue.template_checks import TAKEN
 from chatwright.inspection.jinja import Render, variables
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text

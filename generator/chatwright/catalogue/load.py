@@ -10,7 +10,8 @@ from ..cache import Cache, key_of
 from ..errors import CatalogueError, Location, Problem, UsageError
 from ..resources import yaml_files
 from .build import build_spec
-from .checks import Source, check
+from .checks import check
+from .found import Source
 from .model import Catalogue
 from .schema import read_data, validate
 from .yaml_reader import Document, dump_tree, load_tree, parse_yaml, read_yaml, shown_path

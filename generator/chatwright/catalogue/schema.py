@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..characters import listing
 from ..errors import Problem
 from ..resources import schema_path
 from .yaml_reader import Document, KeyPath, breadcrumb, quote
@@ -78,10 +79,7 @@ def suggest(name: str, known: Iterable[str], form: str = "{}") -> str:
         return f"(did you mean {quote(form.format(nearest))}?)"
     if not names:
         return "(none is known)"
-    shown = ", ".join(form.format(name) for name in names[:20]) + (
-        f" and {len(names) - 20} more" if len(names) > 20 else ""
-    )
-    return f"(known: {shown})"
+    return f"(known: {listing(map(form.format, names), 20)})"
 
 
 def _nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -105,11 +105,6 @@ def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) ->
                 yield f"{checkpoint.title}: no template in {framework}: {name} is not registered there{hint}"
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def visible_text(text: str) -> str:
     """The text with every character visible."""
     from ..meaning.visible import visible

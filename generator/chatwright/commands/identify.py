@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..characters import listing
 from ..errors import UsageError
-from .common import MISTAKE, json_option, load, some, specs_option
+from .common import MISTAKE, json_option, load, specs_option
 from .terminal import Progress, echo, echo_json, echo_table, secho
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
     else:
         shown = f"{answer.template}, {answer.verdict}" if answer.template else answer.verdict
         secho(shown, bold=True, fg="green" if answer.sure else "yellow")
-    rows = [("  means the same", some(answer.same, 8))] if answer.same else []
-    rows += [(f"  by {kind}", some(names, 8)) for kind, names in answer.by.items() if names]
+    rows = [("  means the same", listing(answer.same, 8))] if answer.same else []
+    rows += [(f"  by {kind}", listing(names, 8)) for kind, names in answer.by.items() if names]
     for candidate in answer.candidates:
         named = f", named by {' and '.join(candidate.named_by)}" if candidate.named_by else ""
         if candidate.equal is not None:

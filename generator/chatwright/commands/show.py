@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..characters import listing
 from ..errors import Unsupported, UsageError
-from .common import count, find_template, json_option, load, some, specs_option, suggestion, visible_text
+from .common import count, find_template, json_option, load, specs_option, suggestion, visible_text
 from .terminal import Progress, echo, echo_json, echo_table, secho
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _echo_publishers(beside: Mapping[str, Any]) -> None:
         echo(f"  {beside['status']}: {beside['reason']}")
         return
     for row in beside["compared"]:
-        names = some([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]])
+        names = listing([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]], 3)
         counts = ", ".join(f"{number} {status}" for status, number in row["counts"].items())
         only = f"; only {'ours' if row['bos'] == 'ours' else 'the publisher’s'} writes the BOS" if "bos" in row else ""
         echo(f"  {names}: {counts}{only}")

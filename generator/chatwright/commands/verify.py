@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import MISTAKE, find_template, json_option, load, some, specs_option
+from ..characters import listing
+from .common import MISTAKE, find_template, json_option, load, specs_option
 from .terminal import Progress, echo, echo_json, echo_table, secho
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _echo_verification(found: Verification) -> None:
     for finding in found.findings:
         echo()
         secho(finding.kind, bold=True, fg="red", nl=False)
-        seen = f" ({some(finding.conversations)})" if finding.conversations else ""
+        seen = f" ({listing(finding.conversations, 3)})" if finding.conversations else ""
         echo(f"  {finding.place}: {finding.text}{seen}")
         if example := finding.example:
             echo(f"  {example.conversation}: {example.before}")

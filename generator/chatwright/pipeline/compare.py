@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -442,9 +442,3 @@ def _slot(slot: Any) -> Any:
 def value_text(value: Any) -> str:
     """A value on one line, as JSON; a dash where there is none."""
     return "-" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def names(found: Iterable[str], most: int = 8) -> str:
-    """Some names, and how many more there are."""
-    listed: Sequence[str] = list(found)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..characters import is_seen
+from ..characters import is_seen, listing
 from ..losses import lines
 from ..meaning.visible import visible
 from ..targets.markdown import cell
 from ..targets.pages import fenced
-from .compare import Change, Comparison, Entry, Files, Verdict, names, value_text
+from .compare import Change, Comparison, Entry, Files, Verdict, value_text
 
 _MOST = 60_000  # characters; GitHub takes no comment of more than 65,536
 _LINES = 40  # of one kind in a comment
@@ -104,7 +104,7 @@ def _markdown_ends(compared: Comparison) -> Iterator[str]:
         )
         yield "#### Fidelity\n\n" + "\n".join(_first_lines(told))
     if compared.unread:
-        yield "Not compared, since this generator cannot read them as they were: " + cell(names(compared.unread))
+        yield "Not compared, since this generator cannot read them as they were: " + cell(listing(compared.unread, 8))
 
 
 def _first_lines(lines: Iterable[str]) -> list[str]:
@@ -193,7 +193,7 @@ def _prompt_words(entry: Entry) -> str:
 
 def _files_words(files: Files) -> str:
     listed = (("added", files.added), ("removed", files.removed), ("changed", files.changed))
-    told = [f"{len(found)} {what} ({names(found)})" for what, found in listed if found]
+    told = [f"{len(found)} {what} ({listing(found, 8)})" for what, found in listed if found]
     return "; ".join(told) or "no file more or less"
 
 

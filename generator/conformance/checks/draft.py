@@ -16,7 +16,8 @@ from typing import Any
 from chatwright.catalogue.load import load_catalogue
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import CatalogueError, ChatwrightError, UsageError
-from chatwright.inspection.draft import CORE, Draft, draft, read_source
+from chatwright.inspection.conversations import CORE
+from chatwright.inspection.draft import Draft, draft, read_source
 from chatwright.inspection.draft.source import Source
 from chatwright.inspection.verify.folder import ChatTemplates
 from chatwright.meaning.tool_formats import tool_formats

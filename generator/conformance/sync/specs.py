@@ -13,7 +13,8 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from chatwright.catalogue.build import FRAMEWORKS, HUBS, build_spec
-from chatwright.catalogue.checks import Source, check
+from chatwright.catalogue.checks import check
+from chatwright.catalogue.found import Source
 from chatwright.catalogue.load import spec_sources
 from chatwright.catalogue.model import Catalogue
 from chatwright.catalogue.model import Spec as BuiltSpec

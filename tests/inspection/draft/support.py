@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from chatwright.inspection import draft as drafts
-from chatwright.inspection.draft import Draft, lifting
+from chatwright.inspection.draft import Draft, drafting, lifting
 from chatwright.inspection.draft.source import Source
 from chatwright.inspection.verify.folder import ChatTemplates
 from chatwright.meaning import sandbox_worker
@@ -60,10 +59,10 @@ class InProcess:
 
 def drafted(text: str, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Draft:
     """The draft of a chat template."""
-    monkeypatch.setattr(drafts, "Sandbox", InProcess)
+    monkeypatch.setattr(drafting, "Sandbox", InProcess)
     monkeypatch.setattr(lifting, "Sandbox", InProcess)
     source = Source("mine", ChatTemplates("mine.jinja", {"default": text}), **more)
-    return drafts.draft(source, catalogue())
+    return drafting.draft(source, catalogue())
 
 
 def template_of(found: Draft) -> dict[str, Any]:

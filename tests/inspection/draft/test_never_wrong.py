@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatwright.inspection import draft as drafts
-from chatwright.inspection.draft import Draft
+from chatwright.inspection.draft import Draft, drafting
 from chatwright.inspection.draft.source import Source
 from chatwright.inspection.verify.folder import ChatTemplates
 from tests.inspection.draft.support import InProcess, drafted
@@ -54,8 +53,8 @@ def test_what_is_written_for_the_tokenizers_own_tokens(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("head", "outcome"), [(NEW, "differs"), ("{{ strftime_now('%d %b %Y') }}", "exact")])
 def test_dates_in_a_template_for_tools(head: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drafts, "Sandbox", InProcess)
+    monkeypatch.setattr(drafting, "Sandbox", InProcess)
     plain = "{{ strftime_now('%d %b %Y') }}" + BODY if outcome == "exact" else BODY
     templates = ChatTemplates("mine", {"default": plain, "tool_use": head + LIST + BODY})
-    found = outcomes(drafts.draft(Source("mine", templates), catalogue()))
+    found = outcomes(drafting.draft(Source("mine", templates), catalogue()))
     assert (found["plain"], found["tools_offered"]) == ("exact", outcome)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chatwright.inspection.draft import CORE, Draft
+from chatwright.inspection.conversations import CORE
+from chatwright.inspection.draft import Draft
 from chatwright.targets.chat_template import chat_template
 from tests.inspection.draft.support import drafted, template_of
 from tests.support import catalogue

@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from chatwright.catalogue.model import Catalogue
-from chatwright.inspection.identify import Answer, Identifier, read_record
+from chatwright.inspection.identify import Answer, Identifier
+from chatwright.inspection.identify.records import read_record
 from chatwright.meaning import sandbox_worker
 from chatwright.meaning.sandbox import Refused, TemplateFailed
 from chatwright.targets.vllm import chat_template

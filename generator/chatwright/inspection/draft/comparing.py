@@ -12,16 +12,14 @@ from ...meaning.conversation import without_nulls
 from ...meaning.sandbox import DATE_MARKS, Refused
 from ...meaning.scenarios import Scenario
 from ...meaning.visible import visible
-from ..token_ids import first_difference
-from ..verify.prompts import MEDIA, conversations, parsed
-from ..verify.texts import CORE, TYPED, parts_unread
+from ..conversations import MEDIA, TYPED, conversations, parsed, parts_unread
+from ..prompt_differences import parting
 from .judging import ANY_DAY, Case, asked, texts
 from .probing import BOS, EOS, Answer, Oracle
 
 Outcome = Literal["exact", "no system turn", "no tools", "not read", "both refuse", "differs", "refused"]
 AGREE: tuple[Outcome, ...] = ("exact", "no system turn", "no tools", "not read", "both refuse")
 DAYS = (date(2024, 2, 29), date(2031, 11, 5))  # two that differ in every part that a date may be written with
-_AROUND = 24
 
 
 @dataclass(frozen=True)
@@ -147,22 +145,14 @@ def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Com
 
 def divergence(ours: str, answer: str) -> str:
     """Where two texts part, in one line."""
-    start = first_difference(ours, answer)
-    before = ("…" if start > _AROUND else "") + shown(ours[max(0, start - _AROUND) : start])
-    return f"after {before!r}: draft {_clip(ours[start:])}, publisher {_clip(answer[start:])}"
+    before, one, other = parting(ours, answer, show=shown)
+    return f"after {before!r}: draft {one!r}, publisher {other!r}"
 
 
 def shown(text: str) -> str:
     """A text with the sentinels as their names."""
     named = text.replace(BOS, "{{bos_token}}").replace(EOS, "{{eos_token}}")
     return visible(named.replace(DATE_MARKS[0], "{{date:").replace(DATE_MARKS[1], "}}"))
-
-
-def _clip(text: str) -> str:
-    return repr(shown(text[:_AROUND])) + ("…" if len(text) > _AROUND else "") if text else "nothing more"
-
-
-__all__ = ["AGREE", "CORE", "DAYS", "Compared", "Theirs", "compare", "theirs"]
 
 
 def as_rows(found: Sequence[Compared]) -> list[dict[str, Any]]:

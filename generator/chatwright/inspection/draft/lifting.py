@@ -17,7 +17,7 @@ from ...errors import Unsupported
 from ...meaning.conversation import Call, read_conversation
 from ...meaning.sandbox import Refused, Sandbox, TemplateFailed
 from ...meaning.tool_formats import calls_jinja, read_definition, tools_jinja
-from ..verify.prompts import conversations
+from ..conversations import conversations
 
 Part = Mapping[str, str]
 _SECONDS, _MEMORY = 2, 200 * 1024**2  # for all parts together

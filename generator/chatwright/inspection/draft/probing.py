@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os.path import commonprefix
+from types import MappingProxyType
 from typing import Any
 
 from ...catalogue.model import Part, Slot
 from ...catalogue.slots import join_slots
 from ...meaning.sandbox import DATE_MARKS, Refused
+from ..conversations import as_parts
 
 BOS, EOS = "\ue002", "\ue003"
 SYSTEM, THOUGHT, RESULT = "Sq0qS", "Tq{}qT", "Rq{}qR"
-_MARK = re.compile(f"{BOS}|{EOS}|{DATE_MARKS[0]}[^{DATE_MARKS[1]}]*{DATE_MARKS[1]}")
+_MARK = re.compile(f"({BOS}|{EOS}|{DATE_MARKS[0]}[^{DATE_MARKS[1]}]*{DATE_MARKS[1]})")
 
 Message = dict[str, Any]
 Answer = str | Refused
@@ -39,8 +42,26 @@ def system(text: str = SYSTEM) -> Message:
     return {"role": "system", "content": text}
 
 
+Kinds = Mapping[str, Callable[[int], Message]]
+_KINDS: Kinds = {"s": lambda _: system(), "e": lambda _: system(""), "u": user, "a": reply}
+
+
+def talk(script: str, kinds: Kinds = MappingProxyType({})) -> tuple[Message, ...]:
+    """A conversation in shorthand: ``s u a u`` is a system message, and a reply between two of the user's.
+
+    ``e`` is an empty system message; ``kinds`` makes messages of further kinds. Each gets its number, which counts the
+    messages of its role; those that call tools are not counted.
+    """
+    known = {**_KINDS, **kinds}
+    found: list[Message] = []
+    for kind in script.split():
+        role = known[kind](0)["role"]
+        found.append(known[kind](sum(each["role"] == role and "tool_calls" not in each for each in found)))
+    return tuple(found)
+
+
 def chat(length: int, *head: Message) -> list[Message]:
-    """Messages of users and assistants in turn, ``length`` of them, behind a head."""
+    """Messages of users and assistants in turn, ``length`` of them, after a head."""
     return [*head, *((reply if index % 2 else user)(index // 2) for index in range(length))]
 
 
@@ -61,6 +82,15 @@ class Oracle:
         """The text of a conversation, None where the template refuses it."""
         text = self.answers([self.request(messages, generate=generate, **variables)])[0]
         return text if isinstance(text, str) else None
+
+    def cut(
+        self, messages: Sequence[Message], *marks: str, generate: bool = True, **variables: Any
+    ) -> list[str] | None:
+        """The text of a conversation between its contents, or between other marks; None where it cannot be cut there.
+
+        See :func:`cut`.
+        """
+        return cut(self.ask(messages, generate=generate, **variables), *(marks or contents(messages)))
 
     def request(
         self, messages: Sequence[Mapping[str, Any]], *, generate: bool = True, **variables: Any
@@ -83,12 +113,6 @@ class Oracle:
         return [self._known[key] for key in keys]
 
 
-def as_parts(message: Mapping[str, Any]) -> Message:
-    """The message with its text as a list of parts."""
-    content = message.get("content")
-    return {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else dict(message)
-
-
 def cut(text: str | None, *marks: str) -> list[str] | None:
     """The text between the marks, each of which must stand in it once and in that order; else None."""
     parts: list[str] = []
@@ -101,13 +125,15 @@ def cut(text: str | None, *marks: str) -> list[str] | None:
     return None if rest is None else [*parts, rest]
 
 
+def inside(text: str, before: str, after: str) -> str | None:
+    """What stands between the start and the end of a text; None where these are not its start and its end."""
+    fits = len(text) >= len(before + after) and text.startswith(before) and text.endswith(after)
+    return text[len(before) : len(text) - len(after)] if fits else None
+
+
 def common_start(texts: Iterable[str]) -> str:
     """What all texts begin with."""
-    first, *others = texts
-    length = len(first)
-    for other in others:
-        length = next((place for place in range(length) if other[place : place + 1] != first[place]), length)
-    return first[:length]
+    return commonprefix(list(texts))
 
 
 def common_end(texts: Iterable[str]) -> str:
@@ -122,15 +148,13 @@ def contents(messages: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def to_slot(text: str) -> Slot:
     """A text that a template wrote as a slot: BOS, EOS and dates become parts."""
-    parts: list[Part] = []
-    position = 0
-    for match in _MARK.finditer(text):
-        parts.append(Part("text", text[position : match.start()]))
-        position = match.end()
-        kind = {BOS: "bos", EOS: "eos"}.get(match[0])
-        parts.append(Part("bos") if kind == "bos" else Part("eos") if kind else Part("date", match[0][1:-1]))
-    parts.append(Part("text", text[position:]))
-    return join_slots(tuple(part for part in parts if part != Part("text", "")))
+    pieces = enumerate(_MARK.split(text))
+    parts = (Part("text", piece) if index % 2 == 0 else _own(piece) for index, piece in pieces if piece)
+    return join_slots(tuple(parts))
+
+
+def _own(mark: str) -> Part:
+    return {BOS: Part("bos"), EOS: Part("eos")}.get(mark) or Part("date", mark[1:-1])
 
 
 def is_plain(text: str) -> bool:

@@ -10,10 +10,7 @@ from typing import Any
 from ...catalogue.model import Catalogue
 from ...meaning.sandbox import Refused
 from ...meaning.scenarios import Scenario
-from ..draft.probing import as_parts
-from ..jinja import variables
-from ..verify.prompts import MEDIA, Texts, conversations, parsed, switches
-from ..verify.texts import CORE, parts_unread
+from ..conversations import CORE, MEDIA, Texts, as_parts, parts_unread, request, switches, written
 from ..verify.writings import NO_BOS, NO_EOS
 from .records import Record
 
@@ -77,24 +74,13 @@ class Questions:
 
     def _texts(self, record: Record, tokens: Mapping[str, str], render: Render, *, in_parts: bool) -> Texts:
         assert record.templates
-        found: Texts = {}
-        by_source: dict[str, list[str]] = {}
-        for name, scenario in conversations().items():
-            source = record.templates.source(bool(scenario.tools))
-            if source is None:  # only named ones: the first of them, as they are all that there is
-                source = next(iter(record.templates.by_name.values()))
-            by_source.setdefault(source, []).append(name)
-        for source, names in by_source.items():
-            requests = [self._request(conversations()[name], tokens, in_parts) for name in names]
-            found.update(zip(names, render(source, requests, None), strict=True))
-        return {name: found[name] for name in conversations()}
+        templates = record.templates
 
-    def _request(self, scenario: Scenario, tokens: Mapping[str, str], in_parts: bool) -> dict[str, Any]:
-        given = variables(scenario, bos=None, eos=None)
-        messages = [parsed(message) for message in given["messages"]]
-        given["messages"] = [as_parts(message) for message in messages] if in_parts else messages
-        return {
-            **tokens,
-            **given,
-            **({} if scenario.thinking is None else dict.fromkeys(self._switches, scenario.thinking)),
-        }
+        def source(tools: bool) -> str:  # of named ones alone the first, as they are all that there is
+            return templates.source(tools) or next(iter(templates.by_name.values()))
+
+        def asked(scenario: Scenario) -> dict[str, Any]:
+            given = request(scenario, tokens, self._switches)
+            return {**given, "messages": list(map(as_parts, given["messages"]))} if in_parts else given
+
+        return written(source, asked, lambda text, requests: render(text, requests, None))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ...catalogue.model import MMPlugin
+from ...characters import listing
 from ...meaning.sandbox import DATE_MARKS
-from ..verify.prompts import conversations
-from ..verify.texts import CORE, TYPED, divergence, parts_unread
+from ..conversations import CORE, TYPED, conversations, parts_unread
+from ..prompt_differences import parting
 from ..verify.writings import NO_BOS, NO_EOS, TRAINED, Equal, Writings
 from .behaviour import Behaviour
 
@@ -58,11 +59,11 @@ def difference(writings: Writings, name: str, behaviour: Behaviour, equal: Equal
         return f"{listing(refused)}: the template cannot write this" if refused else ""
     conversation, *sides = differing[0]
     due, text = (_told(side.removeprefix(behaviour.bos)) for side in sides)
-    shown = divergence(conversation, due, text)
-    place = f"after {shown.before}" if shown.before else "at the start"
+    before, one, other = parting(due, text)
+    place = f"after {before}" if before else "at the start"
     rest = f" (and {len(differing) - 1} more)" if differing[1:] else ""
     alike = "; behind a system message both write the same" if _only_headless(equal) else ""
-    return f"{conversation}{rest}: {place} the template writes {shown.trained}, the model's own {shown.served}{alike}"
+    return f"{conversation}{rest}: {place} the template writes {one}, the model's own {other}{alike}"
 
 
 def _only_headless(equal: Equal) -> bool:
@@ -75,13 +76,6 @@ def _told(text: str) -> str:
     """A text with its marks as placeholders."""
     text = text.replace(NO_BOS, "{{bos_token}}").replace(NO_EOS, "{{eos_token}}")
     return text.replace(DATE_MARKS[0], "{{date:").replace(DATE_MARKS[1], "}}")
-
-
-def listing(names: Iterable[str], most: int = 6) -> str:
-    """Names in one line."""
-    found: Sequence[str] = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
 
 
 def _words(stops: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from threading import Lock
 from typing import BinaryIO
 
 from ...meaning.sandbox import TemplateFailed, Workshop
-from . import Answer, Identifier, isolated
+from .answer import Answer, isolated
 from .behaviour import Behaviour
+from .identifier import Identifier
 from .records import BadRecord, Record, parse_line
 
 LONGEST_LINE = 8_000_000  # bytes

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ...meaning.visible import visible
+from ..prompt_differences import Divergence, Prompt
 from ..token_ids import encoded_texts, first_difference, piece_ids
-from .findings import Divergence, Finding
+from .findings import Finding
 from .folder import ModelFolder
-from .prompts import Trained
-from .texts import is_padded
 
 _SHOWN = 4  # tokens of each side of a difference
 
@@ -24,7 +23,7 @@ class Cut:
     example: Divergence
 
 
-def cuts(prompts: Mapping[str, Trained], folder: ModelFolder) -> dict[str, Cut]:
+def cuts(prompts: Mapping[str, Prompt], folder: ModelFolder) -> dict[str, Cut]:
     """The differences by conversation, each prompt's text being equal on both sides."""
     found = {}
     texts = ((prompt.text, *encoded_texts(prompt.pieces)) for prompt in prompts.values())
@@ -40,10 +39,10 @@ def cuts(prompts: Mapping[str, Trained], folder: ModelFolder) -> dict[str, Cut]:
     return found
 
 
-def findings(found: Mapping[str, Cut], prompts: Mapping[str, Trained]) -> tuple[list[Finding], list[str]]:
+def findings(found: Mapping[str, Cut], prompts: Mapping[str, Prompt]) -> tuple[list[Finding], list[str]]:
     """One finding per cause; where it takes a message with white space around it, a note."""
     by_cause: dict[str, list[str]] = {}
-    padded = [name for name in found if is_padded(prompts[name])]
+    padded = [name for name in found if prompts[name].is_padded]
     for name, cut in found.items():
         if name not in padded:
             by_cause.setdefault(cut.cause, []).append(name)
@@ -74,7 +73,7 @@ def _shown(folder: ModelFolder, token: int) -> str:
     return visible(" " + text if name.startswith("▁") and not text.startswith(" ") else text)
 
 
-def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -> str:
+def _cause(prompt: Prompt, folder: ModelFolder, whole: list[int], start: int) -> str:
     """Why the ids part at index ``start``, in words without anything of this one conversation."""
     for piece in prompt.pieces:
         if piece.kind == "token" and folder.tokenizer.encode(piece.text) != [
@@ -105,7 +104,7 @@ def _cause(prompt: Trained, folder: ModelFolder, whole: list[int], start: int) -
     return "the whole text is cut in another way than its slots"
 
 
-def _boundaries(prompt: Trained) -> Iterator[tuple[tuple[str, str], int]]:
+def _boundaries(prompt: Prompt) -> Iterator[tuple[tuple[str, str], int]]:
     """Where slot-wise tokenization starts anew: the roles on both sides, and the index in the text."""
     index, before = 0, None
     for piece, text in zip(prompt.pieces, prompt.texts, strict=True):

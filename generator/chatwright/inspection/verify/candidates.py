@@ -7,9 +7,8 @@ from datetime import date
 
 from ...catalogue.model import Catalogue, Template
 from ...pipeline.model_files import architectures
+from ..conversations import CORE, Texts
 from .folder import ModelFolder
-from .prompts import Texts
-from .texts import CORE
 from .vocabulary import missing
 from .writings import agreement, writings_of
 

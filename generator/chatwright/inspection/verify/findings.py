@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..prompt_differences import Divergence
+
 # kind -> what to do about it. The names are stable: programs may rely on them.
 ADVICE = {
     "chat-template-missing": "put the deployed file into the folder as chat_template.jinja",
@@ -39,19 +41,6 @@ ADVICE = {
     "stop-must-be-written": "take it out of eos_token_id; stop at the end of turn",
     "not-described": "compare with the framework itself; the catalogue has no text for this template",
 }
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """Where what was trained and what is served part, in one conversation.
-
-    ``before`` is what stands in front; ``trained`` and ``served`` follow it, as text made visible or as tokens.
-    """
-
-    conversation: str
-    before: str
-    trained: str
-    served: str
 
 
 @dataclass(frozen=True)

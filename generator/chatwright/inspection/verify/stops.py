@@ -13,14 +13,14 @@ from datetime import date
 from typing import Any
 
 from ...catalogue.model import Template
-from ...characters import clipped
+from ...characters import clipped, listing
 from ...errors import Unsupported
 from ...meaning.render import Kind, Piece, to_text
 from ...pipeline.model_files import eos_ids, is_id
+from ..conversations import conversations
 from ..token_ids import encoded_texts, piece_ids
 from .findings import Finding
 from .folder import ModelFolder
-from .prompts import conversations
 
 _GENERATION = "generation_config.json"
 _SHOWN = 8  # ids in a message
@@ -84,8 +84,8 @@ def _strange(folder: ModelFolder) -> list[Finding]:
     listed_ids = set(folder.vocabulary.values())
     known = {index for index, is_known in zip(ids, folder.tokenizer.known(ids), strict=True) if is_known} | listed_ids
     wrong = [_entry(entry) for entry in listed if not is_id(entry) or entry not in known]
-    shown = ", ".join(wrong[:_SHOWN]) + (f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
-    return [Finding("eos-not-an-id", place, f"its eos_token_id has {shown}, no id of the vocabulary")] * bool(wrong)
+    text = f"its eos_token_id has {listing(wrong, _SHOWN)}, no id of the vocabulary"
+    return [Finding("eos-not-an-id", place, text)] * bool(wrong)
 
 
 def _entry(value: Any) -> str:

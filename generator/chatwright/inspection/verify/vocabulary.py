@@ -7,9 +7,9 @@ from dataclasses import fields
 
 from ...catalogue.model import Slot, Template
 from ...pipeline.model_files import is_id
+from ..conversations import MEDIA
 from .findings import Finding
 from .folder import ModelFolder
-from .prompts import MEDIA
 
 # What looks like a special token wherever it stands: <|im_start|>, <｜User｜>. Other brackets may be plain text.
 _MARKER = re.compile(r"<\|[^|<>\s]+\|>|<｜[^｜<>\s]+｜>")

@@ -15,8 +15,7 @@ from ...catalogue.model import Catalogue, MMPlugin, Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, to_text
 from ...meaning.runs import Run, normal
-from .prompts import Texts, conversations
-from .texts import CORE
+from ..conversations import CORE, Texts, conversations
 
 # What a chat template is told by first: what any must write, and whether it knows thinking and tools.
 BASIC = (*CORE, "thinking_on", "thinking_off", "tools_offered", "tool_result")
