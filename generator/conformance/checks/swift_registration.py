@@ -16,6 +16,7 @@ from typing import Any
 
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Unsupported
+from chatwright.inspection.registrations.differences import swift_meaning
 from chatwright.meaning.render import Kind
 from chatwright.meaning.runs import BOS, EOS, TODAY, Run, normal
 from chatwright.meaning.scenarios import Scenario, scenarios
@@ -24,7 +25,7 @@ from chatwright.records.frameworks import built_ins
 from ..adapters import to_swift
 from ..engines.swift import THOUGHT_WORDS, Rendered, Request, Swift, copied
 from ..engines.worker import WorkerError
-from ..sync.compare import compare, swift_meaning, template_differences
+from ..sync.compare import compare, template_differences
 from ..sync.registry import Registry
 from ..sync.report import line
 from ..vectors import Truth
