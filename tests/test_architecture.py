@@ -38,7 +38,17 @@ FLOORS = (
 )
 # The rooms inside inspection/, from the ground up: what only reads and renders, then the three that judge a model.
 ROOMS = (
-    {"__init__", "token_ids", "canonical", "spec_editing", "tokenizer_worker", "tokenizer", "jinja", "vllm"},
+    {
+        "__init__",
+        "token_ids",
+        "canonical",
+        "spec_editing",
+        "registrations",
+        "tokenizer_worker",
+        "tokenizer",
+        "jinja",
+        "vllm",
+    },
     {"conversations"},
     {"prompt_differences"},
     {"verify"},

@@ -52,6 +52,7 @@ from .checks.verify import check_verify
 from .checks.workbench import Report, Workbench
 from .checks.workflows import check_workflows
 from .deviations import FILE, Known, judge, load_known, outdated, shrink
+from .engines.worker import WorkerError
 from .publishers import dump_record
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
@@ -152,6 +153,8 @@ def run(
                 reports.append(check(bench))
             except ImportError as error:
                 reports.append(Report(engine, skipped=str(error)))
+            except WorkerError as error:
+                reports.append(Report(engine, wrong=[str(error)]))
         complete = not any(report.skipped for report in reports if report.engine in FRAMEWORKS)
         _judge(reports, complete, record)
         reports.append(_vectors(bench, root, record))

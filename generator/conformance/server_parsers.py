@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,8 @@ from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.runs import BOS, EOS, TODAY
 from chatwright.records.servers import Parsers
 
-_SOURCE = Path(__file__).resolve().parents[1]  # the folder that holds the package
+from .engines.worker import PythonWorker
+
 _MARKER = re.compile(r"</?[^\s<>/]+>|\[/?[A-Z_]+\]|◁/?\w+▷")
 _TOKENS = ("<|python_tag|>",)  # of the publishers' tokenizers; vLLM's llama3_json demands it and no template writes it
 _REGISTRIES = {  # server -> kind -> the file and the name of the dictionary that holds the parsers by name
@@ -87,7 +85,7 @@ _CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 class ServersError(Exception):
-    """The worker failed; the message is the reason."""
+    """An unpacked server is not there, or not as it is known; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -264,19 +262,7 @@ def ask(requests: Sequence[Mapping[str, Any]], servers: Path) -> list[dict[str, 
     """The answers of the real parsers; ``servers`` is a folder with vLLM and SGLang unpacked.
 
     Raises:
-        ServersError: the worker failed.
+        WorkerError: the worker failed.
     """
-    search = os.pathsep.join(str(path.resolve()) for path in (servers, _SOURCE))
-    process = subprocess.run(
-        [sys.executable, "-m", "conformance.engines.server_parsers_worker"],
-        env={**os.environ, "PYTHONPATH": search},
-        cwd=_SOURCE,
-        input=json.dumps(requests),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if not process.stdout:
-        raise ServersError(f"the worker ended with exit code {process.returncode}: {process.stderr.strip()[-500:]}")
-    answers: list[dict[str, Any]] = json.loads(process.stdout)
-    return answers
+    with PythonWorker("server_parsers_worker", python_path=[servers]) as worker:
+        return [worker.ask(request) for request in requests]

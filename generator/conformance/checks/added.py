@@ -18,7 +18,7 @@ from chatwright.targets import swift as swift_target
 
 from .. import clock
 from ..engines import llamafactory, tokenizers
-from ..engines.swift import copied, start
+from ..engines.swift import Swift, copied
 from ..vectors import Truth
 from .swift_registration import request_of
 from .workbench import Refusal, Report, Results, Workbench, attempt, tally
@@ -142,7 +142,7 @@ def _swift_writers(
         for scenario in scenarios().values()
         for kind in Kind
     ]
-    with start(today=TODAY) as swift, copied(bench.root / "generated") as register_all:
+    with Swift(today=TODAY) as swift, copied(bench.root / "generated") as register_all:
         swift.empty()
         swift.load(register_all)
         answers = swift.render(requests)

@@ -11,7 +11,7 @@ from chatwright.meaning.runs import TODAY
 from chatwright.meaning.scenarios import scenarios
 
 from ..engines import llamafactory
-from ..engines.swift import PLAIN_CLASS, Rendered, Request, Swift, start
+from ..engines.swift import PLAIN_CLASS, Rendered, Request, Swift
 from ..sync.registry import Registry, built_ins_of
 from .workbench import Report, Workbench
 
@@ -23,7 +23,7 @@ def check_built_ins(bench: Workbench) -> Report:
     version = importlib.metadata.version("llamafactory")
     registered = Registry("llamafactory", version, llamafactory.templates(), llamafactory.registered_models())
     bench.built_ins["llamafactory"] = replace(built_ins_of(registered), plugins=llamafactory.plugins())
-    with start(today=TODAY) as swift:
+    with Swift(today=TODAY) as swift:
         templates, model_types = swift.registries["templates"], swift.registries["model_types"]
         plain = {name for name, fields in templates.items() if fields["template_cls"] == PLAIN_CLASS}
         changing, unread = _changing(swift, sorted(templates.keys() - plain))

@@ -18,7 +18,7 @@ from chatwright.pipeline.export import export, write
 from chatwright.pipeline.rows import HEADS, upstream_rows
 
 from ..engines import llamafactory, lmdeploy, modelfile, tokenizers
-from ..engines.swift import copied, start
+from ..engines.swift import Swift, copied
 from .workbench import Report, Workbench
 
 _TRIED = ("qwen3", "llama3", "mistral")  # of which the commands run as well
@@ -74,7 +74,7 @@ def _check_llamafactory(bench: Workbench, report: Report) -> None:
 
 def _check_swift(bench: Workbench, report: Report) -> None:
     generated = bench.root / "generated"
-    with start(today=TODAY) as ours, start(today=TODAY) as pasted, copied(generated) as register_all:
+    with Swift(today=TODAY) as ours, Swift(today=TODAY) as pasted, copied(generated) as register_all:
         ours.empty()
         ours.load(register_all)
         due = ours.registries

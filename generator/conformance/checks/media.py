@@ -51,7 +51,7 @@ def sources(bench: Workbench) -> dict[str, Said]:
     assert bench.servers is not None
     plugins = {name: template.mm_plugin for name, template in llamafactory.templates().items()}
     plugins = {name: plugin for name, plugin in plugins.items() if type(plugin).__name__ != "BasePlugin"}
-    with swift.start(today=TODAY) as running:
+    with swift.Swift(today=TODAY) as running:
         registries = running.registries
         used = users(registries["model_types"])
         written = running.media([name for name in registries["templates"] if name in used])

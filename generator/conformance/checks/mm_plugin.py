@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,11 +16,11 @@ from chatwright.pipeline import generate
 from chatwright.pipeline.writer import write_file
 from chatwright.targets.rendering import environment
 
+from ..engines.worker import PythonWorker
 from ..places import RESULTS
 from .workbench import Report, Workbench
 
 FILE = "mm_plugin.txt"
-_SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 _DECLARED = "_declared"
 
 
@@ -113,9 +109,6 @@ def check_mm_plugin(bench: Workbench) -> Report:
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         generate(declared(bench.catalogue), Path(folder) / "generated")
         answer = run(Path(folder), bench.vision)
-    if "error" in answer:
-        report.wrong.append(answer["error"])
-        return report
     tried = {**answer["families"], "parts of models": answer["parts"]}
     if missing := [f"{name}: {found['missing']}" for name, found in tried.items() if "missing" in found]:
         return Report(report.engine, skipped="; ".join(missing))
@@ -162,25 +155,16 @@ def declared(catalogue: Catalogue) -> Catalogue:
 
 
 def run(root: Path, vision: Path | None) -> dict[str, Any]:
-    """The answer of the worker, see :mod:`..engines.mm_plugin_worker`."""
+    """The answer of the worker, see :mod:`..engines.mm_plugin_worker`.
+
+    Raises:
+        WorkerError: it has none.
+    """
     names = {name: [family.template, f"{family.template}{_DECLARED}"] for name, family in FAMILIES.items()}
-    process = subprocess.run(
-        [
-            *(sys.executable, "-m", "conformance.engines.mm_plugin_worker", str(root.resolve())),
-            "-" if vision is None else str(vision.resolve()),
-        ],
-        env={**os.environ, "PYTHONPATH": str(_SOURCE)},
-        cwd=_SOURCE,
-        input=json.dumps(names),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        check=False,
-    )
-    if not process.stdout:
-        return {"error": f"the worker ended with exit code {process.returncode}"}
-    answer: dict[str, Any] = json.loads(process.stdout)
-    return answer
+    with PythonWorker("mm_plugin_worker") as worker:
+        folder = vision and str(vision.resolve())
+        answer: dict[str, Any] = worker.ask({"root": str(root.resolve()), "vision": folder, "families": names})
+        return answer
 
 
 def _wrong(family: Family, found: Mapping[str, Any]) -> Iterator[str]:

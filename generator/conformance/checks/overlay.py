@@ -17,7 +17,7 @@ from chatwright.errors import ChatwrightError
 from chatwright.resources import checkout_root
 
 from ..engines import llamafactory
-from ..engines.swift import copied, start
+from ..engines.swift import Swift, copied
 from .workbench import Report, Workbench
 
 _SPEC = """\
@@ -137,7 +137,7 @@ def _check_llamafactory(home: Path, report: Report) -> None:
 
 
 def _check_swift(home: Path, report: Report) -> None:
-    with start() as live, copied(home / "generated") as register_all:
+    with Swift() as live, copied(home / "generated") as register_all:
         warnings = [warning for warning in live.load(register_all) if "acme" in warning.casefold()]
         if warnings:
             report.wrong.append(f"ms-swift: {warnings[0]}")

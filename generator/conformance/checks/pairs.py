@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from chatwright.catalogue.model import Catalogue, Template
+from chatwright.inspection.registrations.differences import swift_meaning
 from chatwright.meaning.conversation import MediaKind
 from chatwright.meaning.runs import EOS, Run
 
-from ..sync.compare import swift_meaning
 from ..vectors import Truth
 from .workbench import Report, Workbench
 

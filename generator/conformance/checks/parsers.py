@@ -13,6 +13,7 @@ from chatwright.errors import Unsupported
 from chatwright.records.servers import SERVERS, Proof
 from chatwright.targets.own_prompts import SGLANG, SGLANG_WITHOUT_TEMPLATE, VLLM_MODES
 
+from ..engines.worker import WorkerError
 from ..server_parsers import Reply, ServersError, ask, own_prompts, registered, replies, request, wrong
 from .workbench import Report, Workbench
 
@@ -35,7 +36,7 @@ def check_parsers(bench: Workbench) -> Report:
         for server in SERVERS:
             found[server] = replace(found[server], proven=_prove(bench, server, tried, report))
         report.wrong += _own_prompts(bench.servers)
-    except ServersError as error:
+    except (ServersError, WorkerError) as error:
         report.skipped = str(error)
         return report
     bench.parsers.update(found)

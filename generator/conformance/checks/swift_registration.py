@@ -16,14 +16,16 @@ from typing import Any
 
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Unsupported
+from chatwright.inspection.registrations.differences import swift_meaning
 from chatwright.meaning.render import Kind
 from chatwright.meaning.runs import BOS, EOS, TODAY, Run, normal
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.frameworks import built_ins
 
 from ..adapters import to_swift
-from ..engines.swift import THOUGHT_WORDS, Rendered, Request, Swift, SwiftError, copied, start
-from ..sync.compare import compare, swift_meaning, template_differences
+from ..engines.swift import THOUGHT_WORDS, Rendered, Request, Swift, copied
+from ..engines.worker import WorkerError
+from ..sync.compare import compare, template_differences
 from ..sync.registry import Registry
 from ..sync.report import line
 from ..vectors import Truth
@@ -54,9 +56,9 @@ def check(catalogue: Catalogue, generated: Path) -> Findings:
     """Compare with the built-ins of the ms-swift that is installed; ``generated`` is the folder of that name.
 
     Raises:
-        SwiftError: ms-swift is not installed.
+        WorkerError: ms-swift is not installed.
     """
-    with start(today=TODAY) as theirs, start(today=TODAY) as ours, copied(generated) as register_all:
+    with Swift(today=TODAY) as theirs, Swift(today=TODAY) as ours, copied(generated) as register_all:
         findings = Findings(theirs.version)
         ours.empty()
         findings.wrong += ours.load(register_all)
@@ -85,8 +87,8 @@ def check_3(catalogue: Catalogue, generated: Path, swift_3: Path) -> Findings:
     Every difference must have a cause that is known (:func:`version_cause`).
     """
     with (
-        start(today=TODAY) as new,
-        start(today=TODAY, python_path=[swift_3]) as old,
+        Swift(today=TODAY) as new,
+        Swift(today=TODAY, python_path=[swift_3]) as old,
         copied(generated) as register_all,
     ):
         findings = Findings(old.version)
@@ -134,7 +136,7 @@ def check_3(catalogue: Catalogue, generated: Path, swift_3: Path) -> Findings:
 
 def _own_answers(requests: Sequence[Request], swift_3: Path) -> list[Rendered | Unsupported | None]:
     """What 3.12's own templates write, None where it has none of that name."""
-    with start(today=TODAY, python_path=[swift_3]) as own:
+    with Swift(today=TODAY, python_path=[swift_3]) as own:
         known = own.registries["templates"]
         answers = iter(own.render([request for request in requests if request.template_type in known]))
         return [next(answers) if request.template_type in known else None for request in requests]
@@ -256,7 +258,7 @@ def _check_beside(findings: Findings, swift: Swift, register_all: Path) -> None:
     findings.wrong += swift.load(register_all)
     try:
         swift.register_all("error")
-    except SwiftError as error:
+    except WorkerError as error:
         findings.wrong.append(str(error))
     if changed := [
         name for kind in before for name in before[kind] if swift.registries[kind][name] != before[kind][name]
@@ -267,7 +269,7 @@ def _check_beside(findings: Findings, swift: Swift, register_all: Path) -> None:
 
 def _check_conflict(findings: Findings, generated: Path) -> None:
     """A built-in that was changed is kept and named, and keeps nothing else from being registered."""
-    with start(today=TODAY) as swift, copied(generated) as register_all:
+    with Swift(today=TODAY) as swift, copied(generated) as register_all:
         changed, absent = "qwen3", "qwen2_5"
         swift.assign(changed, "default_system", "Another one.")
         swift.forget(absent)
@@ -280,7 +282,7 @@ def _check_conflict(findings: Findings, generated: Path) -> None:
         try:
             swift.register_all("error")
             findings.wrong.append("a changed built-in is no error where it should be one")
-        except SwiftError as error:
+        except WorkerError as error:
             if "ConflictError" not in str(error) or f"'{changed}'" not in str(error):
                 findings.wrong.append(f"a changed built-in gives the error {error}")
     findings.lines.append("a changed built-in: kept with a warning, or an error that names both sides, as asked")

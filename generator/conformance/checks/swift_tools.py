@@ -13,7 +13,7 @@ from chatwright.meaning.scenarios import Scenario
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.records.frameworks import is_built_in
 
-from ..engines.swift import Rendered, start
+from ..engines.swift import Rendered, Swift
 from ..fuzz import tool_scenarios
 from ..vectors import turns_digest
 from .reference import reference_runs
@@ -30,7 +30,7 @@ def check_swift_tools(bench: Workbench) -> Report:
     importlib.metadata.version("ms-swift")  # ImportError where there is none
     report = Report("swift tools")
     cases = list(tool_scenarios(_CASES))
-    with start(today=TODAY) as swift:
+    with Swift(today=TODAY) as swift:
         known = swift.registries["templates"]
         for name, template in users(bench.catalogue).items():
             registered = template.registered["swift"] if template else None

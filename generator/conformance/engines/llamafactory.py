@@ -7,8 +7,6 @@ import importlib.machinery
 import importlib.util
 import json
 import logging
-import os
-import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,12 +20,7 @@ from chatwright.meaning.render import Kind
 from chatwright.meaning.scenarios import Scenario
 
 from ..adapters import to_llamafactory
-
-_SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
-
-
-class LlamaFactoryError(Exception):
-    """The worker failed; the message is the reason."""
+from .worker import PythonWorker
 
 
 @dataclass(frozen=True)
@@ -217,29 +210,15 @@ def generated_package(root: Path) -> Iterator[Any]:
         sys.path.remove(str(root))
 
 
-def dump(root: Path, *, python_path: Sequence[Path] = ()) -> dict[str, Any]:
+def dump(root: Path, python_path: Sequence[Path] = ()) -> dict[str, Any]:
     """What a LLaMA-Factory has registered, and what ours registers with it, read in a process of its own.
 
     ``root`` is the folder that holds ``generated/``; ``python_path`` goes in front of the search path. For the form of
     the answer see :mod:`.llamafactory_worker`.
 
     Raises:
-        LlamaFactoryError: LLaMA-Factory cannot be imported there.
+        WorkerError: LLaMA-Factory cannot be imported there.
     """
-    search = os.pathsep.join(str(path.resolve()) for path in (*python_path, _SOURCE))
-    process = subprocess.run(
-        [sys.executable, "-m", "conformance.engines.llamafactory_worker", str(root.resolve())],
-        env={**os.environ, "PYTHONPATH": search},
-        cwd=_SOURCE,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        check=False,
-    )
-    if not process.stdout:
-        raise LlamaFactoryError(f"the worker ended with exit code {process.returncode}")
-    answer: dict[str, Any] = json.loads(process.stdout)
-    if "error" in answer:
-        raise LlamaFactoryError(answer["error"])
-    return answer
+    with PythonWorker("llamafactory_worker", python_path=python_path) as worker:
+        answer: dict[str, Any] = worker.ask(str(root.resolve()))
+        return answer

@@ -1,9 +1,9 @@
 """The process in which the registries of a LLaMA-Factory are read, whichever version stands first on the search path.
 
-Writes one JSON object: ``version``, the file that ``origin`` names, ``groups`` (the calls of ``register_model_group``
-in source order), ``plugins`` (its own multimodal ones, with their settings), ``theirs`` and ``ours`` (``templates`` and
-``models`` by name, of LLaMA-Factory and of the generated package in the folder that the argument names), and
-``refused``, the lines that say what of ours this version does not take; or ``error``.
+Asked for the folder that holds ``generated/``, it answers ``version``, the file that ``origin`` names, ``groups`` (the
+calls of ``register_model_group`` in source order), ``plugins`` (its own multimodal ones, with their settings),
+``theirs`` and ``ours`` (``templates`` and ``models`` by name, of LLaMA-Factory and of the generated package in that
+folder), and ``refused``, the lines that say what of ours this version does not take.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import json
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from . import llamafactory
+from .worker import serve
 
 
 class _Lacking:
@@ -28,13 +26,12 @@ class _Lacking:
         vars(self).update(options)
 
 
-def _read(root: Path) -> dict[str, Any]:
-    llamafactory.load()
+def _read(root: str) -> dict[str, Any]:
     import llamafactory.extras.env as env  # the engine's module above has another full name
 
     found: dict[str, Any] = {"version": env.VERSION, "origin": env.__file__, "groups": _groups(), "theirs": _plain()}
     found["plugins"] = llamafactory.plugins()
-    with llamafactory.registries(empty=True), _lenient(), llamafactory.generated_package(root) as package:
+    with llamafactory.registries(empty=True), _lenient(), llamafactory.generated_package(Path(root)) as package:
         try:
             package.register_all()
             found["refused"] = []
@@ -100,17 +97,10 @@ def _lenient() -> Iterator[None]:
         formatter.get_tool_utils, mm_plugin.get_mm_plugin = before
 
 
-def main(arguments: list[str]) -> None:
-    """Answer on what was stdout. What LLaMA-Factory prints goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            answer = _read(Path(arguments[0]))
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), file=answers, flush=True)
+def _prepare() -> Callable[[str], dict[str, Any]]:
+    llamafactory.load()
+    return _read
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    serve(_prepare)

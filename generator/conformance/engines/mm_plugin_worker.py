@@ -1,27 +1,21 @@
 """The process in which declared multimodal plugins run beside LLaMA-Factory's own, on real processors.
 
-Takes the folder that holds ``generated/``, and a folder with torchvision or ``-``; on stdin a JSON object of
-``[template with the built-in plugin, template with the declared one]`` by family of :mod:`.processors`. Writes one JSON
-object:
+Asked with ``root``, the folder that holds ``generated/``, ``vision``, a folder with torchvision or null, and
+``families``, ``[template with the built-in plugin, template with the declared one]`` by family of :mod:`.processors`,
+it answers:
 
 - ``versions`` of the packages;
 - ``families``: for each ``missing``, why it could not be tried, or its ``processor`` (the class), ``cases`` by name
   (``equal``; ``["ours", what it raised]``; or ``["theirs", what it raised]`` or ``["differs", in what]``, and behind
   that how ours compares with what the processor makes of the whole text), and ``errors``, what the declared plugin
   raised by mistake;
-- ``parts``: what is frozen of models with declared parts;
-
-or ``error``.
+- ``parts``: what is frozen of models with declared parts.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import importlib.metadata
-import json
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +26,7 @@ from typing import Any
 from chatwright.inspection.token_ids import first_difference
 
 from . import llamafactory, processors
+from .worker import serve
 
 Size = tuple[int, int]
 _TYPES = ("token_type_ids", "mm_token_type_ids")  # a batch has them of its own ids
@@ -75,27 +70,14 @@ AUDIO: Mapping[str, Sequence[Sample]] = {
 }
 
 
-def main(arguments: list[str]) -> None:
-    """Answer on what was stdout. What the frameworks print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    families = json.loads(sys.stdin.read())
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            answer = _answer(Path(arguments[0]), None if arguments[1] == "-" else Path(arguments[1]), families)
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), file=answers, flush=True)
-
-
-def _answer(root: Path, torchvision: Path | None, families: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    has_torchvision = processors.load_torchvision(torchvision)
+def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    has_torchvision = processors.load_torchvision(Path(request["vision"]) if request["vision"] else None)
     llamafactory.load()
-    with llamafactory.generated_package(root) as package:
+    with llamafactory.generated_package(Path(request["root"])) as package:
         package.register_all()
     packages = ("llamafactory", "transformers", *(("torchvision",) if has_torchvision else ()))
     found: dict[str, Any] = {"versions": {name: importlib.metadata.version(name) for name in packages}, "families": {}}
-    for family, names in families.items():
+    for family, names in request["families"].items():
         theirs, ours = (llamafactory.templates()[name].mm_plugin for name in names)
         try:
             processor = processors.make(family)
@@ -340,4 +322,4 @@ def _parts(package: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    serve(lambda: _answer)

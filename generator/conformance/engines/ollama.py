@@ -19,14 +19,13 @@ from datetime import date
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from chatwright.errors import Unsupported
 from chatwright.meaning.scenarios import Scenario
 
-from .line_process import LineProcess
 from .modelfile import Modelfile
+from .worker import Worker
 
 VERSION = "0.33.0-rc2"
 
@@ -41,7 +40,7 @@ class Rendered:
     thought_words: tuple[str, str] | None
 
 
-class Engine(LineProcess):
+class Engine(Worker):
     """A running Go program; use it as a context manager.
 
     Raises:
@@ -57,10 +56,8 @@ class Engine(LineProcess):
             raise
         super().__init__([str(program)])
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def close(self) -> None:
+        super().close()
         self._folder.cleanup()
 
     def render(

@@ -1,6 +1,6 @@
 """The process in which the real parsers of vLLM and SGLang read what a model would write.
 
-Reads one JSON list of requests and writes one JSON list of answers, in order. A request names the ``engine`` and the
+A request names the ``engine`` and the
 parsers, and holds ``source`` (the chat template), ``prompt``, ``output`` (without the end of the turn), ``tools``,
 ``arguments`` (the chat template's own) and ``special`` (texts that are one token each). An answer holds ``reasoning``,
 ``content`` and ``calls``, or ``error``.
@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import json
 import logging
-import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from . import tokenizers
+from .worker import serve
 
 EOS = "<EOS>"
 _MISSING = {  # packages that stand in the way of an import only
@@ -183,17 +182,14 @@ def _read(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def main() -> None:
-    """Answer on what was stdout. What the servers print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+def _prepare() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     empty = _EmptyModules()
     sys.meta_path.append(empty)
     for name in _UNREAD:
         sys.modules[name] = empty.create_module(importlib.machinery.ModuleSpec(name, empty))
     logging.disable(logging.CRITICAL)
-    print(json.dumps([_read(request) for request in json.load(sys.stdin)]), file=answers, flush=True)
+    return _read
 
 
 if __name__ == "__main__":
-    main()
+    serve(_prepare)

@@ -1,17 +1,12 @@
 """The real ms-swift, 4.6 or 3.12, in a process of its own: its registries, and what its templates write.
 
 The two versions cannot live in one process, and a registry that was emptied cannot be refilled. So every
-:class:`Swift` is a worker (:mod:`.swift_worker`) under an interpreter and a search path of the caller's choice, and
-speaks JSON with it, one line each way.
+:class:`Swift` is a worker (:mod:`.swift_worker`) with a search path of the caller's choice.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,10 +20,10 @@ from chatwright.meaning.render import Kind
 from chatwright.meaning.scenarios import Scenario
 
 from ..adapters import to_swift
+from .worker import PythonWorker
 
 PLAIN_CLASS = "swift.template.base.Template"  # of a template without a Python class of its own (4.x)
 THOUGHT_WORDS = ("<think>\n", "\n</think>\n\n")  # that ms-swift's Template looks for (template/base.py)
-_SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
 @dataclass(frozen=True)
@@ -65,18 +60,17 @@ class Request:
     levels: bool = False
 
 
-class SwiftError(Exception):
-    """The worker failed; the message is ms-swift's."""
+class Swift(PythonWorker):
+    """A running ms-swift; use it as a context manager. ``python_path`` goes in front of its search path.
 
+    ``today`` is the day on which the worker believes to be, from before it imports ms-swift.
 
-class Swift:
-    """A running ms-swift.
-
-    ``version`` is ms-swift's, ``registries`` what it has registered.
+    Raises:
+        WorkerError: ms-swift cannot be imported there.
     """
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, *, python_path: Sequence[Path] = (), today: date | None = None) -> None:
+        super().__init__("swift_worker", *([today.isoformat()] if today else []), python_path=python_path)
         self._registries: dict[str, Any] | None = None
 
     @property
@@ -102,7 +96,7 @@ class Swift:
         Returns the warnings it gave.
 
         Raises:
-            SwiftError: the import failed.
+            WorkerError: the import failed.
         """
         self._registries = None
         warnings: list[str] = self._ask(do="load", path=str(register_all))
@@ -112,7 +106,7 @@ class Swift:
         """Call ``register_all`` of the loaded file.
 
         Raises:
-            SwiftError: it raised; the message is its own.
+            WorkerError: it raised; the message is its own.
         """
         self._registries = None
         self._ask(do="register_all", on_conflict=on_conflict)
@@ -121,7 +115,7 @@ class Swift:
         """Run Python as a new file of ms-swift's package would.
 
         Raises:
-            SwiftError: it raised.
+            WorkerError: it raised.
         """
         self._registries = None
         self._ask(do="paste", code=code, package=package)
@@ -191,51 +185,7 @@ class Swift:
         }
 
     def _ask(self, **command: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise SwiftError("the worker ended")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise SwiftError(answer["error"])
-        return answer["result"]
-
-
-@contextmanager
-def start(
-    *, interpreter: str = sys.executable, python_path: Sequence[Path] = (), today: date | None = None
-) -> Iterator[Swift]:
-    """Start ms-swift under an interpreter; ``python_path`` goes in front of its search path.
-
-    ``today`` is the day on which the worker believes to be, from before it imports ms-swift.
-
-    Raises:
-        SwiftError: ms-swift cannot be imported there.
-    """
-    search = os.pathsep.join(str(path.resolve()) for path in (*python_path, _SOURCE))  # the worker runs elsewhere
-    process = subprocess.Popen(
-        [interpreter, "-m", "conformance.engines.swift_worker", *([today.isoformat()] if today else [])],
-        env={**os.environ, "PYTHONPATH": search, "LOG_LEVEL": "WARNING"},
-        cwd=_SOURCE,  # the current folder comes first in the search path, and ours holds a swift.py
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-    )
-    try:
-        swift = Swift(process)
-        _ = swift.version
-        yield swift
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        if process.stdout is not None:
-            process.stdout.close()
-        process.wait()
+        return self.ask(command)
 
 
 @contextmanager

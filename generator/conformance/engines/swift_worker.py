@@ -1,7 +1,6 @@
-"""The process in which ms-swift runs: reads one command per line, writes one answer per line, both JSON.
+"""The process in which ms-swift runs.
 
-It imports nothing of Chatwright but the byte-level tokenizer and the fixed day, so that it runs under any interpreter
-that has ms-swift.
+It imports nothing of Chatwright but the byte-level tokenizer and the fixed day.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
-import json
 import logging
 import os
 import socket
@@ -24,6 +22,7 @@ from unittest import mock
 
 from ..clock import day
 from .tokenizers import byte_level, decode
+from .worker import serve
 
 _BOS, _EOS = "<BOS>", "<EOS>"
 
@@ -305,29 +304,12 @@ def _no_network(*_: object, **__: object) -> NoReturn:
 
 
 def main(today: str | None = None) -> None:
-    """Answer commands on what was stdout until the input ends; on that day, if one is given.
-
-    What ms-swift prints goes to stderr.
-    """
+    """Answer commands until the input ends; on that day, if one is given."""
     socket.getaddrinfo = _no_network
     socket.socket.connect = _no_network  # type: ignore[method-assign]
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    with contextlib.ExitStack() as stack:
-        try:
-            if today:
-                stack.enter_context(day(date.fromisoformat(today)))
-            with contextlib.redirect_stdout(sys.stderr):
-                engine = _Engine()
-        except Exception as error:
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
-            return
-        for line in sys.stdin:
-            try:
-                answer = {"result": engine.do(json.loads(line))}
-            except Exception as error:
-                answer = {"error": f"{type(error).__name__}: {error}"}
-            print(json.dumps(answer), file=answers, flush=True)
+    os.environ["LOG_LEVEL"] = "WARNING"
+    with day(date.fromisoformat(today)) if today else contextlib.nullcontext():
+        serve(lambda: _Engine().do)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from chatwright.inspection.registrations.differences import OPENINGS, joined, swift_meaning
 from chatwright.records.frameworks import BuiltIns
 
 from .registry import Registry
@@ -14,9 +15,6 @@ from .registry import Registry
 Kind = Literal["template", "model", "model_type", "group"]
 
 KINDS: tuple[Kind, ...] = ("template", "model", "model_type", "group")
-# Of ms-swift's TemplateMeta: what opens a user's turn, at the beginning, behind a system text, and later.
-_OPENINGS = ("prefix", "system_prefix", "chat_sep")
-_PROMPTS = (*_OPENINGS, "prompt", "suffix", "system_prompt")
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,8 @@ def template_differences(framework: str, ours: Mapping[str, Any], theirs: Mappin
     written = (key for key in {*known, *other} if one.get(key) != other.get(key))
     found = {key for key in written if meaning(one, key) != meaning(other, key)}
     if framework == "swift" and _turns(ours) == _turns(theirs):
-        found -= {*_OPENINGS, "prompt"}
+        found -= {*OPENINGS, "prompt"}
     return sorted(found)
-
-
-def swift_meaning(fields: Mapping[str, Any], key: str) -> Any:
-    """What one field of an ms-swift template means, see :func:`template_differences`."""
-    value = fields.get(key)
-    if key == "stop_words":
-        end = fields["suffix"][-1] if fields["suffix"] else None
-        words = [*fields[key], end.strip() if isinstance(end, str) else end]
-        return sorted({json.dumps(word) for word in words if word})
-    return value if key not in _PROMPTS or value is None else _joined(value)
 
 
 def group_pairs(
@@ -217,19 +205,7 @@ def _is_extra(fact: Difference, theirs: Registry, before: BuiltIns | None) -> bo
 
 def _turns(fields: Mapping[str, Any]) -> list[Any]:
     """Each opening of ms-swift's with the prompt behind it."""
-    return [None if fields[key] is None else _joined([*fields[key], *fields["prompt"]]) for key in _OPENINGS]
-
-
-def _joined(prompt: Sequence[Any]) -> list[Any]:
-    joined: list[Any] = []
-    for element in prompt:
-        if isinstance(element, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += element
-        elif isinstance(element, list):
-            joined += [[token] for token in element]
-        elif element != "":
-            joined.append(element)
-    return joined
+    return [None if fields[key] is None else joined([*fields[key], *fields["prompt"]]) for key in OPENINGS]
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

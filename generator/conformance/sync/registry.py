@@ -19,7 +19,9 @@ from chatwright.targets import TARGETS
 from chatwright.targets.protocol import Context
 from chatwright.targets.rendering import module_name
 
-from ..engines import llamafactory, swift
+from ..engines import llamafactory
+from ..engines.swift import Swift
+from ..engines.worker import WorkerError
 
 _PLACE = re.compile(r" \([^()]*\.py\)")  # where an ImportError says that a module stands
 _PACKAGES = {"llamafactory": "llamafactory", "swift": "ms-swift"}
@@ -74,7 +76,10 @@ def read_both(framework: str, catalogue: Catalogue, python_path: Sequence[Path] 
             path = Path(folder) / "generated" / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.body, encoding="utf-8")
-        answer = _READERS[framework](Path(folder), python_path)
+        try:
+            answer = _READERS[framework](Path(folder), python_path)
+        except WorkerError as error:
+            raise _unreadable(framework, str(error), python_path) from error
     _check_origin(framework, answer, python_path)
     ours, theirs = answer["ours"], answer["theirs"]
     refused: dict[tuple[str, str], str] = {}
@@ -130,26 +135,16 @@ def built_ins_of(registry: Registry) -> BuiltIns:
     return BuiltIns(registry.version, frozenset(registry.templates), frozen)
 
 
-def _read_llamafactory(root: Path, python_path: Sequence[Path]) -> dict[str, Any]:
-    try:
-        return llamafactory.dump(root, python_path=python_path)
-    except llamafactory.LlamaFactoryError as error:
-        raise _unreadable("llamafactory", str(error), python_path) from error
-
-
 def _read_swift(root: Path, python_path: Sequence[Path]) -> dict[str, Any]:
-    try:
-        with swift.start(python_path=python_path, today=TODAY) as engine:
-            version = engine.version
-            if version.startswith("3."):
-                raise ChatwrightError(f"ms-swift {version} answers; `python -m conformance sync` reads ms-swift 4")
-            theirs = engine.registries
-            origin = engine.origins(["swift"])["swift"]
-            engine.empty()
-            refused = engine.load(root / "generated" / "swift" / "register_all.py")
-            ours = engine.registries
-    except swift.SwiftError as error:
-        raise _unreadable("swift", str(error), python_path) from error
+    with Swift(python_path=python_path, today=TODAY) as engine:
+        version = engine.version
+        if version.startswith("3."):
+            raise ChatwrightError(f"ms-swift {version} answers; `python -m conformance sync` reads ms-swift 4")
+        theirs = engine.registries
+        origin = engine.origins(["swift"])["swift"]
+        engine.empty()
+        refused = engine.load(root / "generated" / "swift" / "register_all.py")
+        ours = engine.registries
     registries = [{"templates": found["templates"], "models": found["model_types"]} for found in (theirs, ours)]
     return {
         "version": version,
@@ -162,7 +157,7 @@ def _read_swift(root: Path, python_path: Sequence[Path]) -> dict[str, Any]:
 
 
 _READERS: Mapping[str, Callable[[Path, Sequence[Path]], dict[str, Any]]] = {
-    "llamafactory": _read_llamafactory,
+    "llamafactory": llamafactory.dump,
     "swift": _read_swift,
 }
 

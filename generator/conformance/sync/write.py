@@ -21,17 +21,18 @@ from chatwright.catalogue.build import FRAMEWORKS, build_spec, resolve_extends
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import Unsupported
 from chatwright.inspection.canonical import keys_of
+from chatwright.inspection.registrations.differences import means
+from chatwright.inspection.registrations.lifting import lift
 from chatwright.inspection.spec_editing import Spec, canonical, put
 from chatwright.pipeline.writer import write_files
 from chatwright.records.frameworks import BuiltIns, built_ins, dump_built_ins, is_built_in
 
 from .compare import Difference
-from .lift import lift, means
 from .models import Models, template_users
 from .place import Newcomer, Placement, beside_relatives
 from .registry import Registry
 from .specs import LEFT, NOWHERE, Specs
-from .template_classes import is_unknown
+from .template_classes import describe, is_unknown
 
 _ABSENT = object()
 _OWN = ("registered", "turns", "evidence")  # no framework knows them, and no template takes them from another
@@ -145,7 +146,7 @@ class _Templates:
         framework = self.theirs.framework
         theirs, catalogue = self.theirs.templates[name], self.specs.catalogue()
         try:
-            lifted = lift(framework, name, theirs, catalogue, self._candidates(name, catalogue))
+            lifted = lift(framework, theirs, catalogue, self._candidates(name, catalogue), describe=describe)
         except Unsupported as reason:
             self.report.append(f"{LEFT}: template {name}: {reason}")
             return
@@ -242,7 +243,7 @@ class _Templates:
         if self._is_right(spec, ours_name, []):  # since what it extends was changed
             return
         try:
-            wanted = lift(framework, name, theirs, Catalogue(())).data
+            wanted = lift(framework, theirs, Catalogue(()), describe=describe).data
         except Unsupported as reason:
             self.report.append(f"{LEFT}: template {name}: {reason}")
             return

@@ -20,6 +20,7 @@ from ruamel.yaml.comments import CommentedMap
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.errors import CatalogueError, ChatwrightError, Unsupported
+from chatwright.inspection.registrations.lifting import Lifted, lift
 from chatwright.inspection.spec_editing import Spec, put_override
 from chatwright.meaning.runs import TODAY
 from chatwright.meaning.tool_formats import tool_formats
@@ -27,10 +28,10 @@ from chatwright.records.frameworks import built_ins
 from chatwright.targets import llamafactory, swift
 from chatwright.targets.python import literal
 from conformance.sync.compare import Difference, compare
-from conformance.sync.lift import Lifted, lift
 from conformance.sync.place import Home, Newcomer, beside_relatives
 from conformance.sync.registry import Registry
 from conformance.sync.specs import Specs
+from conformance.sync.template_classes import describe
 from conformance.sync.write import _extending, remember_plugins, write
 from tests.support import FRAMEWORKS, ROOT
 
@@ -603,7 +604,7 @@ def test_a_plugin_belongs_to_what_a_template_means(specs: Path) -> None:
     def lifted(template: Template) -> Lifted:
         specs = [spec for spec in catalogue.specs if spec.name == template.family]
         alone = Catalogue((replace(specs[0], templates=(template,)),))
-        return lift("llamafactory", "other", fields, alone, [template.name])
+        return lift("llamafactory", fields, alone, [template.name], describe=describe)
 
     joined = lifted(plain)
     assert joined.joins == plain.name
@@ -787,7 +788,7 @@ def test_a_class_that_nobody_knows_is_left_to_a_person(specs: Path) -> None:
         == "what the class FreshTemplate adds, which nobody has looked at yet"
     )
     known = {**fields, "template_cls": "swift.template.templates.qwen.Qwen3OmniTemplate"}
-    assert "undescribed" not in lift("swift", "fresh", known, Catalogue(())).data
+    assert "undescribed" not in lift("swift", known, Catalogue(()), describe=describe).data
 
 
 def test_plugins_of_a_newer_version_may_be_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

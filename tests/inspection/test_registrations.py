@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from chatwright.catalogue.model import Catalogue
+from chatwright.inspection.registrations.cutting import split_opener
+from chatwright.inspection.registrations.differences import built
+from chatwright.inspection.registrations.lifting import lift
 from chatwright.pipeline import load_public_catalogue
 from conformance.checks.reference import reference_runs
 from conformance.checks.workbench import attempt
-from conformance.sync.lift import built, lift, split_opener
+from conformance.sync.template_classes import describe
 from tests.support import failures, vectors
 
 EMPTY = Catalogue(())
@@ -27,7 +30,7 @@ def _recorded(framework: str) -> list[str]:
 def test_a_lifted_template_writes_what_was_recorded(framework: str, name: str) -> None:
     """Lifting reads only the registered fields; the recorded texts come from the framework's own encoding."""
     recorded = vectors(framework)[name]
-    template = built(lift(framework, recorded["template"], recorded["fields"], EMPTY).data)
+    template = built(lift(framework, recorded["fields"], EMPTY, describe=describe).data)
     if template.undescribed:  # lifting says that the slots are not the whole text
         return
     if template.targets.get("swift", {}).get("auto_add_bos") == "instead":  # only its publisher's tokenizer tells it
@@ -70,12 +73,12 @@ def test_an_equal_template_of_the_same_models_is_joined() -> None:
     joined = next(name for name, template in catalogue.templates.items() if template.registered["swift"] == "chatml")
     free = replace(catalogue.templates[joined], registered={"llamafactory": joined, "swift": None}, targets={})
     alone = Catalogue(tuple(replace(spec, templates=(free,)) for spec in catalogue.specs if spec.name == free.family))
-    lifted = lift("swift", "chatml", vectors("swift")[joined]["fields"], alone, [joined])
+    lifted = lift("swift", vectors("swift")[joined]["fields"], alone, [joined], describe=describe)
     assert lifted.joins == joined
     assert lifted.data["targets"] == {"swift": {"auto_add_bos": "instead"}}
 
 
 def test_tokens_by_number_are_one_part_each() -> None:
     fields = vectors("swift")["xverse"]["fields"]
-    lifted = lift("swift", "numbers", {**fields, "prefix": [[1, 2]]}, EMPTY)
+    lifted = lift("swift", {**fields, "prefix": [[1, 2]]}, EMPTY, describe=describe)
     assert [(part.kind, part.value) for part in built(lifted.data).slots.no_system or ()] == [("id", "1"), ("id", "2")]
