@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from .characters import clipped, printable
 
@@ -107,3 +108,13 @@ class Refusals:
         """
         if self.reasons:
             raise Unsupported(*self.reasons)
+
+
+def needs(module: str, extra: str, what: str) -> None:
+    """Name the extra that is missing where only it installs a module.
+
+    Raises:
+        ChatwrightError: the module is not installed.
+    """
+    if find_spec(module) is None:
+        raise ChatwrightError(f"{what} needs {module}; run: pip install 'chatwright[{extra}]'")

@@ -76,7 +76,8 @@ def test_the_exit_code_tells_whether_anything_was_found(run: Run, folder: Folder
 
 
 def test_what_does_not_exist_is_told(run: Run, folder: Folder) -> None:
-    assert run(folder.path / "nowhere")[0::2] == (1, f"error: {folder.path / 'nowhere'}: there is no such folder\n")
+    nowhere = folder.path / "nowhere"
+    assert run(nowhere)[0::2] == (1, f"error: {nowhere}: there is no such folder or file\n")
     code, _, err = run(folder.path, "--template", "yii")
     assert code == 2
     assert "did you mean 'yi'?" in err
@@ -97,3 +98,18 @@ def test_ones_own_template_is_told_by_what_it_writes(run: Run, folder: Folder, t
 def test_the_guide_lists_every_kind() -> None:
     guide = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
     assert [kind for kind in ADVICE if f"`{kind}`" not in guide] == []
+
+
+def test_a_chat_template_alone_is_compared_as_text(run: Run, folder: Folder) -> None:
+    code, out, _ = run(folder.path / "chat_template.jinja", "--template", "yi")
+    assert code == 0
+    assert "token ids          not compared\n" in out
+    assert "note: not compared, since this is a chat template alone: token ids, stops and vocabulary\n" in out
+    assert out.endswith(
+        "fine: served with exactly the prompts that yi trains on, as text; no token ids were compared\n"
+    )
+    code, out, _ = run(folder.path / "chat_template.jinja", "--template", "llama3", "--json")
+    found = json.loads(out)
+    assert (code, found["fine"], found["compared"]["token_ids"]) == (1, False, None)
+    (folder.path / "none.json").write_text("{}", encoding="utf-8")
+    assert run(folder.path / "none.json")[2] == f"error: {folder.path / 'none.json'}: it has no chat_template\n"

@@ -39,5 +39,7 @@ def test_titles_are_text_and_a_missing_package_is_a_message(tmp_path: Path, monk
     assert "<title>a&amp;b&lt;c&gt;</title>" in page
     assert "<h1>é</h1>" in page
     monkeypatch.setitem(sys.modules, "markdown_it", None)
-    with pytest.raises(ChatwrightError, match=r"^the package markdown-it-py is not installed, which reads Markdown$"):
+    with pytest.raises(
+        ChatwrightError, match=r"^writing Markdown as HTML needs markdown_it; run: pip install 'chatwright\[tables\]'$"
+    ):
         list(html_pages(tmp_path))

@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="MODEL_DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--template", "name", metavar="NAME", help="What it was trained with; told by its chat template if left out."
 )
 @specs_option
 @json_option
 def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Check that a model folder is served with the very tokens it was trained on.
+    """Check that a model is served with the very tokens it was trained on.
 
-    Compares its own chat template and the file to deploy with what training writes, as text and as the token ids of
-    its tokenizer; then its stops and its vocabulary. Exit code 1 if anything is found. Uses no network and runs no
-    code of the folder but its chat template, in a sandbox.
+    MODEL is a folder, or the file of a chat template, of which only texts are compared. Compares its own chat template
+    and the file to deploy with what training writes, as text and as the token ids of its tokenizer; then its stops and
+    its vocabulary. Exit code 1 if anything is found. Uses no network and runs no code of the folder but its chat
+    template, in a sandbox.
     """
     from ..inspection.verify import verify as verify_folder
 
@@ -61,7 +62,12 @@ def _echo_verification(found: Verification) -> None:
             rows.append(("its chat template", shown))
             shown = "there is none" if compared.deployed is None else f"{compared.deployed} {of} prompts as trained"
             rows.append(("file to deploy", shown))
-            rows.append(("token ids", f"{compared.token_ids} {of} prompts cut as in training"))
+            shown = (
+                "not compared"
+                if compared.token_ids is None
+                else f"{compared.token_ids} {of} prompts cut as in training"
+            )
+            rows.append(("token ids", shown))
         echo_table(rows)
     for finding in found.findings:
         echo()

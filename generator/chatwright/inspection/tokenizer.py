@@ -6,10 +6,11 @@ and 640 MB. Answers are kept, and texts that will be asked for are best asked fo
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import needs
 from ..meaning.bounded import Failed, Process
 
 SECONDS = 30  # of the processor, for reading the tokenizer and everything that it is asked
@@ -21,7 +22,12 @@ class TokenizerFailed(Failed):
 
 
 def start() -> Process:
-    """Begin a process for one tokenizer, which takes about a second; it can be given to :class:`Tokenizer` later."""
+    """Begin a process for one tokenizer, which takes about a second; it can be given to :class:`Tokenizer` later.
+
+    Raises:
+        ChatwrightError: transformers is not installed.
+    """
+    needs("transformers", "tokenizers", "reading a tokenizer")
     return Process("inspection.tokenizer_worker", seconds=SECONDS, memory=MEMORY, failure=TokenizerFailed)
 
 
@@ -91,3 +97,14 @@ class Tokenizer:
         if new := [each for each in dict.fromkeys(asked) if each not in known]:
             known.update(zip(new, self._process.ask({kind: new})[kind], strict=True))
         return [known[each] for each in asked]
+
+
+class NoTokenizer(Tokenizer):
+    """What a chat template's file has in place of a tokenizer: the texts of special tokens, and nothing to ask."""
+
+    def __init__(self, special: Mapping[str, str]) -> None:
+        self.special = dict(special)
+        self.adds_bos = False
+
+    def close(self) -> None:
+        """Nothing was begun."""

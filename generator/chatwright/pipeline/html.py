@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ChatwrightError
+from ..errors import needs
 
 _LINK = re.compile(r'(<a href="(?!https?:)[^"]*)\.md"')
 _COMMENT = re.compile(r"\A<!--.*?-->\n", re.DOTALL)
@@ -40,10 +40,9 @@ def html_pages(docs: Path) -> Iterator[tuple[str, str]]:
     Raises:
         ChatwrightError: markdown-it-py is not installed.
     """
-    try:
-        from markdown_it import MarkdownIt
-    except ImportError:
-        raise ChatwrightError("the package markdown-it-py is not installed, which reads Markdown") from None
+    needs("markdown_it", "tables", "writing Markdown as HTML")
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     for file in sorted(docs.rglob("*.md")):
         text = _COMMENT.sub("", file.read_text(encoding="utf-8"))

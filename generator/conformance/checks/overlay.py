@@ -70,6 +70,7 @@ def check_overlay(bench: Workbench) -> Report:
         served = (home / "serve" / "acme_brief.jinja").read_text(encoding="utf-8")
         if served != (home / "generated" / "deploy" / "vllm" / "acme_brief.jinja").read_text(encoding="utf-8"):
             report.wrong.append("export gives another file than generate")
+        _check_pins(home, report)
         if _written(root) != before or _written(home / "site") != installed:
             report.wrong.append("the checkout or the installed package was written to")
     report.lines.append(
@@ -89,6 +90,31 @@ def _install(root: Path, home: Path) -> None:
     [wheel] = home.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(home / "site")
+
+
+def _check_pins(home: Path, report: Report) -> None:
+    """Installing the wheel beside both frameworks, as they are pinned here, must change nothing that they have."""
+    [wheel] = home.glob("*.whl")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--no-index",
+        "--quiet",
+        "--report",
+        "-",
+        str(wheel),
+    ]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if done.returncode:
+        report.wrong.append(f"the wheel cannot be installed beside the frameworks: {done.stderr.strip()[-300:]}")
+        return
+    found = [each["metadata"]["name"] for each in json.loads(done.stdout)["install"]]
+    if found != ["chatwright"]:
+        report.wrong.append(f"installing the wheel beside the frameworks would change {', '.join(found)}")
+    report.lines.append("installed beside LLaMA-Factory and ms-swift, the wheel changes none of their pins")
 
 
 def _run(home: Path, *arguments: str) -> str:

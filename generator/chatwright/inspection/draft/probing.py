@@ -133,7 +133,7 @@ def inside(text: str, before: str, after: str) -> str | None:
 
 def common_start(texts: Iterable[str]) -> str:
     """What all texts begin with."""
-    return commonprefix(list(texts))
+    return commonprefix(list(texts))  # noqa: RUF071, of characters
 
 
 def common_end(texts: Iterable[str]) -> str:

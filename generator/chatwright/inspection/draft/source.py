@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...characters import clipped
-from ...errors import ChatwrightError
+from ...errors import ChatwrightError, needs
 from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
 from ..verify.folder import ChatTemplates, chat_templates
 
@@ -110,6 +110,7 @@ def _said_id(*configs: Mapping[str, Any]) -> str | None:
 
 def _fetched(model: str) -> Path:
     """The folder with what is needed of a model on the Hub."""
+    needs("huggingface_hub", "hub", "fetching from the Hub")
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import disable_progress_bars
 

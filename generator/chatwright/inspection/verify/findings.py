@@ -69,7 +69,7 @@ class Compared:
     conversations: int
     chat_template: int | None  # None: the folder has none that can be run
     deployed: int | None  # None: there is no file for this template
-    token_ids: int
+    token_ids: int | None  # None: there is no tokenizer to ask
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,10 @@ class Verification:
         if self.template is None:
             return "cannot be verified: no template of the catalogue is named, and none can be told"
         if self.fine:
-            return f"fine: served with exactly the prompts that {self.template} trains on"
+            as_text = (
+                ", as text; no token ids were compared" if self.compared and self.compared.token_ids is None else ""
+            )
+            return f"fine: served with exactly the prompts that {self.template} trains on{as_text}"
         kinds = ", ".join(dict.fromkeys(finding.kind for finding in self.findings))
         return f"not fine: held against {self.template}, {len(self.findings)} found ({kinds})"
 

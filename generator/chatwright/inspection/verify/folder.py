@@ -15,7 +15,7 @@ from ...errors import ChatwrightError
 from ...limits import LONGEST_TEMPLATE
 from ...pipeline.model_files import read_json, read_text, special_tokens, vocabulary, whole_text
 from .. import tokenizer
-from ..tokenizer import Tokenizer, TokenizerFailed
+from ..tokenizer import NoTokenizer, Tokenizer, TokenizerFailed
 
 TOOL_USE = "tool_use"  # the named template that transformers takes for a request with tools
 _NAMED = "additional_chat_templates"
@@ -79,18 +79,20 @@ class ModelFolder:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Read a model folder; its tokenizer is there until the ``with`` ends.
+    """Read a model folder, or the file of a chat template; a tokenizer can be asked until the ``with`` ends.
 
     Raises:
         ChatwrightError: it has no tokenizer.json, or one of its files cannot be read; the message names the file.
     """
+    if path.is_file():
+        return _read_file(path)
     if not path.is_dir():
-        raise ChatwrightError(f"{path}: there is no such folder")
+        raise ChatwrightError(f"{path}: there is no such folder or file")
     file = path / "tokenizer.json"
     if not file.is_file():
         raise ChatwrightError(
-            f"{path}: there is no tokenizer.json; save the tokenizer as a fast one (tokenizer.save_pretrained), or take"
-            " the base model's where this folder is an adapter's"
+            f"{path}: there is no tokenizer.json; save it as a fast tokenizer (tokenizer.save_pretrained), take the"
+            " base model's where this folder is an adapter's, or verify the file of its chat template alone"
         )
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         special_tokens(read_json(path / name), path / name)  # those that no token is are refused by their place
@@ -103,6 +105,19 @@ def read_folder(path: Path) -> ModelFolder:
     except TokenizerFailed as reason:
         raise ChatwrightError(f"{file}: the tokenizer cannot be read: {reason}") from reason
     return ModelFolder(path, read, tokenizer_config, config, generation, templates, listed)
+
+
+def _read_file(path: Path) -> ModelFolder:
+    """A chat template alone: a text, or JSON that holds it with the special tokens (tokenizer_config.json)."""
+    if path.suffix != ".json":
+        return ModelFolder(
+            path, NoTokenizer({}), {}, {}, {}, (ChatTemplates(path.name, {"default": read_text(path)}),), {}
+        )
+    data = read_json(path)
+    if data.get("chat_template") is None:
+        raise ChatwrightError(f"{path}: it has no chat_template")
+    templates = ChatTemplates(path.name, by_name(path, data["chat_template"]))
+    return ModelFolder(path, NoTokenizer(special_tokens(data, path)), data, {}, {}, (templates,), {})
 
 
 def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:

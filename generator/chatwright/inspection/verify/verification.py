@@ -18,7 +18,7 @@ from ...errors import ChatwrightError
 from ...meaning.sandbox import TemplateFailed
 from ..conversations import TYPED, Texts, parts_unread
 from ..prompt_differences import differences, is_another
-from ..tokenizer import TokenizerFailed
+from ..tokenizer import NoTokenizer, TokenizerFailed
 from . import boundaries, stops, texts, vocabulary
 from .candidates import Identity, identify, same_meaning
 from .findings import Compared, Finding, Verification
@@ -30,7 +30,7 @@ DEPLOYED = "deploy"  # the place of findings about the file that we generate
 
 
 def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: date | None = None) -> Verification:
-    """Verify the model folder at ``path``, against the template of that name or the one it is identified as.
+    """Verify a model folder, or the file of a chat template, against a template: the named, or the identified one.
 
     Raises:
         ChatwrightError: the folder cannot be read.
@@ -82,11 +82,16 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
         off = differences(template, folder.bos, prompts, file)
         found += texts.findings(off, DEPLOYED)
         as_deployed = len(prompts) - len(off)
-    cut = boundaries.cuts(prompts, folder)
-    for more, said in (boundaries.findings(cut, prompts), stops.findings(template, folder, today)):
-        found += more
-        notes += said
-    found += vocabulary.findings(template, folder)
+    cut_alike = None
+    if isinstance(folder.tokenizer, NoTokenizer):
+        notes.append("not compared, since this is a chat template alone: token ids, stops and vocabulary")
+    else:
+        cut = boundaries.cuts(prompts, folder)
+        cut_alike = len(prompts) - len(cut)
+        for more, said in (boundaries.findings(cut, prompts), stops.findings(template, folder, today)):
+            found += more
+            notes += said
+        found += vocabulary.findings(template, folder)
     if folder.tokenizer.adds_bos and any(prompt.text.startswith(folder.bos) for prompt in prompts.values()):
         notes.append(
             f"the tokenizer adds {folder.bos}, which the prompt has already: tokenize prompts with "
@@ -97,7 +102,7 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
             f"its chat template agrees as far with {listing(identity.others, 8)}, which mean something else; "
             "name yours with --template"
         )
-    compared = Compared(len(prompts), agreeing, as_deployed, len(prompts) - len(cut))
+    compared = Compared(len(prompts), agreeing, as_deployed, cut_alike)
     same, others = identity.same, identity.others
     named = name is not None
     return Verification(str(folder.path), template.name, named, same, others, compared, tuple(found), tuple(notes))
