@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -25,9 +26,11 @@ def listed() -> dict[str, dict[str, object]]:
 
 def prose(file: Path) -> str:
     """The docstrings, messages and comments of a module."""
-    tokens = tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline)
-    kinds = (tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
-    return " ".join(token.string for token in tokens if token.type in kinds)
+    text = file.read_text(encoding="utf-8")
+    said = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return " ".join([*(each for each in said if isinstance(each, str)), *comments])
 
 
 def counted(words: list[str]) -> dict[str, int]:
