@@ -30,13 +30,8 @@ def header(file: GeneratedFile) -> str:
 
 
 def formatted_body(file: GeneratedFile) -> str:
-    """The body as it is written: Python as black formats it, everything else as its target made it.
-
-    Targets write Python as black does (``targets/python.py``), so that black, which takes longer than all the rest, has
-    nothing to do; the tests hold both against each other. How wide other characters than those of ASCII are, only black
-    knows.
-    """
-    return format_python(file.body) if file.path.endswith(".py") and not file.body.isascii() else file.body
+    """The body as it is written: Python as black formats it, everything else as its target made it."""
+    return format_python(file.body) if file.path.endswith(".py") else file.body
 
 
 def is_generated(content: bytes) -> bool:
