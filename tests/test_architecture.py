@@ -12,7 +12,7 @@ from chatwright.targets import TARGETS
 
 PACKAGE = Path(chatwright.__file__).parent
 FLOORS = (
-    {"__init__", "limits", "characters", "errors", "files", "resources", "cache", "runs", "git", "losses"},
+    {"__init__", "limits", "characters", "errors", "files", "resources", "cache", "git", "losses"},
     {"catalogue"},
     {"meaning"},
     {"targets"},

@@ -20,9 +20,10 @@ from ..losses import CATALOG, Index, Unreadable, losses
 from ..meaning.tool_formats import tool_formats
 from ..resources import checkout_root, specs_path
 from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
-from .generate import Evidence, Progress, Rendering, render
+from .generate import Progress, Rendering, render
 from .revisions import copy_folder, load_readable, read_file, resolve
 from .select import select
+from .spec_files import Evidence
 
 WORK_TREE = "the work tree"
 _PUBLISHERS = "publishers"  # stands among the engines: how many scenarios are as the nearest publisher's template
