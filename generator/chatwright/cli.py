@@ -290,6 +290,7 @@ def list_(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
 def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: bool) -> None:
     """Show a template: its slots, its files, and rendered prompts with every character visible."""
     from . import pipeline
+    from .cache import user_cache
     from .catalogue.comparisons import load_comparisons
     from .catalogue.evidence import load_evidence
     from .meaning.scenarios import scenarios
@@ -304,7 +305,8 @@ def show(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: 
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     with Progress() as progress:
         evidence, comparisons = load_evidence(evidence_path()), load_comparisons(evidence_path())
-        rendering = pipeline.render(pipeline.select(catalogue, {source}), evidence, progress, comparisons)
+        part, cache = pipeline.select(catalogue, {source}), user_cache()
+        rendering = pipeline.render(part, evidence, progress, comparisons, cache=cache)
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from ..cache import Cache
@@ -42,6 +43,7 @@ def is_generated(content: bytes) -> bool:
     return _HEADER.match(content) is not None
 
 
+@lru_cache(64)  # the modules that all packages share, where a process generates for one spec after another
 def format_python(source: str) -> str:
     """Python as black writes it."""
     import black
