@@ -22,7 +22,6 @@ FLOORS = (
         "json_writer",
         "resources",
         "cache",
-        "runs",
         "git",
         "losses",
     },

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +16,17 @@ from typing import Any
 import pytest
 
 from chatwright import cache as caches
-from chatwright import runs as runs_module
-from chatwright.cache import Cache, digest_of, key_of, user_cache
+from chatwright.cache import Cache, Run, key_of, user_cache
 from chatwright.catalogue import load_catalogue
 from chatwright.catalogue.model import Catalogue
 from chatwright.errors import ChatwrightError
 from chatwright.meaning.tool_formats import tool_formats
-from chatwright.pipeline import render, select
-from chatwright.pipeline.around import Surroundings
+from chatwright.pipeline import render, select, spec_files
 from chatwright.pipeline.parallel import in_parallel
-from chatwright.pipeline.parts import Parts
+from chatwright.pipeline.select import neighbours
 from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
-from chatwright.runs import Runs
+from chatwright.targets import SERVED, TARGETS
+from chatwright.targets.protocol import Context
 from tests.support import ROOT, catalogue, no_waiting
 
 BASE = """\
@@ -72,14 +74,14 @@ def load(specs: Path, cache: Cache | None = None) -> Catalogue:
 def made(specs: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch, evidence: Any = None) -> set[str]:
     """The specs whose files are made anew; whatever is, all is as it would be without a cache."""
     found: set[str] = set()
-    make = Parts._made
+    make = spec_files._made
 
-    def note(self: Parts, targets: Any, context: Any, key: str) -> Any:
+    def note(targets: Any, context: Any, cache: Cache) -> Any:
         found.add(f"{Path(context.source).stem} {targets[0]}")
-        return make(self, targets, context, key)
+        return make(targets, context, cache)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Parts, "_made", note)
+        patch.setattr(spec_files, "_made", note)
         files = render(load(specs, cache), evidence, cache=cache).files
     assert files == render(load(specs), evidence).files
     return found
@@ -140,6 +142,7 @@ def test_the_generator_and_what_it_runs_on_are_part_of_every_key(
         caches.generator_digest.cache_clear()
         return key_of("x", 1)
 
+    (package / "__pycache__").mkdir()
     before = digest()
     assert digest() == before
     changes: dict[str, Callable[[], object]] = {
@@ -163,18 +166,36 @@ def test_a_part_of_the_real_catalogue_is_the_same_with_and_without(cache: Cache)
     assert render(part, workers=2).files == cold.files
 
 
-def test_what_is_around_a_spec_stays_as_it_is_when_others_change() -> None:
-    whole = Surroundings(catalogue())
-    sizes = [len(whole.of(number).specs) for number in range(len(catalogue().specs))]
-    assert max(sizes) < len(sizes) / 5
-    assert sum(sizes) < 5 * len(sizes)
+def test_targets_make_the_same_of_a_spec_with_its_neighbours_as_with_all() -> None:
+    """Its files depend on nothing else, and so on little."""
+    specs = catalogue().specs
+    around = neighbours(catalogue())
+    sizes = [len(part.specs) for part in around]
+    assert max(sizes) < len(specs) / 5
+    assert sum(sizes) < 5 * len(specs)
+    for spec, part in list(zip(specs, around, strict=True))[::9]:
+        for target in SERVED:
+            alone, among_all = (
+                TARGETS[target].generate(Context(known, {}, {}, source=spec.source)) for known in (part, catalogue())
+            )
+            assert alone == among_all, f"{spec.source}, {target}"
 
 
 def test_places_in_files_are_in_no_key() -> None:
     """They are all that a key leaves out, so no target may read them."""
     for file in sorted((ROOT / "generator" / "chatwright" / "targets").rglob("*.py")):
-        assert ".location" not in file.read_text(), file.name
-        assert ".overrides" not in file.read_text(), file.name
+        for name in (".location", ".overrides", "spec.path"):
+            assert name not in file.read_text(), file.name
+
+
+def test_the_digest_of_a_spec_holds_its_content_alone() -> None:
+    """Nothing in it differs between two processes, as the place of an object in memory does, or the order of a set."""
+    for spec in catalogue().specs:
+        assert " at 0x" not in repr(spec), spec.source
+        assert "set(" not in repr(spec), spec.source
+        assert "Location(" not in repr(spec), spec.source
+        assert spec.digest == replace(spec, path="elsewhere", overrides=()).digest
+        assert spec.digest != replace(spec, title=f"{spec.title}.").digest
 
 
 # -- entries -----------------------------------------------------------------------------------------------------------
@@ -226,11 +247,10 @@ def test_what_is_no_regular_file_is_no_entry_and_stays(cache: Cache, tmp_path: P
     assert os.path.samestat(os.lstat(file.parent if "that is" in what else file), before[1])
 
 
-@pytest.mark.parametrize("limit", ["MAX_ENTRY", "MAX_VALUE"])
-def test_an_entry_that_is_too_large_is_none(cache: Cache, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+def test_an_entry_that_is_too_large_is_none(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.put("ab" * 32, int("7" * 100))
     assert cache.get("ab" * 32)
-    monkeypatch.setattr(caches, limit, 20)
+    monkeypatch.setattr(caches, "MAX_ENTRY", 20)
     assert cache.get("ab" * 32) is None
 
 
@@ -241,11 +261,11 @@ def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
     assert cache.get("ab" * 32) is None
 
 
-def test_what_was_not_used_for_longest_goes(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_used_for_longest_goes(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caches, "MAX_BYTES", 8000)
     for number in range(20):
         cache.put(f"{number:064}", os.urandom(500).hex())
-        os.utime(cache._file(f"{number:064}"), (number, number))
+        os.utime(tmp_path / "cache" / "00" / f"{number:062}", (number, number))
     assert cache.get(f"{0:064}")  # used just now
     cache.prune()
     kept = [number for number in range(20) if cache.get(f"{number:064}")]
@@ -298,11 +318,17 @@ def homeless() -> Path:
     raise RuntimeError("Could not determine home directory.")
 
 
-def test_contents_are_told_apart() -> None:
-    values: list[Any] = [None, 0, False, "", "0", [], {}, ["a", "b"], ["ab"], {"a": "b"}, 1, 1.5, "é", frozenset("ab")]
-    assert len({digest_of(value) for value in values}) == len(values) - 1  # a set of a and b is the list of them
-    with pytest.raises(TypeError):
-        digest_of(object())
+def test_inputs_are_told_apart() -> None:
+    values: list[Any] = [None, 0, False, "", "0", [], {}, ["a", "b"], ["ab"], {"a": "b"}, 1, 1.5, "é", ("a", "b")]
+    assert len({key_of("x", value) for value in values} | {key_of("y", 0)}) == len(values) + 1
+
+
+def test_a_call_is_made_once_and_its_result_kept_unless_it_is_none(cache: Cache) -> None:
+    results = iter([None, ["first"], ["second"]])
+    asked = [cache.remember("f", "same", lambda: next(results)) for _ in range(3)]
+    assert asked == [None, ["first"], ["first"]]
+    assert cache.remember("f", "other", lambda: next(results)) == ["second"]
+    assert Cache(None).remember("f", "same", lambda: 3) == 3
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -311,65 +337,69 @@ def test_contents_are_told_apart() -> None:
 def test_a_run_is_known_while_nothing_has_changed(
     specs: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def runs(*folders: Path, mine: bool = True) -> Runs:
-        return Runs(cache, folders, only_mine=mine)
+    def before(*folders: Path, mine: bool = True) -> Any:
+        return Run(cache, mine, folders).before(out)
 
     out = tmp_path / "out"
     (out / "x").mkdir(parents=True)
     (out / "x" / "a.py").write_text("1\n")
-    first = runs(specs)
-    assert first.known() is None
-    first.keep({"x/a.py": "1\n"}, ["told"], "counts")
-    known = runs(specs).known()
-    assert known is not None
-    assert known.told == ("told",)
-    assert known.stands_in(out, None)
-    assert runs(specs, mine=False).known() is None
-    assert runs().known() is None
+    assert before(specs) is None
+    Run(cache, True, [specs]).keep({"x/a.py": "1\n"}, ["a note"])
+    assert before(specs) == ["a note"]
+    assert before(specs, mine=False) is None
+    assert before() is None
     (specs / "acme" / "new.yml").write_text("")
-    assert runs(specs).known() is None
+    assert before(specs) is None
     (specs / "acme" / "new.yml").unlink()
-    assert runs(specs).known() == known
+    (out / "mine.txt").write_text("by hand")
+    assert before(specs) == ["a note"]
 
-    (tmp_path / "README.md").write_text("other counts")
-    assert known.stands_in(out, tmp_path / "README.md")
-    (tmp_path / "README.md").write_text("other")
-    assert not known.stands_in(out, tmp_path / "README.md")
-    (out / "x" / ".b.py.0123456789abcdef.chatwright-part").write_text("half")
-    assert not known.stands_in(out, None)
-    (out / "x" / ".b.py.0123456789abcdef.chatwright-part").unlink()
+    for folder in (out, out / "x"):
+        (folder / ".b.py.0123456789abcdef.chatwright-part").write_text("half")
+        assert before(specs) is None
+        (folder / ".b.py.0123456789abcdef.chatwright-part").unlink()
     (out / "x").rename(tmp_path / "elsewhere")
     (out / "x").symlink_to(tmp_path / "elsewhere")
-    assert not known.stands_in(out, None)
+    assert before(specs) is None
     (out / "x").unlink()
     (tmp_path / "elsewhere").rename(out / "x")
     (out / "x" / "a.py").rename(tmp_path / "a.py")
     (out / "x" / "a.py").symlink_to(tmp_path / "a.py")
-    assert not known.stands_in(out, None)
+    assert before(specs) is None
     (out / "x" / "a.py").unlink()
     os.mkfifo(out / "x" / "a.py")
-    assert not known.stands_in(out, None)
+    with no_waiting():
+        assert before(specs) is None
     (out / "x" / "a.py").unlink()
     (tmp_path / "a.py").rename(out / "x" / "a.py")
-    assert known.stands_in(out, None)
+    assert before(specs) == ["a note"]
     with monkeypatch.context() as patch:
-        patch.setattr(runs_module, "MAX_BYTES", 1)
-        assert not known.stands_in(out, None)
+        patch.setattr(caches, "MAX_FILE", 1)
+        assert before(specs) is None
     (out / "x" / "a.py").write_text("2\n")
-    assert not known.stands_in(out, None)
+    assert before(specs) is None
     (out / "x" / "a.py").unlink()
-    assert not known.stands_in(out, None)
+    assert before(specs) is None
 
 
-def test_a_run_from_specs_that_change_meanwhile_is_not_kept(specs: Path, cache: Cache) -> None:
-    run = Runs(cache, [specs], only_mine=False)
+def test_a_run_depends_on_the_further_files_that_it_reads(specs: Path, cache: Cache, tmp_path: Path) -> None:
+    readme, out = tmp_path / "README.md", tmp_path / "out"
+    readme.write_text("figures")
+    Run(cache, True, [specs], [readme]).keep({}, [])
+    assert Run(cache, True, [specs], [readme]).before(out) == []
+    readme.write_text("other figures")
+    assert Run(cache, True, [specs], [readme]).before(out) is None
+
+
+def test_a_run_from_specs_that_change_meanwhile_is_not_kept(specs: Path, cache: Cache, tmp_path: Path) -> None:
+    run = Run(cache, False, [specs])
     file = specs / "acme" / "other.yaml"
     text = file.read_text()
     file.write_text(text + "# changed\n")
-    run.keep({}, [], "")
-    assert Runs(cache, [specs], only_mine=False).known() is None
+    run.keep({}, [])
+    assert Run(cache, False, [specs]).before(tmp_path) is None
     file.write_text(text)
-    assert Runs(cache, [specs], only_mine=False).known() is None
+    assert Run(cache, False, [specs]).before(tmp_path) is None
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------
@@ -377,20 +407,58 @@ def test_a_run_from_specs_that_change_meanwhile_is_not_kept(specs: Path, cache: 
 
 def test_jobs_of_workers_come_back_in_order_with_their_own_errors() -> None:
     def fail() -> int:
-        raise ValueError(json.dumps("own"))
+        raise ChatwrightError("one line", "and another")
 
     jobs: list[Callable[[], Any]] = [lambda number=number: "x" * (number << 12) for number in range(50)]
     assert in_parallel(jobs, 2) == [job() for job in jobs]
-    with pytest.raises(ValueError, match="own"):
+    with pytest.raises(ChatwrightError, match="one line\nand another"):
         in_parallel([*jobs, fail], 2)
 
 
-def test_a_worker_that_is_stopped_is_told() -> None:
+def test_a_worker_that_is_stopped_ends_the_run_with_a_line() -> None:
     parent = os.getpid()
 
     def stopped() -> None:
         if os.getpid() != parent:
-            os._exit(9)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(ChatwrightError, match="of 2 parts were not made"):
+    with pytest.raises(ChatwrightError, match=r"^a process was stopped from outside; run the same command again$"):
         in_parallel([stopped, stopped], 2)
+
+
+WORKING = """
+import os, time
+from chatwright.pipeline.parallel import in_parallel
+def work():
+    os.write(1, b"working\\n")
+    time.sleep(0.05)
+try:
+    in_parallel([work] * 200, 2)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_process_that_started_them(number: signal.Signals) -> None:
+    """At Ctrl-C, which a terminal sends to all of them, quietly and soon; also where nobody could end them."""
+    command = [sys.executable, "-c", WORKING]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    with (
+        no_waiting(30),
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=settings, start_new_session=True
+        ) as process,
+    ):
+        assert process.stdout and process.stderr
+        try:
+            assert process.stdout.readline() == b"working\n"
+            begun = time.monotonic()
+            (os.killpg if number is signal.SIGINT else os.kill)(process.pid, number)
+            rest, problems = process.stdout.read(), process.stderr.read()  # to the end: they have all ended
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        assert problems == b""
+        assert rest.endswith(b"stopped\n") is (number is signal.SIGINT)
+        assert time.monotonic() - begun < 15

@@ -1,14 +1,11 @@
-"""What earlier runs found, kept by content: every entry is named by the hash of all that it was made from.
+"""A memo of pure functions that outlives the process: a result is kept under the hash of all that it is made from.
 
-There is one rule. A *key* is the hash of a value that holds everything a result depends on, the generator's own code
-and the versions of what it runs on included (:func:`generator_digest`); the entry under that name holds the result as
-JSON. So nothing is ever invalidated: what has changed has another name, and what is not used any more is removed when
-the folder has grown too large.
+That is the function, its inputs, the generator's own code and the versions of what it runs on. So nothing is ever
+invalidated: what has changed has another name, and what is no longer used is removed when the folder is too large.
 
-An entry begins with the hash of what follows, so that one that is damaged or cut off is none; it is written under a
-fresh name and moved to its place, so that two runs at once do no harm. A folder that cannot be read or written is no
-cache; a link, something that is no regular file, and what is too large are no entries, and stay. All of that makes a
-run slow, never wrong. Entries are data: nothing in them is executed.
+An entry is a hash, then the JSON that it is of: data, of which nothing is executed. It is written under a fresh name
+and moved to its place, so that two runs at once do no harm. A damaged entry is a miss, and so is one that is too large
+or no regular file; a folder that cannot be read or written is no cache. All of that makes a run slow, never wrong.
 """
 
 from __future__ import annotations
@@ -16,107 +13,88 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from . import files, resources
-from .errors import Location
 
 VARIABLE = "CHATWRIGHT_CACHE"  # the folder of the cache; empty or "off": none
 MAX_BYTES = 256 << 20
-MAX_ENTRY = 32 << 20  # bytes of an entry, packed; the largest have some 200 kB
-MAX_VALUE = 256 << 20  # bytes of what it holds
-_KEPT = 0.75  # of MAX_BYTES, when the folder has grown beyond it
+MAX_ENTRY = 32 << 20  # bytes; the largest have some 500 kB
+MAX_FILE = 256 << 20  # bytes of a generated file
 _RUNS_ON = ("black", "jinja2", "jsonschema", "markupsafe", "pathspec", "pyyaml", "pytokens")
 _PACKAGE = Path(__file__).resolve().parent
 _ENTRY, _BEGINNING = re.compile("[0-9a-f]{62}"), re.compile("[0-9a-f]{50}")
-_FOLDER = re.compile("[0-9a-f]{2}")
 
 
 class Cache:
-    """Entries in a folder of the user's own; without a folder, a cache that keeps nothing.
+    """Entries in a folder of the user's own, where other files are left alone; without a folder, nothing is kept.
 
-    ``unused`` says why a folder that was named is not used. Whatever else stands in the folder is left alone.
+    ``unused`` says why a folder that was named is not used.
     """
 
     def __init__(self, folder: Path | None, unused: str = "") -> None:
-        self.folder = folder
-        self.unused = unused
+        self.folder, self.unused = folder, unused
+
+    def remember(self, function: str, inputs: Any, call: Callable[[], Any]) -> Any:
+        """The result of a call, which must be JSON, from the cache where it is there; None is not kept.
+
+        ``inputs`` holds all that the result depends on, the generator itself excepted.
+        """
+        if self.folder is None:
+            return call()
+        key = key_of(function, inputs)
+        result = self.get(key)
+        if result is None and (result := call()) is not None:
+            self.put(key, result)
+        return result
 
     def get(self, key: str) -> Any:
-        """What is kept under a key, None where nothing is."""
+        """The value under a key, None where there is none."""
         if self.folder is None:
             return None
-        file = self._file(key)
+        file = self.folder / key[:2] / key[2:]
         try:
-            content = files.read(file, MAX_ENTRY) if files.look(file.parent).kind == "folder" else None
-            if content is None:
-                return None
-            digest, packed = content[:32], content[32:]
-            if sha256(key.encode() + packed).digest() != digest:
+            entry = files.read(file, MAX_ENTRY) if files.look(file.parent).kind == "folder" else None
+            if entry is None or sha256(key.encode() + entry[32:]).digest() != entry[:32]:
                 return None
             os.utime(file)  # what is used stays
-            unpacking = zlib.decompressobj()
-            value = unpacking.decompress(packed, MAX_VALUE)
-            return json.loads(value) if unpacking.eof else None
-        except (OSError, ValueError, zlib.error, RecursionError):
+            return json.loads(entry[32:])
+        except (OSError, ValueError, RecursionError):
             return None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value, which must be JSON, under a key; None is the same as nothing."""
+        """Keep a value, which must be JSON, under a key."""
         if self.folder is None:
             return
-        file = self._file(key)
-        packed = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+        file = self.folder / key[:2] / key[2:]
+        content = json.dumps(value, separators=(",", ":")).encode()
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if files.look(file.parent).kind == "folder" and files.look(file).kind in ("nothing", "file"):
-                files.write(file, sha256(key.encode() + packed).digest() + packed, mode=0o600)
+                files.write(file, sha256(key.encode() + content).digest() + content, mode=0o600)
         except OSError:
             self.folder = None  # full, or read-only: this run does without
 
     def prune(self) -> None:
-        """Remove what was not used for longest where the folder has grown too large."""
-        if self.folder is None:
-            return
-        entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime, reverse=True)
-        if sum(status.st_size for _, status in entries) <= MAX_BYTES:
-            return
-        kept = 0.0
-        for file, status in entries:
-            kept += status.st_size
-            if kept > MAX_BYTES * _KEPT:
+        """Remove the entries, and unfinished parts of entries, that were not used for longest, beyond ``MAX_BYTES``."""
+        found: list[tuple[float, int, Path]] = []
+        for file in self.folder.glob("[0-9a-f][0-9a-f]/*") if self.folder else ():
+            if _ENTRY.fullmatch(file.name) or _BEGINNING.fullmatch(files.part_of(file.name) or ""):
                 with suppress(OSError):  # another run was faster
-                    file.unlink()
-
-    def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
-        assert self.folder is not None
-        for folder in filter(_FOLDER.fullmatch, files.names(self.folder)):
-            if files.look(self.folder / folder).kind != "folder":
-                continue
-            for name in filter(_is_entry, files.names(self.folder / folder)):
-                file = self.folder / folder / name
+                    if files.look(file.parent).kind == "folder" and files.look(file).kind == "file":
+                        found.append((file.lstat().st_mtime, file.lstat().st_size, file))
+        kept = 0
+        for _, size, file in sorted(found, reverse=True):
+            kept += size
+            if kept > MAX_BYTES:
                 with suppress(OSError):
-                    status = file.lstat()
-                    if stat.S_ISREG(status.st_mode):
-                        yield file, status
-
-    def _file(self, key: str) -> Path:
-        assert self.folder is not None
-        return self.folder / key[:2] / key[2:]
-
-
-def _is_entry(name: str) -> bool:
-    """Whether a file is an entry of a cache, or the unfinished part of one."""
-    return bool(_ENTRY.fullmatch(name) or _BEGINNING.fullmatch(files.part_of(name) or ""))
+                    file.unlink()
 
 
 def user_cache() -> Cache:
@@ -128,77 +106,85 @@ def user_cache() -> Cache:
     if named in ("", "off"):
         return Cache(None)
     try:
-        folder = _default_folder() if named is None else Path(named)
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        folder = Path(named or (base if os.path.isabs(base) else Path.home() / ".cache"), "" if named else "chatwright")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the user is at home
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         return Cache(None, f"{named}: no cache: {error}" if named else "")
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return Cache(None, f"{folder}: no cache: others may write there (chmod go-w)")
     return Cache(folder)
 
 
-def _default_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "chatwright"
+def key_of(function: str, inputs: Any) -> str:
+    """The key of what a function returns for inputs whose ``repr`` is their content, as it is of data."""
+    return sha256(repr((function, generator_digest(), inputs)).encode()).hexdigest()
 
 
-def key_of(kind: str, *parts: Any) -> str:
-    """The key of a result from all that it depends on; ``kind`` says what it is a result of."""
-    return digest_of([kind, generator_digest(), *parts])
-
-
-def digest_of(value: Any) -> str:
-    """The hash of a value: JSON, dataclasses, mappings and sets, each by its content.
-
-    Places in files say nothing about what is generated, and are left out.
-
-    Raises:
-        TypeError: something in it has no content that could be told.
-    """
-    return sha256(json.dumps(value, default=_plain, separators=(",", ":")).encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Location):
-        return None
-    if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(f"no content can be told of {type(value).__name__}")
-
-
-def digests_below(*places: Path, skip: Callable[[Path], bool] = lambda path: False) -> dict[str, str]:
-    """The hashes of files, and of those in folders, by where they are."""
-    return {
-        f"{number}/{file.relative_to(place).as_posix()}": sha256(file.read_bytes()).hexdigest()
-        for number, place in enumerate(places)
-        for file in _files(place)
-        if not skip(file)
-    }
-
-
-def _files(place: Path) -> Iterable[Path]:
-    return sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+def file_digests(paths: Iterable[Path]) -> list[tuple[str, str | None]]:
+    """The hash of each file, None for what is no regular file."""
+    files = ((path, path.read_bytes() if path.is_file() else None) for path in sorted(paths))
+    return [(str(path), None if content is None else sha256(content).hexdigest()) for path, content in files]
 
 
 @cache
 def generator_digest() -> str:
-    """The hash of everything that is the same for all specs: this package, the schema, what is recorded of the
-    frameworks and servers, and the versions of Python and of the libraries that generate."""
+    """What is the same for all specs: the content of this package, the schema, and what is recorded of frameworks and
+    servers, and the versions of Python and of the libraries that generate."""
     from importlib.metadata import PackageNotFoundError, version
 
-    def version_of(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
+    versions = [sys.version]
+    for name in _RUNS_ON:
+        with suppress(PackageNotFoundError):
+            versions.append(version(name))
+    code = (file for file in _PACKAGE.rglob("*") if not {"__pycache__", "_catalogue", "data"}.intersection(file.parts))
+    data = (file for of in ("frameworks", "servers") for file in resources.records_path(of).glob("*.json"))
+    return sha256(repr([versions, file_digests([*code, *data, resources.schema_path()])]).encode()).hexdigest()
 
-    code = digests_below(
-        _PACKAGE, skip=lambda file: file.suffix in (".pyc", ".pyo") or bool({"_catalogue", "data"} & {*file.parts})
-    )
-    data = digests_below(resources.schema_path(), *map(resources.records_path, ("frameworks", "servers")))
-    return digest_of([sys.version, {name: version_of(name) for name in _RUNS_ON}, code, data])
+
+class Run:
+    """One run of ``generate``, which can be skipped while its inputs and outputs are unchanged.
+
+    ``asked`` is what was asked for, ``folders`` are the user's own specs, ``further`` are other files that it reads.
+    """
+
+    def __init__(self, memo: Cache, asked: object, folders: Sequence[Path], further: Sequence[Path] = ()) -> None:
+        self._memo, self._asked = memo, asked
+        self._folders, self._further = (resources.specs_path(), *map(Path.absolute, folders)), further
+        self._key = self._inputs()
+
+    def before(self, out: Path) -> Sequence[str] | None:
+        """The messages of an earlier run from the same inputs; None if a file that it made, or the way there, changed.
+
+        A link is a change, and so is an unfinished part of a file.
+        """
+        digests, messages = self._memo.get(self._key) or ({"": ""}, [])
+        folders: dict[str, files.Kind] = {"": "folder"}
+        try:
+            same = (
+                all(files.not_a_folder(out, path, folders) is None for path in digests)
+                and not any(files.part_of(name) for folder in folders for name in files.names(out / folder))
+                and all(_digest(os.path.join(out, path)) == digest for path, digest in digests.items())
+            )
+        except OSError:
+            return None
+        return messages if same else None
+
+    def keep(self, made: Mapping[str, str], messages: Sequence[str]) -> None:
+        """Keep what the run made, files by path and messages, unless its inputs have changed since it began."""
+        if self._inputs() == self._key:
+            digests = {path: sha256(content.encode()).hexdigest() for path, content in made.items()}
+            self._memo.put(self._key, [digests, messages])
+        self._memo.prune()
+
+    def _inputs(self) -> str:
+        specs = [file_digests(resources.yaml_files(folder)) for folder in self._folders]
+        records = (file for of in ("engines", "publishers") for file in resources.records_path(of).glob("*.json"))
+        further = file_digests([*self._further, *records])
+        return key_of("run", [self._asked, specs, further])
+
+
+def _digest(file: str) -> str | None:
+    content = files.read(file, MAX_FILE + 1)
+    return None if content is None or len(content) > MAX_FILE else sha256(content).hexdigest()

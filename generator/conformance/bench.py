@@ -25,6 +25,8 @@ from .synthetic import copy_checkout
 
 EDITED = "qwen/qwen3.yaml"  # a large spec, which six others use
 MOST_USED = "meta/llama3.yaml"  # the one that most others use: 21
+NOTHING_CHANGED, ONE_EDITED = 0.3, 1.0  # at most so many times check-jsonschema on the same specs
+FROM_NOTHING = 1.6  # at most so many times black --workers 1 on the generated Python
 _NEW = "    checkpoints:\n"  # behind the first of these a checkpoint is added
 _SWIFT = "from swift.model import MODEL_MAPPING; from swift.template import TEMPLATE_MAPPING"
 _GENERATE = ("-m", "chatwright", "generate")
@@ -123,10 +125,10 @@ def run(rounds: int, progress: Progress, swift_python: str | None = None) -> Rep
         contents = [Path(file).read_bytes() for file in python]
     nothing, edited, most_used, cold, schema, black, help_, click, *swift = found.values()
     ratios = [
-        Ratio(nothing, schema, 0.5),
-        Ratio(edited, schema, 1.0),
-        Ratio(most_used, schema, 1.0),
-        Ratio(cold, black, 1.25),
+        Ratio(nothing, schema, NOTHING_CHANGED),
+        Ratio(edited, schema, ONE_EDITED),
+        Ratio(most_used, schema, ONE_EDITED),
+        Ratio(cold, black, FROM_NOTHING),
         Ratio(help_, click, 3.0),
         *(Ratio(nothing, each, 1.0) for each in swift),
     ]

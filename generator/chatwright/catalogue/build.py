@@ -154,7 +154,7 @@ def _template(
         thinking=_thinking(data.get("thinking")),
         mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
         single_turn=data.get("single_turn", False),
-        turns=frozenset(data.get("turns", ())),
+        turns=tuple(sorted(data.get("turns", ()))),
         learns=data.get("learns", _default("template", "learns")),
         last_message_end=data.get("last_message_end"),
         pair=_pair(data.get("pair")),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from hashlib import sha256
 from pathlib import Path
 
-from ..cache import Cache, key_of
+from ..cache import Cache
 from ..errors import CatalogueError, Location, Problem, UsageError
 from ..resources import yaml_files
 from .build import build_spec
@@ -14,7 +13,7 @@ from .checks import check
 from .found import Source
 from .model import Catalogue
 from .schema import read_data, validate
-from .yaml_reader import Document, dump_tree, load_tree, parse_yaml, read_yaml, shown_path
+from .yaml_reader import read_yaml, shown_path
 
 
 def load_catalogue(
@@ -25,7 +24,7 @@ def load_catalogue(
     A later folder lies on top of the earlier ones: its specs may use what theirs introduce, and a spec at the same
     path ``<publisher>/<family>.yaml`` replaces theirs as a whole. A single spec may stand for a folder.
     ``tool_formats`` are the names of the known tool formats; without them, that reference is not checked. What
-    ``cache`` keeps of a spec is not read and held against the schema again.
+    the schema has accepted before, by ``cache``, is not checked against it again.
 
     Raises:
         CatalogueError: something is wrong with the specs; carries every problem of every file.
@@ -58,20 +57,16 @@ def load_catalogue(
 
 
 def _read(source: str, file: Path, cache: Cache) -> tuple[Source, list[Problem]]:
-    """A spec, and what the schema refuses in it; what is faultless is kept in the cache."""
-    key, kept = "", None
-
-    def parse(content: bytes, shown: str) -> Document:
-        nonlocal key, kept
-        key = key_of("spec", sha256(content).hexdigest())
-        kept = cache.get(key)
-        return parse_yaml(content, shown) if kept is None else Document(shown, load_tree(kept), ())
-
-    document = read_yaml(file, shown_path(file), parse)
+    """A spec, and what the schema refuses in it."""
+    document = read_yaml(file, shown_path(file))
     item = Source(source, document, read_data(document))
-    problems = [] if kept else validate(document, item.data)
-    if kept is None and document.root is not None and not (document.problems or problems):
-        cache.put(key, dump_tree(document.root))
+    problems: list[Problem] = []
+
+    def is_valid() -> bool | None:
+        problems.extend(validate(document, item.data))
+        return None if problems else True
+
+    cache.remember("is_valid", item.data, is_valid)
     return item, problems
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Literal
 
 from ..errors import Location
@@ -206,7 +207,7 @@ class Template:
 
     name: str
     family: str
-    location: Location
+    location: Location = field(repr=False)
     registered: Mapping[str, str | None]  # framework -> the name it is registered under there, or None
     slots: Slots
     default_system: Slot | None
@@ -220,7 +221,7 @@ class Template:
     thinking: Thinking | None
     mm_plugin: MMPlugin | None
     single_turn: bool  # of a longer conversation only the last round is written
-    turns: frozenset[Turns]  # what the format carries though the roles do not take turns, see the schema
+    turns: tuple[Turns, ...]  # what the format carries though the roles do not take turns, see the schema
     learns: Literal["all", "last"]  # the replies that a training text teaches
     last_message_end: str | None  # stands behind the text of the last message, unless a message holds it
     pair: Pair | None
@@ -258,7 +259,7 @@ class ModelType:
 
     name: str
     family: str
-    location: Location
+    location: Location = field(repr=False)
     architectures: tuple[str, ...]
     model_arch: str | None
     config_type: str  # the model_type of config.json
@@ -276,7 +277,7 @@ class ModelType:
 class Checkpoint:
     """One downloadable model. ``name`` is None where LLaMA-Factory does not list it; ``ids`` maps hub -> id."""
 
-    location: Location
+    location: Location = field(repr=False)
     name: str | None
     ids: Mapping[str, str]
     path: str | None
@@ -300,7 +301,7 @@ class Checkpoint:
 class ModelGroup:
     """Checkpoints that share a template, a model type and requirements. The tuples are None where left out."""
 
-    location: Location
+    location: Location = field(repr=False)
     template: str | None  # None: no framework has a conversation format for these models
     model_type: str | None
     multimodal: bool
@@ -325,7 +326,7 @@ class Override:
     group: the template's name).
     """
 
-    location: Location
+    location: Location = field(repr=False)
     kind: str
     owner: str
     value: Any
@@ -335,7 +336,7 @@ class Override:
 class Spec:
     """One spec file: one model family."""
 
-    path: str  # as shown to people, relative to the folder the command runs in where possible
+    path: str = field(repr=False)  # as shown to people, relative to the folder the command runs in where possible
     source: str  # relative to the specs folder, with forward slashes: meta/llama4.yaml
     name: str
     title: str
@@ -344,7 +345,12 @@ class Spec:
     model_types: tuple[ModelType, ...]
     models: tuple[ModelGroup, ...]
     serving: Mapping[str, Mapping[str, Any]]
-    overrides: tuple[Override, ...]
+    overrides: tuple[Override, ...] = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of what the spec says, without places in files."""
+        return sha256(repr(self).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Document:
 
 
 def read_yaml(file: Path, shown: str, parse: Callable[[bytes, str], Document] | None = None) -> Document:
-    """Read a file; ``shown`` is its path as people see it. Nothing that stands in a file makes this raise.
+    """Read a file; ``shown`` is its path as people see it. No content of a file makes this raise.
 
     ``parse`` reads the content, :func:`parse_yaml` where it is not given.
     """
@@ -142,30 +142,6 @@ def parse_yaml(content: bytes, shown: str) -> Document:
         place = Location(shown, *_line_and_column(text, match.start())) if match else Location(shown)
         message = f"{match[0] if match else 'an escape'} is no character; the last one is \\U0010FFFF"
         return Document(shown, None, (Problem(place, "", message),))
-
-
-def dump_tree(node: Node) -> list[Any]:
-    """A node and all below it as JSON, for :func:`load_tree`."""
-    value = node.value
-    if isinstance(value, dict):
-        places = [[key, *node.keys[key], dump_tree(child)] for key, child in value.items()]
-        return [node.line, node.column, "mapping", places]
-    if isinstance(value, list):
-        return [node.line, node.column, "list", [dump_tree(child) for child in value]]
-    return [node.line, node.column, value] if node.number is None else [node.line, node.column, value, node.number, 0]
-
-
-def load_tree(tree: list[Any]) -> Node:
-    """The node that :func:`dump_tree` wrote."""
-    line, column, value = tree[:3]
-    if len(tree) == 5:
-        return Node(line, column, value, number=tree[3])
-    if len(tree) == 3:
-        return Node(line, column, value)
-    if value == "list":
-        return Node(line, column, [load_tree(child) for child in tree[3]])
-    children = {key: load_tree(child) for key, _, _, child in tree[3]}
-    return Node(line, column, children, {key: (at, behind) for key, at, behind, _ in tree[3]})
 
 
 def breadcrumb(path: KeyPath) -> str:

@@ -36,11 +36,10 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
     What has not changed since an earlier run is not made again: that is kept below ~/.cache/chatwright, or in the
     folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
     """
-    from ..cache import user_cache
+    from ..cache import Run, user_cache
     from ..files import look
     from ..losses import CATALOG, since_committed
     from ..resources import checkout_root
-    from ..runs import Runs
 
     if folders and out is None:
         raise UsageError("--specs needs --out DIR, so that your families do not end up among the public ones")
@@ -54,10 +53,9 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
     cache = user_cache()
     if cache.unused:
         echo(f"note: {cache.unused}", err=True)
-    runs = Runs(cache, folders, only_mine=only_mine)
-    run = runs.known()
-    if run and run.stands_in(out, readme):
-        for line in () if check or diff else run.told:
+    run = Run(cache, only_mine, folders, [readme] if readme and readme.is_file() else [])
+    if (before := run.before(out)) is not None:
+        for line in () if check or diff else before:
             echo(line, err=True)
         _echo_losses(*since_committed(out, None))
         if check:
@@ -70,7 +68,6 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
     from ..catalogue.load import spec_sources
     from ..pipeline.generate import differences
     from ..pipeline.parallel import cores
-    from ..pipeline.readme import marked_counts
     from ..records.engines import load_evidence
     from ..records.publishers import load_comparisons
 
@@ -85,8 +82,9 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
             found = differences(out, rendering.files)
         else:
             changes = pipeline.write_tree(out, rendering.files)
-        runs.keep(rendering.files, told, marked_counts(catalogue))
     stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
+    if not stale:
+        run.keep(rendering.files, told)
     if not (check or diff):
         for line in told:
             echo(line, err=True)

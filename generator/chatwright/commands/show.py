@@ -36,6 +36,7 @@ _LEGEND = (
 def command(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_json: bool) -> None:
     """Show a template: its slots, its files, and rendered prompts with every character visible."""
     from .. import pipeline
+    from ..cache import user_cache
     from ..meaning.scenarios import scenarios
     from ..records.engines import load_evidence
     from ..records.publishers import load_comparisons
@@ -49,7 +50,8 @@ def command(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_jso
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     with Progress() as progress:
         evidence, comparisons = load_evidence(), load_comparisons()
-        rendering = pipeline.render(pipeline.select(catalogue, {source}), evidence, progress, comparisons)
+        part, cache = pipeline.select(catalogue, {source}), user_cache()
+        rendering = pipeline.render(part, evidence, progress, comparisons, cache=cache)
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}

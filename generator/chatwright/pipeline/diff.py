@@ -20,9 +20,10 @@ from ..meaning.tool_formats import tool_formats
 from ..records.publishers import Comparisons
 from ..resources import checkout_root, specs_path
 from .compare import Comparison, changed_sources, compare_fidelity, compare_files, compare_pages, compare_specs
-from .generate import Evidence, Progress, Rendering, render
+from .generate import Progress, Rendering, render
 from .revisions import copy_folder, load_readable, read_file, resolve
 from .select import select
+from .spec_files import Evidence
 
 WORK_TREE = "the work tree"
 _PUBLISHERS = "publishers"  # stands among the engines: how many scenarios are as the nearest publisher's template
@@ -60,11 +61,12 @@ def diff(
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatwright-"))).resolve()
         mine = list(folders) or [specs_path()]
         names = [resolve(mine[0], before), None if after is None else resolve(mine[0], after)]
-        old, unread = _catalogue(mine, before, home / "before", bool(folders))
-        new, unread_now = _catalogue(mine, after, home / "after", bool(folders))
+        old, unread = _catalogue(mine, before, home / "before", bool(folders), cache)
+        new, unread_now = _catalogue(mine, after, home / "after", bool(folders), cache)
         compared = compare_specs(old, new)
         sources = changed_sources(old, new)
-        renderings = [render(part, evidence, progress, comparisons) for part in _parts(old, new, sources)]
+        parts = _parts(old, new, sources)
+        renderings = [render(part, evidence, progress, comparisons, cache=cache) for part in parts]
         made = [_index(rendering) for rendering in renderings]
         told: list[Mapping[str, Any]] = [{}, {}]
         shown: list[Mapping[str, str]] = [{}, {}]
@@ -96,20 +98,21 @@ def diff(
     )
 
 
-def _catalogue(folders: Sequence[Path], revision: str | None, home: Path, own: bool) -> tuple[Catalogue, list[str]]:
+def _catalogue(
+    folders: Sequence[Path], revision: str | None, home: Path, own: bool, cache: Cache | None
+) -> tuple[Catalogue, list[str]]:
     """The specs of some folders at a revision, on top of the public ones unless they are those."""
     public = [specs_path()] if own else []
+    load = partial(load_catalogue, *public, tool_formats=frozenset(tool_formats()), cache=cache)
     if revision is None:
-        return load_catalogue(*public, *folders, tool_formats=frozenset(tool_formats())), []
+        return load(*folders), []
     copies = []
     for number, folder in enumerate(folders):
         if not folder.is_dir():
             raise ChatwrightError(f"{folder}: revisions are compared folder by folder, and this is none")
         copy_folder(folder, resolve(folder, revision), home / str(number))
         copies.append(home / str(number))
-    found, unread = load_readable(
-        lambda: load_catalogue(*public, *_filled(copies), tool_formats=frozenset(tool_formats())), home
-    )
+    found, unread = load_readable(lambda: load(*_filled(copies)), home)
     return found, [str(folders[int(path.parts[0])] / Path(*path.parts[1:])) for path in unread]
 
 

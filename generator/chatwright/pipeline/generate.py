@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from ..cache import Cache, key_of
+from ..cache import Cache
 from ..catalogue.model import Catalogue
 from ..errors import ChatwrightError
 from ..files import read
 from ..json_writer import json_text
-from ..records.engines import EngineEvidence
 from ..records.publishers import Comparisons
 from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
-from ..targets.protocol import Context, Deployment, Deployments
+from ..targets.protocol import Context, Deployment, Deployments, GeneratedFile
 from .fidelity import beside_publishers, fidelity_text
 from .index import catalog_index
 from .parallel import in_parallel
-from .parts import OfSpec, Parts, written
+from .select import neighbours
+from .spec_files import Evidence, SpecFiles, spec_files, written
 from .writer import MANIFEST, Changes, compare_tree, manifest_text, write_tree
 
-Evidence = Mapping[str, EngineEvidence]
 Progress = Callable[[str], None]
 MAX_BYTES = 64 << 20  # of a file whose differences are shown
 
@@ -60,7 +60,7 @@ def render(
 
     ``evidence`` is what the engines said, by engine; without it every file is unverified. ``comparisons`` tells how
     templates compare with their publishers' own; without it nothing is said of that. What ``cache`` keeps is not made
-    again; ``workers`` processes make the rest, where it is enough for several.
+    again; ``workers`` processes make the rest.
 
     Raises:
         ChatwrightError: two specs lead to files of the same name.
@@ -68,18 +68,22 @@ def render(
     tell = progress or (lambda what: None)
     cache = cache or Cache(None)
     tell("generating templates and models")
-    parts = Parts(catalogue, evidence or {}, cache).make(workers)
-    deployments = {target: _joined(part.served.deployments[target] for part in parts) for target in SERVED}
+    around = zip(catalogue.specs, neighbours(catalogue), strict=True)
+    jobs = [partial(spec_files, spec.source, part, evidence or {}, cache) for spec, part in around]
+    parts = in_parallel(jobs, workers)
+    deployments = {target: _joined(part.deployments[target] for part in parts) for target in SERVED}
     known = dict(sorted((name, verdict) for part in parts for name, verdict in part.fidelity.items()))
     beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
     context = Context(catalogue, deployments, known, beside)
     tell("generating tables")
     about_all: list[Callable[[], dict[str, str]]] = [
         lambda: {
-            file.path: written(file)[0] for target in ABOUT_ALL for file in TARGETS[target].generate(context).files
+            file.path: written(file, cache)[0]
+            for target in ABOUT_ALL
+            for file in TARGETS[target].generate(context).files
         },
         lambda: {
-            **_packages(parts, cache),
+            **{file.path: written(file, cache)[0] for file in _packages(parts)},
             "catalog.json": json_text(catalog_index(catalogue, deployments), depth=2),
             "fidelity.json": fidelity_text(evidence or {}, known, beside),
         },
@@ -87,8 +91,7 @@ def render(
     files: dict[str, str] = {}
     made_from: dict[str, str] = {}
     for spec, part in zip(catalogue.specs, parts, strict=True):
-        _add(files, made_from, part.served.files, spec.source)
-        _add(files, made_from, part.told.files, spec.source)
+        _add(files, made_from, part.files, spec.source)
     for found in in_parallel(about_all, workers):
         _add(files, made_from, found, "")
     _add(files, made_from, {MANIFEST: manifest_text(files)}, "")
@@ -152,16 +155,11 @@ def _joined(deployments: Iterable[Mapping[str, Deployment]]) -> dict[str, Deploy
     return dict(sorted((name, deployment) for found in deployments for name, deployment in found.items()))
 
 
-def _packages(parts: Iterable[OfSpec], cache: Cache) -> dict[str, str]:
+def _packages(parts: Iterable[SpecFiles]) -> Iterator[GeneratedFile]:
     """What makes packages of the modules of specs."""
-    paths = [PurePosixPath(path) for part in parts for path in part.served.files]
-    modules = {folder: [path.stem for path in paths if path.parent == PurePosixPath(folder)] for folder in PACKAGES}
-    key = key_of("packages", modules)
-    files: dict[str, str] | None = cache.get(key)
-    if files is None:
-        files = {file.path: written(file)[0] for folder in PACKAGES for file in PACKAGES[folder](modules[folder])}
-        cache.put(key, files)
-    return files
+    paths = [PurePosixPath(path) for part in parts for path in part.files]
+    for folder, package in PACKAGES.items():
+        yield from package([path.stem for path in paths if path.parent == PurePosixPath(folder)])
 
 
 def _unified(out: Path, path: str, new: str | None) -> str:

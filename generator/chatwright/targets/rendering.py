@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..catalogue.model import Spec, Template
 from ..errors import Refusals
 from .protocol import Comment, Context, Deployment, GeneratedFile, Output
-from .python import literal, statement
+from .python import literal
 
 
 def file_per_template(
@@ -53,13 +53,12 @@ def _notes(template: Template) -> tuple[str, ...]:
 
 @cache
 def environment(target: str) -> Environment:
-    """The templates folder of a target. Every value reaches Python through the filters ``py`` and ``py_lines``."""
+    """The templates folder of a target. Every value reaches Python through the filter ``py``."""
     loader = PackageLoader("chatwright.targets", f"templates/{target}")
     found = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     found.filters["py"] = literal
-    found.filters["py_lines"] = statement
     found.filters["doc"] = docstring_text
     return found
 

@@ -128,7 +128,7 @@ def _tally_same(comparisons: Comparisons, record: Record) -> list[str]:
 
 
 def _unlike(template: Template, turns: frozenset[Any]) -> list[str]:
-    if template.turns == turns:
+    if turns == {*template.turns}:
         return []
     due = ", ".join(word for word in WORDS if word in turns)
     return [f"{template.name}: by its publishers' templates its 'turns' should be [{due}]"]
@@ -138,7 +138,7 @@ def _file_unlike(template: Template, source: str, publishers: Sequence[Publisher
     """Where the file itself writes a conversation that the template does not carry, or refuses one that it does."""
     wrong = []
     for name, messages in conversations().items():
-        carried = needs(name) <= template.turns
+        carried = needs(name).issubset(template.turns)
         if not needs(name):
             continue
         for publisher in publishers:
@@ -166,8 +166,8 @@ def _our_text(template: Template, publisher: Publisher, messages: Sequence[Messa
 
 
 def _carrying_everything(template: Template) -> str:
-    words = frozenset(WORDS) if template.system_placement == "turn" else frozenset(WORDS) - {"later_system"}
-    return chat_template(replace(template, turns=words))
+    words = (word for word in WORDS if word != "later_system" or template.system_placement == "turn")
+    return chat_template(replace(template, turns=tuple(words)))
 
 
 def _text(source: str, given: Mapping[str, Any]) -> str | None:

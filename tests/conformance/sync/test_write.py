@@ -495,7 +495,7 @@ def test_what_only_a_person_knows_is_no_difference_and_stays(specs: Path) -> Non
     write([difference, cls], theirs, specs)
     (changed,) = (each for each in load(specs).templates.values() if each.name == "qwen3_omni_nothink")
     assert changed.stop_words == ("<|end|>",)
-    assert changed.turns == {"users", "last_reply"}
+    assert changed.turns == ("last_reply", "users")
 
 
 def test_a_new_template_extends_one_of_which_a_person_knows_more() -> None:
