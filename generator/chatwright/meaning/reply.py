@@ -31,7 +31,7 @@ class Body:
 class Dropped:
     """What becomes of a reply that loses its thought: what is kept, how that is trimmed, and what is put in front.
 
-    ``way`` says what is kept: what stands outside of the ``words``, behind the last second one, or between them.
+    ``way`` says what is kept: the text outside of the ``words``, after the last second one, or between them.
     """
 
     when: Some
@@ -63,7 +63,7 @@ class Plan:
     frames_calls: bool  # whether a turn that is calls alone is framed like a text
     dropped: Dropped | None
     empty: Empty | None
-    before_calls: str  # what stands in front of a learned turn that is calls alone
+    before_calls: str  # what comes before a learned turn that is calls alone
 
 
 def plan_reply(template: Template) -> Plan:
