@@ -98,6 +98,11 @@ class GoWriter(BlockWriter):
         self._flush()
         return "\n".join([*self.definitions, *self.lines])
 
+    def wrote(self) -> bool:
+        """Whether anything was written."""
+        self._flush()
+        return bool(self.lines)
+
     def put(self, output: Pieces) -> None:
         """Add to the line of output that the next statement ends."""
         for piece in output:

@@ -209,7 +209,7 @@ class _Compiler(Expressions):
             assert isinstance(value, Go)
             with self.apart() as inner:
                 self._once(statement, {key: Constant(field), name: replace(value, optional=False)})
-            if inner.source():
+            if inner.wrote():
                 there = f"not ({is_of(value, {NONE})})" if isinstance(value.shape, Data) else value.place
                 with self.writer.block(f"if {there}" if value.optional else ""):
                     self.writer.include(inner)
