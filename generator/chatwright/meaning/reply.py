@@ -5,13 +5,13 @@ It says how a reply begins and ends, what is dropped from it and when, what is p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ..catalogue.model import Slot, Slots, Template, Thinking, Trim
 from .conditions import All, Cases, Condition, Fact, Not, Some
 
+T = TypeVar("T")
 Way = Literal["between", "to_last_end", "answer"]
 
 
@@ -31,7 +31,7 @@ class Body:
 class Dropped:
     """What becomes of a reply that loses its thought: what is kept, how that is trimmed, and what is put in front.
 
-    ``way`` says what is kept: what stands outside of the ``words``, behind the last second one, or between them.
+    ``way`` says what is kept: the text outside of the ``words``, after the last second one, or between them.
     """
 
     when: Some
@@ -63,7 +63,7 @@ class Plan:
     frames_calls: bool  # whether a turn that is calls alone is framed like a text
     dropped: Dropped | None
     empty: Empty | None
-    before_calls: str  # what stands in front of a learned turn that is calls alone
+    before_calls: str  # what comes before a learned turn that is calls alone
 
 
 def plan_reply(template: Template) -> Plan:
@@ -71,82 +71,78 @@ def plan_reply(template: Template) -> Plan:
     slots, thinking = template.slots, template.thinking
     frame = thinking.frame if thinking else None
     dropped = _dropped(template, thinking) if thinking else None
+    after_results = _when(
+        slots.opener_after_observation != slots.opener, (Fact("after_results"), slots.opener_after_observation)
+    )
+    before_calls = _when(slots.before_calls is not None, (Fact("alone"), slots.before_calls or ()))
     return Plan(
-        opener=(*_if(slots.before_calls, "alone"), *_after_results(slots), (True, slots.opener)),
-        generation=(*(_after_results(slots) if slots.generation == slots.opener else ()), (True, slots.generation)),
+        opener=(*before_calls, *after_results, (True, slots.opener)),
+        generation=(*(after_results if slots.generation == slots.opener else ()), (True, slots.generation)),
         text=_body(slots, slots.body, slots.last),
         calls=_body(slots, slots.function, slots.function_last),
-        learned=Some(tuple(_learned(template))),
+        learned=Some(_learned(template)),
         trims_first="none" if thinking and thinking.rewrite else template.trim["assistant"],
         frames_calls=frame is None or frame.calls is None,
         dropped=dropped,
-        empty=_empty(template, thinking, drops=dropped is not None) if thinking else None,
+        empty=_empty(template, thinking, dropped) if thinking else None,
         before_calls=(frame.calls if frame else None) or "",
     )
 
 
-def _if(slot: Slot | None, fact: Literal["alone"]) -> Cases[Slot]:
-    return () if slot is None else ((Fact(fact), slot),)
-
-
-def _after_results(slots: Slots) -> Cases[Slot]:
-    same = slots.opener_after_observation == slots.opener
-    return () if same else ((Fact("after_results"), slots.opener_after_observation),)
+def _when(holds: object, *parts: T) -> tuple[T, ...]:
+    return parts if holds else ()
 
 
 def _body(slots: Slots, earlier: Slot, last: Slot) -> Body:
     return Body(earlier, last, cut=earlier == slots.body != slots.last)
 
 
-def _learned(template: Template) -> Iterator[Condition]:
-    yield Fact("replied")
-    if template.learns == "all":
-        yield All((Fact("preserves"), Not(Fact("opens"))))
+def _learned(template: Template) -> tuple[Condition, ...]:
+    """When a model learns a reply: any of these."""
+    return Fact("replied"), *_when(template.learns == "all", All((Fact("preserves"), Not(Fact("opens")))))
 
 
 def _dropped(template: Template, thinking: Thinking) -> Dropped | None:
-    reasons = tuple(_reasons(template, thinking))
-    kept: tuple[tuple[bool, Condition], ...] = (
+    only_prompts = thinking.history == "remove" or template.learns == "last"
+    kept = All((*_when(only_prompts, Fact("asks")), Fact("preserves")))
+    switched = _when(thinking.history == "switched", Fact("thinks"))
+    reasons: tuple[Condition, ...] = (
+        *_when(thinking.history != "keep", All((*switched, Not(Fact("replied")), Not(kept)))),
+        *_when(thinking.empty_trained == "switched", All((Not(Fact("thinks")), Not(Fact("opens"))))),
+    )
+    if not reasons:
+        return None
+    unless: tuple[tuple[bool, Condition], ...] = (
         (thinking.kept_from_results, Fact("before_results")),
         (thinking.kept_in_chain, Fact("before_last_user")),
         (thinking.kept_with_tools, Not(Fact("tools"))),
     )
-    for keeps, otherwise in kept:
-        if reasons and keeps:
+    for keeps, otherwise in unless:
+        if keeps:
             reasons = (All((otherwise, Some(reasons))),)
-    if not reasons:
-        return None
-    front: Cases[str] = ((True, thinking.when_dropped),)
-    if thinking.dropped_before_calls is not None and template.tool_format:
-        emptied = All((Fact("calls"), Not(Some((Fact("alone"), Fact("text"))))))
-        front = ((emptied, thinking.dropped_before_calls), *front)
+    emptied = All((Fact("calls"), Not(Some((Fact("alone"), Fact("text"))))))
+    before_calls = thinking.dropped_before_calls
+    front: Cases[str] = (
+        *_when(before_calls is not None and template.tool_format, (emptied, before_calls or "")),
+        (True, thinking.when_dropped),
+    )
     way: Way = "answer" if thinking.answer else thinking.span
     return Dropped(Some(reasons), way, thinking.answer or thinking.words, thinking.history_trim, front)
 
 
-def _reasons(template: Template, thinking: Thinking) -> Iterator[Condition]:
-    """When a reply loses its thought."""
-    if thinking.history != "keep":
-        only_prompts = thinking.history == "remove" or template.learns == "last"
-        kept = All((*((Fact("asks"),) if only_prompts else ()), Fact("preserves")))
-        switched = (Fact("thinks"),) if thinking.history == "switched" else ()
-        yield All((*switched, Not(Fact("replied")), Not(kept)))
-    if thinking.empty_trained == "switched":
-        yield All((Not(Fact("thinks")), Not(Fact("opens"))))
-
-
-def _empty(template: Template, thinking: Thinking, *, drops: bool) -> Empty:
-    parts: list[Condition] = [Fact("thoughtless")]
-    if thinking.empty_after == "user":
-        parts.insert(0, Fact("after_user"))
-    if thinking.empty_in == "learned" and thinking.history == "remove":
-        parts.insert(0, Fact("replied"))
-    if thinking.empty_in == "learned" and thinking.history != "keep":
-        parts.append(Some((*_learned(template), *((Fact("in_chain"),) if thinking.kept_in_chain else ()))))
-    if thinking.empty_in != "learned" and drops:
-        parts.append(Not(Fact("drops")))
-    if thinking.empty_in == "last":
-        parts.append(Fact("last_alike"))
-    on: Cases[str] = ((Fact("thinks"), thinking.empty_on),) if thinking.empty_on != thinking.empty else ()
-    switched = (Fact("thinks"),) if thinking.empty_trained == "switched" else ()
-    return Empty(All(tuple(parts)), All((Fact("learned"), *switched)), (*on, (True, thinking.empty)))
+def _empty(template: Template, thinking: Thinking, dropped: Dropped | None) -> Empty:
+    by_learning = thinking.empty_in == "learned"
+    learned = Some((*_learned(template), *_when(thinking.kept_in_chain, Fact("in_chain"))))
+    when: tuple[Condition, ...] = (
+        *_when(by_learning and thinking.history == "remove", Fact("replied")),
+        *_when(thinking.empty_after == "user", Fact("after_user")),
+        Fact("thoughtless"),
+        *_when(by_learning and thinking.history != "keep", learned),
+        *_when(not by_learning and dropped, Not(Fact("drops"))),
+        *_when(thinking.empty_in == "last", Fact("last_alike")),
+    )
+    return Empty(
+        All(when),
+        All((Fact("learned"), *_when(thinking.empty_trained == "switched", Fact("thinks")))),
+        (*_when(thinking.empty_on != thinking.empty, (Fact("thinks"), thinking.empty_on)), (True, thinking.empty)),
+    )

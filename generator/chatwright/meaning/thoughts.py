@@ -52,7 +52,7 @@ def remove_thoughts(text: str, words: tuple[str, str], way: Way = "between") -> 
 
 
 def rewritten(text: str, words: tuple[str, str]) -> str:
-    """A reply that holds both words with its thought, trimmed, between them, and the rest behind."""
+    """A reply that holds both words with its thought, trimmed, between them, and the rest after them."""
     start, end = (word.strip() for word in words)
     if start not in text or end not in text:
         return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -76,12 +77,19 @@ class BlockWriter:
 
     def write(self, source: str) -> None:
         """Write statements, one a line; what is indented below one is its block."""
-        lines = [(len(line) - len(text), text) for line in source.split("\n") if (text := line.lstrip(" "))]
+        lines = _parsed(source)
         blocks: list[tuple[int, str]] = []
-        for (indent, text), (following, _) in zip(lines, [*lines[1:], lines[0]], strict=True):
+        for (indent, text), (following, _) in zip(lines, (*lines[1:], lines[0]), strict=True):
             if following > indent:
                 blocks.append((indent, self.open(text)))
             else:
                 self.statement(text)
             while blocks and blocks[-1][0] >= following:
                 self._close(blocks.pop()[1])
+
+
+@lru_cache(maxsize=4096)
+def _parsed(source: str) -> tuple[tuple[int, str], ...]:
+    """The statements of a source, each with its indentation."""
+    lines = ((line, line.lstrip(" ")) for line in source.split("\n"))
+    return tuple((len(line) - len(text), text) for line, text in lines if text)

@@ -1,7 +1,7 @@
 """Source of Go ``text/template``: how text and actions are written so that any Ollama Modelfile carries them unchanged.
 
-Statements stand one a line and trim the white space around them (``{{- if … -}}``); between them stand lines of output,
-whose own white space is written as string literals where a neighbouring statement would trim it.
+Statements are written one a line and trim the white space around them (``{{- if … -}}``). Between them come lines of
+output, whose own white space is written as string literals where a neighbouring statement would trim it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOT_FOUND = "Ollama finds thoughts by plain texts around them; these words need 
 _DELIMITERS = re.compile(r'\{\{+|"""+')
 _ISO_DATE = "%Y-%m-%d"  # as Ollama's currentDate writes it
 _DIRECTIVES = re.compile(f"({_ISO_DATE}|%.)", re.DOTALL)
-_DATE_FIELDS = {"%Y": (0, 4), "%y": (2, 4), "%m": (5, 7), "%d": (8, 10)}  # where they stand in YYYY-MM-DD
+_DATE_FIELDS = {"%Y": (0, 4), "%y": (2, 4), "%m": (5, 7), "%d": (8, 10)}  # their places in YYYY-MM-DD
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -46,7 +46,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Inline:
-    """Actions and texts inside a line of output, as they stand."""
+    """Actions and texts inside a line of output, as they are."""
 
     source: str
 
@@ -97,6 +97,11 @@ class GoWriter(BlockWriter):
         """Everything that was written."""
         self._flush()
         return "\n".join([*self.definitions, *self.lines])
+
+    def wrote(self) -> bool:
+        """Whether anything was written."""
+        self._flush()
+        return bool(self.lines)
 
     def put(self, output: Pieces) -> None:
         """Add to the line of output that the next statement ends."""
@@ -294,7 +299,7 @@ def _literal_action(text: str) -> str:
 
 
 def _runs(text: str) -> list[tuple[bool, str]]:
-    """The text in runs that may stand in a template as they are, and runs that may not."""
+    """The text in runs that a template may hold as they are, and runs that it may not."""
     raw = [character == "\n" or is_plain(character) for character in text]
     for match in _DELIMITERS.finditer(text):
         raw[match.start() : match.end()] = [False] * len(match[0])

@@ -110,11 +110,10 @@ def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
         except Unsupported as reason:
             yield f"  unsupported ({kind.value}): {visible(str(reason))}"
     prompt, training = written.get(Kind.PROMPT), written.get(Kind.TRAINING)
-    if prompt and training and (rest := _behind(training, prompt)) is not None:
-        known = sum(len(_shown(piece)) for piece in prompt)
-        yield from map(shown_line, rows(list(_first(training, known))))
+    if prompt and training and (parts := _parted(training, prompt)):
+        yield from map(shown_line, rows(parts[0]))
         yield _PROMPT_ENDS
-        yield from map(shown_line, rows(rest))
+        yield from map(shown_line, rows(parts[1]))
         return
     head = [shown_line(row) for row in rows(prompt or ())]
     if prompt is not None:
@@ -127,26 +126,21 @@ def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
         yield from body[same:]
 
 
-def _behind(training: Sequence[Piece], prompt: Sequence[Piece]) -> list[Piece] | None:
-    """What a training text has behind the prompt; None where it begins in another way."""
+def _parted(training: Sequence[Piece], prompt: Sequence[Piece]) -> tuple[list[Piece], list[Piece]] | None:
+    """A training text in two: the prompt and what follows; None where it begins in another way."""
     text, head = "".join(map(_shown, training)), "".join(map(_shown, prompt))
     if not text.startswith(head):
         return None
-    left, rest = len(head), []
+    before, after, left = list[Piece](), list[Piece](), len(head)
     for piece in training:
-        if left < len(_shown(piece)):
-            rest.append(replace(piece, text=piece.text[left:]) if left else piece)
-        left = max(0, left - len(_shown(piece)))
-    return rest
-
-
-def _first(pieces: Sequence[Piece], length: int) -> Iterator[Piece]:
-    for piece in pieces:
-        if length >= len(_shown(piece)):
-            yield piece
-        elif length:
-            yield replace(piece, text=piece.text[:length])
-        length = max(0, length - len(_shown(piece)))
+        size = len(_shown(piece))
+        if 0 < left < size:
+            before.append(replace(piece, text=piece.text[:left]))
+            after.append(replace(piece, text=piece.text[left:]))
+        else:
+            (before if left else after).append(piece)
+        left = max(0, left - size)
+    return before, after
 
 
 def _shown(piece: Piece) -> str:

@@ -123,7 +123,7 @@ def _write_thought(out: JinjaWriter, thinking: Thinking) -> None:
 def _write_frame(out: JinjaWriter, frame: Frame, thinking: Thinking) -> None:
     """Write what is put around the parts of a reply into its text."""
     start, end = (word.strip() for word in thinking.words)
-    front, between, behind = map(literal, frame.thought)
+    front, between, after = map(literal, frame.thought)
     with out.block(f"if {literal(frame.unless)} not in text" if frame.unless else ""):
         if thinking.span == "between":
             with out.block(f"if text[:{len(start)}] == {literal(start)}"):
@@ -132,14 +132,14 @@ def _write_frame(out: JinjaWriter, frame: Frame, thinking: Thinking) -> None:
                     unless {literal(end)} in text[{len(start)}:]
                         refuse the thought of a reply does not end
                     set piece = text[{len(start)}:].split({literal(end)})
-                    set text = {front} ~ piece[0] ~ {between} ~ {rest} ~ {behind}
+                    set text = {front} ~ piece[0] ~ {between} ~ {rest} ~ {after}
                 """)
         else:
             out.write(f"""
                 if {literal(end)} in text
                     if {front} not in text
                         set text = text.split({literal(start)})|join({front})
-                    set text = (text.split({literal(end)})|join({between})) ~ {behind}
+                    set text = (text.split({literal(end)})|join({between})) ~ {after}
             """)
         head, tail = map(literal, frame.plain)
         out.write(f"""

@@ -63,9 +63,9 @@ def write_message(out: JinjaWriter) -> None:
         _write_observation(out)
     with out.block("elif message.role == 'assistant'"):
         more = {"first_reply": "", "replies": "assistant"}
-        behind = ["user", "tool", *(role for word, role in more.items() if word in template.turns)]
+        allowed = ["user", "tool", *(role for word, role in more.items() if word in template.turns)]
         out.write(f"""
-            unless state.previous in {behind}
+            unless state.previous in {allowed}
                 refuse the roles user and assistant must take turns, the user first
         """)
         replies.write_reply(out)
@@ -83,9 +83,9 @@ def write_message(out: JinjaWriter) -> None:
 
 def _write_user(out: JinjaWriter) -> None:
     template, slot = out.template, out.slots.user
-    behind = ["", "assistant", *(["user"] if "users" in template.turns else [])]
+    allowed = ["", "assistant", *(["user"] if "users" in template.turns else [])]
     out.write(f"""
-        unless state.previous in {behind}
+        unless state.previous in {allowed}
             refuse the roles user and assistant must take turns
         set state.round = state.round + 1
     """)

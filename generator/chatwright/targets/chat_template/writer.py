@@ -31,15 +31,16 @@ class JinjaWriter(BlockWriter):
 
     def statement(self, statement: str) -> None:
         """Write one tag."""
-        word, _, rest = statement.partition(" ")
-        if word == "refuse":
-            rest = f"raise_exception({literal(rest)})"
-        self.line(f"{{{{- {rest} -}}}}" if word in ("print", "refuse") else f"{{%- {statement} -%}}")
+        if statement.startswith("print "):
+            self.line(f"{{{{- {statement[6:]} -}}}}")
+        elif statement.startswith("refuse "):
+            self.line(f"{{{{- raise_exception({literal(statement[7:])}) -}}}}")
+        else:
+            self.line(f"{{%- {statement} -%}}")
 
     def open(self, head: str) -> str:
         """Begin a block."""
-        condition = head.removeprefix("unless ")
-        return super().open(head if condition == head else f"if not ({condition})")
+        return super().open(f"if not ({head[7:]})" if head.startswith("unless ") else head)
 
     def end_of(self, word: str) -> str:
         """The tag that ends a block."""

@@ -41,7 +41,7 @@ def write_tools(
     system: Value | None = None,
     user: Value | None = None,
 ) -> Written:
-    """Write the description of the tools, which stand in ``tools``.
+    """Write the description of the tools that the place ``tools`` holds.
 
     ``system`` or ``user`` is the text that it takes the place of.
 
@@ -53,7 +53,7 @@ def write_tools(
 
 
 def write_calls(definition: ToolFormat, writer: GoWriter, calls: str = ".ToolCalls") -> Written:
-    """Write the calls of a turn, which stand in ``calls``.
+    """Write the calls of a turn that the place ``calls`` holds.
 
     Raises:
         Unsupported: Go, or Ollama's data, cannot carry the format.
@@ -209,7 +209,7 @@ class _Compiler(Expressions):
             assert isinstance(value, Go)
             with self.apart() as inner:
                 self._once(statement, {key: Constant(field), name: replace(value, optional=False)})
-            if inner.source():
+            if inner.wrote():
                 there = f"not ({is_of(value, {NONE})})" if isinstance(value.shape, Data) else value.place
                 with self.writer.block(f"if {there}" if value.optional else ""):
                     self.writer.include(inner)

@@ -104,7 +104,7 @@ class Expressions(Printing):
             return value if condition else other
         return Either(node.left, node.left, node.right, dict(self.names))
 
-    def _behind_last(self, node: nodes.Call) -> Value:
+    def _after_last(self, node: nodes.Call) -> Value:
         """``x.split(word)|last``: what follows the last place of a word."""
         match node:
             case nodes.Call(node=nodes.Getattr(attr="split", node=of), args=[word]):
@@ -122,7 +122,7 @@ class Expressions(Printing):
     def _filter(self, node: nodes.Filter) -> Value:
         assert node.node is not None
         if node.name == "last" and isinstance(node.node, nodes.Call):
-            return self._behind_last(node.node)
+            return self._after_last(node.node)
         value = self.value(node.node)
         if node.name == "tojson":  # the layout that its options ask for is one of JSON's, and Go has its own
             return self.json(value)

@@ -135,8 +135,10 @@ class Scope:
             write()
         with self.apart() as no, self.scope(self.narrowed(test, holds=False), branch=Forgotten()):
             otherwise()
-        cases = [(condition, yes), ("", no)] if no.source() else [(condition, yes)]
-        if no.source() and not yes.source():
+        cases = [(condition, yes), ("", no)]
+        if not no.wrote():
+            cases = [(condition, yes)]
+        elif not yes.wrote():
             cases = [(f"not ({condition})", no)]
         for side in self.writer.branches(cases):
             self.writer.include(side)

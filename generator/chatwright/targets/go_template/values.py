@@ -37,7 +37,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Go:
-    """A value that Go finds at ``place``; ``call`` says that this needs brackets to stand as an operand.
+    """A value that Go finds at ``place``; ``call`` says that this needs brackets as an operand.
 
     ``optional`` says that it may be absent, and is then nil.
     """

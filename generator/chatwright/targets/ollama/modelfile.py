@@ -11,9 +11,9 @@ Conventions:
   (``llm/llama_server.go``): the template must not write it.
 - A model can think where its template shows ``.Thinking`` between two plain texts inside the loop
   (``thinking/template.go``); a request that says nothing then thinks.
-- A model takes tools where the template names ``.Tools``. Replies are searched for calls behind the first text inside
+- A model takes tools where the template names ``.Tools``. Replies are searched for calls after the first text inside
   ``if .ToolCalls``, up to a brace; where an action comes first, they must begin with a brace (``tools/template.go``).
-  Only calls whose arguments stand in one JSON object are found (``tools/tools.go``).
+  Only calls whose arguments are one JSON object are found (``tools/tools.go``).
 - The chat template inside a GGUF wins over TEMPLATE where it can do more, unless the Modelfile names a PARSER or the
   server runs with ``OLLAMA_GO_TEMPLATE=1`` (``server/images.go``, ``shouldPreferChatTemplate``). ``passthrough``
   changes no reply, but leaves thoughts and calls in it too, so templates that show either name none.
@@ -100,7 +100,7 @@ def _number(value: object) -> str:
 
 
 def _notes(spec: Spec, template: Template, writer: OllamaWriter, *, harmony: bool) -> list[str]:
-    """What whoever uses the file must know; everything that it cannot do stands here."""
+    """What whoever uses the file must know; everything that it cannot do is named here."""
     notes = [
         f"The prompt format {template.name}. Put this file into the folder of the model, GGUF or safetensors, and run",
         f"  ollama create NAME -f {template.name}.Modelfile",

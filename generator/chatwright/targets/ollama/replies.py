@@ -77,11 +77,11 @@ def _write_without_thought(out: OllamaWriter, thinking: Thinking, dropped: Dropp
     """Write the text of an earlier reply without its thoughts, be they apart from it or inside."""
     start, end = dropped.words
     rest = end.partition(end.strip())[2] if dropped.way == "to_last_end" else ""
-    beside = out.tools if out.tools and out.tools.beside else None
+    around = out.tools if out.tools and out.tools.beside else None
     out.statement("$text := .Content")
     out.trim("$text", out.template.trim["assistant"])
-    if beside:
-        _write_beside(out, beside, thinking)
+    if around:
+        _write_around_calls(out, around, thinking)
     elif rest:
         out.write(f"""
             if .Thinking
@@ -96,13 +96,13 @@ def _write_without_thought(out: OllamaWriter, thinking: Thinking, dropped: Dropp
     fronts = dropped.front if out.tools else dropped.front[-1:]
     out.choose([("" if when is True else emptied, [text]) for when, text in fronts])
     out.put([Action("$text")])
-    if beside:
+    if around:
         with out.block("if not (or .Content .Thinking)"):
             out.trim("$between", dropped.trim)
         out.put([Action("$between")])
 
 
-def _write_beside(out: OllamaWriter, tools: ToolFormat, thinking: Thinking) -> None:
+def _write_around_calls(out: OllamaWriter, tools: ToolFormat, thinking: Thinking) -> None:
     """Make ``$text`` what is written of it in front of calls, thought included, and ``$between`` what follows."""
     text, separator = beside_jinja(tools)
     before, after = map(go_literal, thinking.words)
@@ -119,8 +119,8 @@ def _write_beside(out: OllamaWriter, tools: ToolFormat, thinking: Thinking) -> N
 
 def _write_text(out: OllamaWriter, how: Trim) -> None:
     """Write the text of a reply, and what comes between it and its calls."""
-    beside = out.tools is not None and out.tools.beside is not None
-    if out.tools and beside:
+    around = out.tools is not None and out.tools.beside is not None
+    if out.tools and around:
         text, separator = beside_jinja(out.tools)
         with out.block("if $calls"):
             out.statement("$text := .Content")
@@ -129,7 +129,7 @@ def _write_text(out: OllamaWriter, how: Trim) -> None:
             keep_text(text, out, "$text")
             out.put([Action("$text")])
             compile_jinja(separator, out, {"text": Go("$text", Text())})
-    with out.block("else" if beside else ""):
+    with out.block("else" if around else ""):
         out.put([out.trimmed(".Content", how)])
 
 

@@ -92,8 +92,8 @@ def _only_tools(out: OllamaWriter, fill: Callable[[Pieces], Pieces]) -> list[Cas
 
 def _slot(out: OllamaWriter, slot: Slot, *, fused: bool) -> Slot:
     """The slot without a BOS that begins the prompt."""
-    behind = fused and out.template.system_placement == "first_user"
-    begins = not out.slots.prefix and not (behind and split_content(out.slots.user)[0])
+    follows = fused and out.template.system_placement == "first_user"
+    begins = not out.slots.prefix and not (follows and split_content(out.slots.user)[0])
     return without_bos(slot, out.bos) if begins else slot
 
 

@@ -17,7 +17,7 @@ from ..places import SLOTS, holding
 from .refusals import refusals_of_tools
 
 GIVEN = Go("$.System", Text())  # the system text of the conversation
-CALLS = "if .ToolCalls"  # the condition by which Ollama finds what stands in front of calls
+CALLS = "if .ToolCalls"  # the condition by which Ollama finds the text in front of calls
 _OF_TOOLS = (
     "system_with_tools",
     "before_calls",
