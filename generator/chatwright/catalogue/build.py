@@ -88,17 +88,18 @@ def resolve_extends(templates: Mapping[str, Any], name: str) -> Mapping[str, Any
     merged = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in own.items():
         if key in _MERGED and key in merged:
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         elif key != "extends":
             merged[key] = value
     return merged
 
 
-def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with the values of another; of two mappings at one key, both."""
     merged = dict(base)
     for key, value in own.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 

@@ -26,8 +26,9 @@ from .comparing import DAYS, Compared, Theirs, as_rows, compare, theirs
 from .lifting import lifted
 from .media import placeholders
 from .probing import BOS, EOS, Answer, Oracle, Render
-from .reading import DEFINITION, Reading, built, read, simplified
+from .reading import Reading, read
 from .source import Source
+from .template_data import DEFINITION, built, simplified
 from .thoughts import Thoughts
 from .tools import CALLS, TOOLS
 from .writing import Path, spec_text

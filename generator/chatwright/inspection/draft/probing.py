@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ from ...meaning.sandbox import DATE_MARKS, Refused
 from ..conversations import as_parts
 
 BOS, EOS = "\ue002", "\ue003"
-SYSTEM, THOUGHT, RESULT = "Sq0qS", "Tq{}qT", "Rq{}qR"
+SYSTEM, THOUGHT = "Sq0qS", "Tq{}qT"
 _MARK = re.compile(f"({BOS}|{EOS}|{DATE_MARKS[0]}[^{DATE_MARKS[1]}]*{DATE_MARKS[1]})")
 
 Message = dict[str, Any]
@@ -133,7 +133,8 @@ def inside(text: str, before: str, after: str) -> str | None:
 
 def common_start(texts: Iterable[str]) -> str:
     """What all texts begin with."""
-    return commonprefix(list(texts))
+    same = takewhile(lambda signs: len(set(signs)) == 1, zip(*texts, strict=False))
+    return "".join(signs[0] for signs in same)
 
 
 def common_end(texts: Iterable[str]) -> str:
