@@ -25,6 +25,7 @@ FLOORS = (
         "runs",
         "git",
         "losses",
+        "verdicts",
     },
     {"records"},
     {"catalogue"},

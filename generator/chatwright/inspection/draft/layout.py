@@ -51,7 +51,7 @@ class Layout:
         return data
 
     def with_system(self, placement: str, prefix: str, before: str, after: str) -> Layout:
-        """The layout with a system text, ``before`` being all that stands in front of it."""
+        """The layout with a system text, ``before`` being all the text in front of it."""
         return replace(self, placement=placement, prefix=prefix, system=(before.removeprefix(prefix), after))
 
 

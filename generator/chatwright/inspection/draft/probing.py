@@ -114,7 +114,7 @@ class Oracle:
 
 
 def cut(text: str | None, *marks: str) -> list[str] | None:
-    """The text between the marks, each of which must stand in it once and in that order; else None."""
+    """The text between the marks, each of which must be in it once and in that order; else None."""
     parts: list[str] = []
     rest = text
     for mark in marks:
@@ -126,7 +126,7 @@ def cut(text: str | None, *marks: str) -> list[str] | None:
 
 
 def inside(text: str, before: str, after: str) -> str | None:
-    """What stands between the start and the end of a text; None where these are not its start and its end."""
+    """The text between a start and an end; None where a text does not have both."""
     fits = len(text) >= len(before + after) and text.startswith(before) and text.endswith(after)
     return text[len(before) : len(text) - len(after)] if fits else None
 

@@ -45,7 +45,7 @@ def read(oracle: Oracle, facts: Mapping[str, Any], lift: Callable[[], Lifted]) -
     """Read a template; ``lift`` gives the parts of its own Jinja that may write tools and calls.
 
     Raises:
-        Unsupported: no conversation shows where the messages stand in its text.
+        Unsupported: no conversation shows where its text has the messages.
     """
     first = oracle.answers([oracle.request(chat(1))])[0]
     found = layouts(oracle)

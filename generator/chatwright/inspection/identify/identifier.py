@@ -18,9 +18,10 @@ from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
 from ...characters import listing
 from ...meaning.sandbox import FORBIDDEN, Marked, TemplateFailed, Workshop
+from ..conversations import switches
 from ..verify.writings import NO_BOS, NO_EOS, Meaning, Writings, agreement, writings_of
 from .answer import Answer, Candidate, isolated
-from .behaviour import Behaviour, Questions, Render
+from .behaviour import Behaviour, Render, ask
 from .explaining import apart, difference
 from .flags import flags, has_itself
 from .names import Listed, Names
@@ -38,13 +39,13 @@ class Identifier:
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.writings: Writings = writings_of(catalogue, _DAY)
-        self._questions = Questions(catalogue)
+        self._switches = switches(catalogue)
         self.seeing = _seeing(catalogue)
 
     def identify(self, record: Record, render: Render) -> Answer:
         """The answer for a record; ``render`` runs chat templates, see :meth:`.sandbox.Workshop.render`."""
         try:
-            return self.decide(record, self._questions.ask(record, render) if record.templates else None)
+            return self.decide(record, self.ask(record, render) if record.templates else None)
         except TemplateFailed as reason:
             return self.failed(record, reason)
 
@@ -56,7 +57,7 @@ class Identifier:
 
     def ask(self, record: Record, render: Render) -> Behaviour:
         """What the record's chat template writes."""
-        return self._questions.ask(record, render)
+        return ask(record, render, self._switches)
 
     def decide(self, record: Record, behaviour: Behaviour | None) -> Answer:
         """The answer, with what the record's chat template writes, if it has one."""
