@@ -111,11 +111,9 @@ class Prompt:
 
     @property
     def is_padded(self) -> bool:
-        """Whether a text of it begins or ends with white space."""
-        contents = [message.get("content") for message in self.scenario.asked]
-        parts = [part for content in contents if isinstance(content, list) for part in content]
-        texts = [*contents, *(part.get("text") for part in parts)]
-        return any(isinstance(text, str) and text != text.strip() for text in texts)
+        """Whether a message of it begins or ends with white space; of messages in parts that is not said."""
+        contents = (message.get("content") for message in self.scenario.asked)
+        return any(isinstance(text, str) and text != text.strip() for text in contents)
 
 
 # -- what is served against what was trained ---------------------------------------------------------------------------
