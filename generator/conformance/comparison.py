@@ -156,7 +156,7 @@ class _Pair:
             return "empty-system"
         at_head, regular = role in ("prefix", "system"), {"plain", "multi"} <= set(fine)
         if same_words(ours, due):
-            return "trimming" if prompt.is_padded and regular else "white-space"
+            return "trimming" if (prompt.is_padded or scenario.name == TYPED) and regular else "white-space"
         if scenario.tools:
             if scenario.thinking is not None and at_head and "tool_result" in fine:
                 return "thinking-switch"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import CatalogueError, UsageError
+from ..verdicts import counted, in_words
 from .common import MISTAKE, count, json_option, load, refusals, shown, specs_option
 from .terminal import Progress, echo, echo_json, echo_raw, secho
 
@@ -94,10 +95,10 @@ def _echo_draft(found: Draft, out: Path | None) -> None:
     """What became of every scenario, and in one line what to make of it; to stderr."""
     for each in found.compared:
         secho(f"{each.scenario:24}", nl=False, err=True)
-        secho(f"{each.outcome}", fg="green" if each.agrees else "red", nl=False, err=True)
+        secho(each.verdict, fg="green" if each.agrees else "red", nl=False, err=True)
         echo(f": {each.reason}" if each.reason else "", err=True)
-    exact = sum(each.agrees for each in found.compared)
-    echo(f"{exact} of {count(len(found.compared), 'scenario')} as the publisher's template", err=True)
+    counts = in_words(counted(each.verdict for each in found.compared))
+    echo(f"{counts} of {count(len(found.compared), 'scenario')}, against the publisher's template", err=True)
     if found.same:
         echo(f"means the same as template {found.same}, which the draft refers to", err=True)
     if out is not None:

@@ -85,8 +85,8 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
     rows += [(f"  by {kind}", listing(names, 8)) for kind, names in answer.by.items() if names]
     for candidate in answer.candidates:
         named = f", named by {' and '.join(candidate.named_by)}" if candidate.named_by else ""
-        if candidate.equal is not None:
-            rows.append((f"  {candidate.template}", f"{candidate.equal} of {candidate.of} prompts alike{named}"))
+        if candidate.exact is not None:
+            rows.append((f"  {candidate.template}", f"{candidate.exact} of {candidate.of} prompts exact{named}"))
     rows += [(f"  {FRAMEWORKS[framework]}", told.replace("\n", ", ")) for framework, told in answer.flags.items()]
     if rows:
         echo_table(rows)

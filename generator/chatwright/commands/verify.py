@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..characters import listing
+from ..verdicts import in_words
 from .common import MISTAKE, find_template, json_option, load, specs_option
 from .terminal import Progress, echo, echo_json, echo_table, secho
 
@@ -53,21 +54,12 @@ def _echo_verification(found: Verification) -> None:
         if found.same:
             rows.append(("means the same", ", ".join(found.same)))
         if compared := found.compared:
-            of = f"of {compared.conversations}"
-            shown = (
-                "none that runs"
-                if compared.chat_template is None
-                else f"{compared.chat_template} {of} prompts as trained"
-            )
-            rows.append(("its chat template", shown))
-            shown = "there is none" if compared.deployed is None else f"{compared.deployed} {of} prompts as trained"
-            rows.append(("file to deploy", shown))
-            shown = (
-                "not compared"
-                if compared.token_ids is None
-                else f"{compared.token_ids} {of} prompts cut as in training"
-            )
-            rows.append(("token ids", shown))
+            for what, counts, none in (
+                ("its chat template", compared.chat_template, "none that runs"),
+                ("file to deploy", compared.deployed, "there is none"),
+                ("token ids", compared.token_ids, "not compared"),
+            ):
+                rows.append((what, none if counts is None else in_words(counts)))
         echo_table(rows)
     for finding in found.findings:
         echo()
