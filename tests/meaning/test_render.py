@@ -23,8 +23,8 @@ from chatwright.meaning.render import (
     trim,
 )
 from chatwright.records.frameworks import built_ins
+from conformance.checks.attempts import attempt
 from conformance.checks.reference import reference_runs
-from conformance.checks.workbench import attempt
 from tests.support import FRAMEWORKS, catalogue, failures, scenarios, vectors
 
 

@@ -15,7 +15,7 @@ from chatwright.inspection.jinja import transformers_renderer
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.tool_formats import format_of
 from chatwright.targets.chat_template import chat_template
-from conformance.checks.workbench import Refusal, attempt
+from conformance.checks.attempts import Refusal, attempt
 from conformance.engines.jinja import minijinja_renderer
 from tests.support import catalogue
 
