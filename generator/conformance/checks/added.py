@@ -20,8 +20,9 @@ from .. import clock
 from ..engines import llamafactory, tokenizers
 from ..engines.swift import Swift, copied
 from ..vectors import Truth
-from .swift_registration import request_of
-from .workbench import Refusal, Report, Results, Workbench, attempt, tally
+from .attempts import Refusal, attempt
+from .swift_texts import request_of
+from .workbench import Report, Results, Workbench, tally
 
 _WORST = ("differs", "unsupported", "exact")
 Write = Callable[[Scenario, Kind], "tuple[Run, ...] | Refusal"]

@@ -8,7 +8,8 @@ from chatwright.meaning.runs import TODAY, Run, piece_runs
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.engines import Result
 
-from .workbench import Refusal, Report, Results, Workbench, attempt, difference
+from .attempts import Refusal, attempt, difference
+from .workbench import Report, Results, Workbench
 
 
 def check_reference(bench: Workbench) -> Report:
