@@ -47,7 +47,7 @@ def beside_publishers(comparisons: Comparisons, templates: Iterable[str], deploy
 def _beside(comparisons: Comparisons, name: str, deployment: Deployment | None) -> dict[str, Any]:
     compared = comparisons.templates.get(name)
     if compared is None:
-        return {"status": "no upstream truth", "reason": "no publisher's template is known"}
+        return {"status": "not comparable", "reason": "no publisher's template is known"}
     if deployment is None or deployment.path is None:
         return {"status": "unsupported", "reason": deployment.reason if deployment else "there is no file"}
     if compared.artefact != deployment.sha256:
@@ -55,7 +55,7 @@ def _beside(comparisons: Comparisons, name: str, deployment: Deployment | None) 
     statuses = {status for found in compared.comparisons for status in found.counts}
     status = "differs" if statuses & {"differs", "unsupported"} else "exact" if "exact" in statuses else None
     rows = [_compared(found, comparisons.base) for found in compared.comparisons]
-    return {"status": status or "no upstream truth", "compared": rows}
+    return {"status": status or "not comparable", "compared": rows}
 
 
 def _compared(found: Comparison, base: Iterable[str]) -> dict[str, Any]:
@@ -108,5 +108,5 @@ def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[
     found = Counter(result.status for result in template.results.values())
     counts = {status: found[status] for status in STATUSES if found[status]}
     rest = by_reason(template.results)
-    worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "no upstream truth"
+    worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "not comparable"
     return {"status": worst, "grade": recorded.grade, "version": recorded.version, "counts": counts, "not exact": rest}

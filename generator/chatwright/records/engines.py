@@ -17,7 +17,7 @@ from typing import Any
 from ..json_writer import json_text
 from ..resources import records_path
 
-STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
+STATUSES = ("exact", "differs", "unsupported", "not comparable")
 _HEAD = ("engine", "version", "grade", "target")
 
 

@@ -2,7 +2,7 @@
 
 Recorded by ``make conformance`` and bound, as all evidence is, to the hash of the generated file that was compared. A
 scenario is ``exact``; ``differs``, by its causes in a word each; ``unsupported`` where our file refuses what the
-publisher's writes; or has ``no upstream truth`` where the publisher's raises, or
+publisher's writes; or has ``not comparable`` where the publisher's raises, or
 passes over the tools.
 """
 

@@ -101,7 +101,7 @@ def _publishers(known: Mapping[str, Any], names: Sequence[str], reasons: Texts) 
 def _beside(row: Mapping[str, Any], sources: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
     """A row: whose templates they are, the verdict in the shape of an engine's, and where the first one differs."""
     counts = row["counts"]
-    status = "differs" if counts.keys() & {"differs", "unsupported"} else next(iter(counts), "no upstream truth")
+    status = "differs" if counts.keys() & {"differs", "unsupported"} else next(iter(counts), "not comparable")
     not_exact = {status: row[status] for status in counts if status in row}
     return {
         "publishers": [[sources[one]["repo"], sources[one]["verbatim"]] for one in row["publishers"]],

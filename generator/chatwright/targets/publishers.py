@@ -18,7 +18,7 @@ def publishers_rows(known: Mapping[str, Any], labels: Mapping[str, str]) -> dict
     templates = known["templates"]
     compared = {name: verdict["compared"] for name, verdict in templates.items() if "compared" in verdict}
     rest = {name: verdict["reason"] for name, verdict in templates.items() if "compared" not in verdict}
-    unknown = [name for name, verdict in templates.items() if verdict["status"] == "no upstream truth" and name in rest]
+    unknown = [name for name, verdict in templates.items() if verdict["status"] == "not comparable" and name in rest]
     return {
         "counts": list(_counts(known, compared, labels)),
         "causes": list(_causes(compared, labels)),
@@ -94,7 +94,7 @@ def _row(
         differs.append(f"{labels['refuses']} {refused}")
     if bos := entry.get("bos"):
         differs.append(labels[f"bos_{bos}"])
-    without = {reason: len(names) for reason, names in entry.get("no upstream truth", {}).items()}
+    without = {reason: len(names) for reason, names in entry.get("not comparable", {}).items()}
     return {
         "template": cell(name),
         "publishers": ", ".join(_source(sources[each]) for each in entry["publishers"]),

@@ -75,7 +75,7 @@ def _compared(truth: Truth, write: Write, notes: Sequence[str]) -> dict[str, lis
 
 
 def _worst(results: Sequence[Result], truth: Truth, scenario: str) -> Result:
-    none = Result("no upstream truth", truth.reason(scenario))
+    none = Result("not comparable", truth.reason(scenario))
     return min(results, key=lambda result: _WORST.index(result.status), default=none)
 
 

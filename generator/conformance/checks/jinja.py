@@ -113,7 +113,7 @@ def _check_jinja(
 
 
 def _unused(result: Result, reason: str) -> Result:
-    return result if result.status == "no upstream truth" else Result("unsupported", reason)
+    return result if result.status == "not comparable" else Result("unsupported", reason)
 
 
 def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Results]) -> str:
@@ -130,7 +130,7 @@ def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Resul
 
 
 def _failing(results: Results) -> bool:
-    return any(result.status not in ("exact", "no upstream truth") for result in results.values())
+    return any(result.status not in ("exact", "not comparable") for result in results.values())
 
 
 def _jinja_texts(

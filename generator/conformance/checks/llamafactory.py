@@ -118,7 +118,7 @@ def _results(truth: Truth, wrong: Mapping[str, str | None]) -> Results:
         if (reason := truth.reason(scenario)) is not None and all(
             truth.reason(scenario, kind) is not None for kind in Kind
         ):
-            results[scenario] = Result("no upstream truth", reason)
+            results[scenario] = Result("not comparable", reason)
         else:
             results[scenario] = Result("differs", wrong[scenario]) if wrong[scenario] else Result("exact")
     return results

@@ -190,7 +190,7 @@ def _result(truth: Truth, scenario: str, wrong: str | None) -> Result:
     if wrong is not None:
         return Result("differs", wrong)
     reason = truth.reason(scenario)
-    return Result("exact") if reason is None else Result("no upstream truth", reason)
+    return Result("exact") if reason is None else Result("not comparable", reason)
 
 
 def _recorded(bench: Workbench, name: str, template: Template) -> tuple[str, swift_texts.Texts] | None:

@@ -78,7 +78,7 @@ def _against_mistral(mistral: Any, renderer: jinja.Render, scenario: Scenario) -
     with clock.day(TODAY):
         due = attempt(mistral_common.encode, mistral, scenario)
         if isinstance(due, Refusal):
-            return Result("no upstream truth", str(due))
+            return Result("not comparable", str(due))
         text = attempt(renderer, jinja.variables(scenario, bos="<s>", eos="</s>"))
     if isinstance(text, Refusal):
         return Result("unsupported", str(text))
@@ -127,7 +127,7 @@ class _Case:
             given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
             text = attempt(self.renderer, given)
         if isinstance(encoded, Refusal):
-            none = Result("no upstream truth", str(encoded))
+            none = Result("not comparable", str(encoded))
             return _Asked(none, none)
         pieces = attempt(scenario.pieces, self.template, Kind.PROMPT, TODAY)
         if isinstance(pieces, Refusal):

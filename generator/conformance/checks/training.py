@@ -37,7 +37,7 @@ def check_assistant_mask(bench: Workbench) -> Report:
                 told = {kind: _compared(tokenizer, source, truth, scenario, kind) for kind in TRAINING}
                 for kind, result in told.items():
                     equal[kind][0] += result.status == "exact"
-                    equal[kind][1] += result.status != "no upstream truth"
+                    equal[kind][1] += result.status != "not comparable"
                 worst = next((result for result in told.values() if result.status in ("differs", "unsupported")), None)
                 exact = next((result for result in told.values() if result.status == "exact"), told[Kind.TRAINING])
                 found[name][scenario.name] = worst or exact
@@ -51,7 +51,7 @@ def check_assistant_mask(bench: Workbench) -> Report:
 def _compared(tokenizer: Any, source: str, truth: Truth, scenario: Scenario, kind: Kind) -> Result:
     due = truth.texts[scenario.name][kind]
     if isinstance(due, str):
-        return Result("no upstream truth", due)
+        return Result("not comparable", due)
     marked = attempt(_marked, tokenizer, source, scenario, kind)
     if isinstance(marked, Refusal):
         return Result("unsupported", str(marked))

@@ -135,7 +135,7 @@ def compare(
     for scenario in scenarios().values():
         expected = truth.prompt(scenario.name)
         if expected is None:
-            results[scenario.name] = Result("no upstream truth", truth.reason(scenario.name))
+            results[scenario.name] = Result("not comparable", truth.reason(scenario.name))
             continue
         expected = due(expected)
         if change := changes(scenario):
