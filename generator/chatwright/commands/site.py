@@ -30,7 +30,9 @@ def command(into: Path, folders: tuple[Path, ...], only_mine: bool, docs: Path |
     The page needs no network and no other file: open it from the folder, or let any server publish it.
     """
     from .. import pipeline, site
+    from ..cache import user_cache
     from ..pipeline.html import html_pages
+    from ..pipeline.parallel import cores
     from ..records.engines import load_evidence
     from ..records.publishers import load_comparisons
 
@@ -38,7 +40,7 @@ def command(into: Path, folders: tuple[Path, ...], only_mine: bool, docs: Path |
     catalogue = chosen(folders, only_mine)
     with Progress() as progress:
         evidence, comparisons = load_evidence(), load_comparisons()
-        rendering = pipeline.render(catalogue, evidence, progress, comparisons)
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=user_cache(), workers=cores())
         progress("drawing prompts")
         page = site.page(catalogue, rendering, f"{_DOCS}/supported-models.html" if docs else None)
         changes = pipeline.write_tree(
