@@ -34,16 +34,20 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int) -> list[Resu
         return [job() for job in jobs]
     try:
         with ProcessPoolExecutor(workers, get_context("fork"), _begin, (jobs,)) as pool:
-            return list(pool.map(_do, range(len(jobs)), chunksize=-(-len(jobs) // (workers * 16))))
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers begin without Ctrl-C
+            try:
+                results = pool.map(_do, range(len(jobs)), chunksize=-(-len(jobs) // (workers * 16)))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return list(results)
     except BrokenProcessPool:
         raise ChatwrightError("a process was stopped from outside; run the same command again") from None
 
 
 def _begin(jobs: Sequence[Callable[[], Any]]) -> None:
-    """Make a worker ready, which leaves Ctrl-C to its parent."""
+    """Make a worker ready."""
     global _jobs
     _jobs = jobs
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # what was there before the fork stays
     Thread(target=_end_with_parent, daemon=True).start()
 
