@@ -249,7 +249,7 @@ def test_a_catalogue_by_somebody_else_is_a_note(content: bytes, in_git: bool, tm
         (tmp_path / "catalog.json").write_bytes(made)
     found, note = since_committed(tmp_path, made)
     assert found == () and note is not None
-    assert note.endswith("so that nothing can be said of what is lost") and "\n" not in note
+    assert note.endswith("so losses cannot be listed") and "\n" not in note
     assert ("at HEAD" in note) is in_git
 
 
