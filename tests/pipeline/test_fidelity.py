@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from chatwright.pipeline import render, select
-from chatwright.pipeline.fidelity import beside_publishers, fidelity, fidelity_text
+from chatwright.pipeline.fidelity import fidelity, fidelity_text, publisher_fidelity
 from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
 from chatwright.records.publishers import Compared, Comparison, Comparisons, Example, Source
 from chatwright.targets.protocol import Deployment
@@ -113,7 +113,7 @@ def beside(*found: Comparison, artefact: str | None = "read", file: Deployment |
     sources = {name: Source(f"acme/{name}", "0" * 64, "here@1", True) for name in "abc"}
     known = Comparisons(sources, {"demo": Compared(artefact, found)}, ("one",))
     deployments = {"vllm": {"demo": file or Deployment("demo.jinja", "read")}}
-    told = beside_publishers(known, ["demo", "other"], deployments)
+    told = publisher_fidelity(known, ["demo", "other"], deployments)
     assert told["sources"].keys() == {
         each for one in found for each in one.publishers if "compared" in told["templates"]["demo"]
     }

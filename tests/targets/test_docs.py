@@ -16,7 +16,7 @@ from chatwright.catalogue.build import HUBS
 from chatwright.catalogue.model import Catalogue, Checkpoint
 from chatwright.characters import is_seen
 from chatwright.pipeline import select
-from chatwright.pipeline.fidelity import beside_publishers
+from chatwright.pipeline.fidelity import publisher_fidelity
 from chatwright.pipeline.index import catalog_index
 from chatwright.records.publishers import CAUSES, load_comparisons
 from chatwright.targets import docs
@@ -329,7 +329,7 @@ def beside() -> dict[str, str]:
     files = {
         name: Deployment("x.jinja", each.artefact) for name, each in comparisons.templates.items() if each.artefact
     }
-    known = beside_publishers(comparisons, catalogue().templates, {"vllm": files})
+    known = publisher_fidelity(comparisons, catalogue().templates, {"vllm": files})
     return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {}, known)).files}
 
 

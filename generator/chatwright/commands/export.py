@@ -1,4 +1,4 @@
-"""``chatwright export``: a file for one engine, or rows for a framework's own table."""
+"""``chatwright export``: write a file for one engine, or rows for a framework's own table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ENGINES = ("vllm", "sglang", "transformers", "ollama", "lmdeploy", "llamafactory
 @click.option("--for", "engine", required=True, type=click.Choice(ENGINES), help="What the file is for.")
 @click.option("--into", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="The folder to write to.")
 @click.option(
-    "--model", metavar="MODEL", help="The model's folder or id, for the command; a folder is also looked into."
+    "--model", metavar="MODEL", help="The model's folder or id for the command; a folder's stop tokens are checked."
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there with another content.")
+@click.option("--force", is_flag=True, help="Replace an existing file that has another content.")
 @click.option("--rows", "as_rows", is_flag=True, help="Print the rows of the family TEMPLATE for a framework's table.")
 @click.option("--head", is_flag=True, help="With --rows: also print the head of the table.")
 @specs_option
@@ -49,7 +49,7 @@ def command(
         raise UsageError("--head needs --rows")
     if as_rows:
         if into or model or force:
-            raise UsageError("--rows prints to stdout; --into, --model and --force are for files")
+            raise UsageError("--rows prints to stdout and takes no --into, --model or --force")
         _echo_rows(name, engine, head, folders)
         return
     catalogue = load(folders)
@@ -70,7 +70,7 @@ def command(
     if made.command:
         echo(made.command, err=True)
         if not is_seen(made.command):
-            echo("note: what cannot be seen stands in it as an escape; rename the model, then paste it", err=True)
+            echo("note: the command shows invisible characters as escapes; rename the model, then paste it", err=True)
 
 
 def _echo_rows(family: str, framework: str, head: bool, folders: tuple[Path, ...]) -> None:

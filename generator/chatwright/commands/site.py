@@ -1,4 +1,4 @@
-"""``chatwright site``: the published page, and the tables as HTML."""
+"""``chatwright site``: write the published page, and the tables as HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOCS = "generated/docs"  # where the page links to
 
 @click.command()
 @click.option(
-    "--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where it goes."
+    "--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to."
 )
 @specs_option
 @click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")

@@ -1,4 +1,4 @@
-"""``chatwright verify``: whether a model folder is served with the tokens it was trained on."""
+"""``chatwright verify``: check that a model is served with the tokens it was trained on."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
-    "--template", "name", metavar="NAME", help="What it was trained with; told by its chat template if left out."
+    "--template", "name", metavar="NAME", help="The template of its training. Default: found by its chat template."
 )
 @specs_option
 @json_option
 def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Check that a model is served with the very tokens it was trained on.
+    """Check that a model is served with the same tokens it was trained on.
 
-    MODEL is a folder, or the file of a chat template, of which only texts are compared. Compares its own chat template
-    and the file to deploy with what training writes, as text and as the token ids of its tokenizer; then its stops and
-    its vocabulary. Exit code 1 if anything is found. Uses no network and runs no code of the folder but its chat
-    template, in a sandbox.
+    MODEL is a folder, or the file of a chat template; for a file only texts are compared. The prompts of the model's
+    own chat template and of the file to deploy are compared with the training texts, as text and as the token ids of
+    its tokenizer. Stop tokens and vocabulary are checked, too. Exit code 1 if anything is found. No network is used.
+    The only code of the folder that runs is its chat template, in a sandbox.
     """
     from ..inspection.verify import verify as verify_folder
 
@@ -49,7 +49,7 @@ def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: 
 
 def _echo_verification(found: Verification) -> None:
     if found.template:
-        how = "as named" if found.named else "told by its chat template"
+        how = "as named" if found.named else "found by its chat template"
         rows = [("template", f"{found.template}, {how}")]
         if found.same:
             rows.append(("means the same", ", ".join(found.same)))
