@@ -46,7 +46,7 @@ ROOMS = (
         "registrations",
         "tokenizer_worker",
         "tokenizer",
-        "jinja",
+        "rendering",
         "vllm",
     },
     {"conversations"},

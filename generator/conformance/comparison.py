@@ -17,7 +17,7 @@ from functools import cached_property
 
 from chatwright.catalogue.model import Template
 from chatwright.errors import Unsupported
-from chatwright.inspection import jinja
+from chatwright.inspection import rendering
 from chatwright.inspection.conversations import TYPED, parts_unread
 from chatwright.inspection.prompt_differences import Prompt, parting, same_words
 from chatwright.inspection.token_ids import first_difference
@@ -27,7 +27,7 @@ from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.engines import Result
 from chatwright.records.publishers import CAUSES, SEPARATOR, TAIL, Comparison, Example
 
-from .publishers import Publisher, Record, request, without_bos
+from .publisher_record import Publisher, Record, request, without_bos
 
 NO_PARTS = "the publisher's template takes content as one text; servers then join the parts"
 NO_TOOLS = "the publisher's template writes no tools"
@@ -38,7 +38,7 @@ _THOUGHTS = ("<think>", "</think>")
 
 
 def compare_all(
-    template: Template, publishers: Iterable[Publisher], record: Record, write: jinja.Render
+    template: Template, publishers: Iterable[Publisher], record: Record, write: rendering.Render
 ) -> tuple[Comparison, ...]:
     """The comparisons with each publisher's template; those that come out alike are one.
 
@@ -61,7 +61,7 @@ def _alike(one: Comparison, other: Comparison) -> bool:
     return (one.results, one.examples, one.bos) == (other.results, other.examples, other.bos)
 
 
-def compare(template: Template, publisher: Publisher, record: Record, write: jinja.Render) -> Comparison:
+def compare(template: Template, publisher: Publisher, record: Record, write: rendering.Render) -> Comparison:
     """Hold a template against one publisher's on every scenario."""
     due = {name: record.text(publisher, name) for name in scenarios()}
     ours: dict[str, str | Refused] = {}

@@ -1,4 +1,4 @@
-"""What is known not to be exact, read from ``known.yaml``: everything else must be.
+"""What is known not to be exact, read from ``deviations.yaml``: everything else must be.
 
 The file says what engines report, why, and for which templates and scenarios. It is written by hand; recording
 only ever takes away from it, so that no regression is recorded without a word.
@@ -16,7 +16,7 @@ from chatwright.meaning.scenarios import scenarios
 from chatwright.pipeline.writer import write_file
 from chatwright.records.engines import Result
 
-FILE = Path(__file__).with_name("known.yaml")
+FILE = Path(__file__).with_name("deviations.yaml")
 
 Case = tuple[str, str]  # template and scenario
 Found = Mapping[str, Mapping[str, Result]]  # template -> scenario -> result

@@ -55,7 +55,7 @@ from .checks.workbench import Report, Workbench
 from .checks.workflows import check_workflows
 from .deviations import FILE, Known, judge, load_known, outdated, shrink
 from .engines.worker import WorkerError
-from .publishers import dump_record
+from .publisher_record import dump_record
 from .vectors import TOOL_CASES, dump_models, dump_vectors, vector_path
 
 Progress = Callable[[str], None]
@@ -109,7 +109,7 @@ def run(given: Mapping[str, Path], *, record: bool, everything: bool, progress: 
     ``given`` holds what :data:`.places.GIVEN` names. An engine whose package or folder is missing is reported as
     skipped, and its evidence stays as it was; without a framework's truths all evidence does. With ``everything`` or
     ``record`` every engine is asked; else an answer is taken over where :mod:`.asked` has one for the same question.
-    What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
+    What is neither exact nor known (:mod:`.deviations`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
         ChatwrightError: this is not a checkout.
@@ -169,7 +169,7 @@ def _judge(reports: list[Report], complete: bool, record: bool) -> None:
             gone += outdated_here
             if not record:
                 report.wrong += [
-                    f"{engine}: {template}, {scenario}: no longer {entry.says!r} as known.yaml says; run `make record`"
+                    f"{engine}: {template}, {scenario}: no longer {entry.says!r} as {FILE.name} says; run `make record`"
                     for entry in outdated_here
                     for template, scenario in sorted(entry.cases)
                 ]

@@ -15,7 +15,7 @@ from chatwright.meaning.runs import TODAY
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.publishers import CAUSES, Comparison, load_comparisons
 from conformance.comparison import NO_TOOLS, compare, compare_all
-from conformance.publishers import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
+from conformance.publisher_record import SWITCHES, Publisher, Record, digest, own_publishers, read_record, request
 from tests.support import VECTORS, catalogue
 
 Change = Callable[[Scenario, str], "str | None"]

@@ -21,7 +21,7 @@ DIFFERS = Result("differs", "at character 3: 'x' instead of 'y'")
 
 
 def known_file(folder: Path) -> Path:
-    file = folder / "known.yaml"
+    file = folder / "deviations.yaml"
     file.write_text(KNOWN, encoding="utf-8")
     return file
 

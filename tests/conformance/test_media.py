@@ -10,7 +10,7 @@ import pytest
 
 from chatwright.catalogue.slots import numbered
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import Render
+from chatwright.inspection.rendering import Render
 from chatwright.meaning.conversation import MEDIA_KINDS, MediaKind
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import BOS, EOS

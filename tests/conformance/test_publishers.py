@@ -13,7 +13,7 @@ from chatwright.errors import Unsupported
 from chatwright.meaning.conversation import Message
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import TODAY
-from conformance.publishers import (
+from conformance.publisher_record import (
     WORDS,
     Finding,
     Publisher,

@@ -20,7 +20,7 @@ from hypothesis import event, given
 from chatwright.catalogue.model import Catalogue, Template
 from chatwright.characters import is_seen
 from chatwright.errors import CatalogueError, Unsupported
-from chatwright.inspection.jinja import variables
+from chatwright.inspection.rendering import variables
 from chatwright.json_writer import json_text
 from chatwright.meaning.render import Kind, Piece, to_text
 from chatwright.meaning.runs import normal

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatwright import targets
 from chatwright.catalogue.build import build_spec
-from chatwright.catalogue.model import Catalogue
+from chatwright.catalogue.model import Catalogue, Thinking
 from chatwright.errors import Location, Refusals, Unsupported
+from chatwright.meaning import render, reply
 from chatwright.targets import llamafactory, lmdeploy, ollama, swift, training, vllm
 from chatwright.targets.go_template import CALL, TOOL, Go, Items, Value, compile_jinja
 from chatwright.targets.go_text import GoWriter
@@ -265,3 +270,28 @@ def test_reasons_are_kept_once_and_in_order() -> None:
     Refusals().check()
     with pytest.raises(ValueError, match="ours"), refusals.collect():
         raise ValueError("ours")
+
+
+# `switch` is the name of a variable, which only Jinja has. A Modelfile and LMDeploy's file train nothing. LMDeploy's has
+# the content of messages only: it refuses every history that keeps a thought.
+NOT_READ = {
+    "llamafactory": {"switch"},
+    "swift": {"switch"},
+    "ollama": {"switch", "empty_unless"},
+    "lmdeploy": {
+        *("switch", "span", "rewrite", "dropped_before_calls"),
+        *("kept_with_tools", "kept_from_results", "kept_in_chain"),
+        *("empty_after", "empty_in", "empty_on", "empty_trained", "empty_unless"),
+    },
+}
+
+
+@pytest.mark.parametrize("target", ["chat_template", "ollama", "lmdeploy", "llamafactory", "swift"])
+def test_a_target_writes_or_refuses_every_field_of_thinking(target: str) -> None:
+    """So that a new field is never left out in silence: each target, or the plan that it follows, names it."""
+    folder = Path(str(targets.__file__)).parent
+    own = [*(folder / target).glob("*.py")] or [folder / f"{target}.py"]
+    plan = [Path(str(reply.__file__)), Path(str(render.__file__))] if target in ("chat_template", "ollama") else []
+    source = "".join(file.read_text(encoding="utf-8") for file in own + plan)
+    missing = {field.name for field in fields(Thinking) if not re.search(rf"\b{field.name}\b", source)}
+    assert missing == NOT_READ.get(target, set())

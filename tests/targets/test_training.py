@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatwright.inspection.jinja import variables
+from chatwright.inspection.rendering import variables
 from chatwright.meaning.runs import BOS, TODAY, Run
 from chatwright.meaning.scenarios import Scenario
 from chatwright.targets.chat_template import chat_template

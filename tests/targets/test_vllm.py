@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from chatwright.catalogue.template_checks import TAKEN
-from chatwright.inspection.jinja import Render, variables
+from chatwright.inspection.rendering import Render, variables
 from chatwright.meaning.jinja import compile_template, literal
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import BOS, TODAY, Run
@@ -28,7 +28,7 @@ from conformance.checks.attempts import Refusal, attempt, difference
 from conformance.checks.reference import reference_runs
 from conformance.deviations import judge
 from conformance.engines.jinja import minijinja_renderer, sglang_renderer, transformers_renderer
-from conformance.publishers import conversations, needs
+from conformance.publisher_record import conversations, needs
 from tests.support import FRAMEWORKS, Kind, cases, catalogue, failures, known, lacks_tool_format, scenarios, vectors
 
 LOADING = {"transformers": transformers_renderer, "sglang": sglang_renderer}

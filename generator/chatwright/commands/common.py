@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..pipeline import Rendering
 
 FINE, MISTAKE, USAGE, OUR_BUG = 0, 1, 2, 3  # exit codes
-COLOURS = {"+": "green", "-": "red", "@": "cyan"}  # of the lines of a diff
 
 specs_option = click.option(
     "--specs",

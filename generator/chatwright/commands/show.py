@@ -65,13 +65,13 @@ def command(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_jso
 def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
     from dataclasses import fields
 
-    from ..meaning.visible import slot_text
+    from ..catalogue.slots import write_slot
     from ..pipeline.index import template_entry
 
     slots = {field.name: getattr(template.slots, field.name) for field in fields(template.slots)}
     return {
         **template_entry(template, rendering.deployments),
-        "slots": {name: slot_text(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
+        "slots": {name: write_slot(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
         "fidelity": rendering.fidelity.get(template.name, {}),
         "publishers": _compared_with_publishers(template, rendering),
     }

@@ -10,7 +10,7 @@ from ..catalogue.model import Catalogue
 from ..meaning.conversation import MEDIA_KINDS, Message
 from ..meaning.sandbox import Refused
 from ..meaning.scenarios import Scenario, scenarios
-from .jinja import variables
+from .rendering import variables
 from .vllm import parsed_call
 
 CORE = ("plain", "multi", "system", "system_multi")  # conversations that any chat template must write

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..catalogue.model import Slot
 from ..characters import escaped, is_seen
 from .render import Piece, Role
 
@@ -61,16 +60,3 @@ def _shown_lines(piece: Piece) -> Iterator[str]:
         return
     for line in piece.text.splitlines(keepends=True) if piece.kind == "text" else [piece.text]:
         yield _OWN_TOKEN_LIKE.sub(lambda match: escaped("<") + match[1], visible(line))
-
-
-def slot_text(slot: Slot) -> str | list[str]:
-    """A slot as a spec writes it: one text, or a list of texts with a token boundary between them."""
-    written = {"bos": "{{bos_token}}", "eos": "{{eos_token}}"}
-    named = {"field": "{{%s}}", "token": "{{token:%s}}", "date": "{{date:%s}}"}
-    texts = [""]
-    for part in slot:
-        if part.kind == "break":
-            texts.append("")
-        else:
-            texts[-1] += written.get(part.kind) or (named[part.kind] % part.value if part.kind in named else part.value)
-    return texts[0] if len(texts) == 1 else texts

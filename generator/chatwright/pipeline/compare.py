@@ -22,10 +22,10 @@ from ..meaning.render import Kind, Piece
 from ..meaning.scenarios import Scenario, scenarios
 from ..meaning.visible import rows
 from ..targets.pages import DAY, scenario_lines, shown_line, telling
+from ..targets.protocol import FILES
 from .generate import Rendering
 
 _NO_MEANING = ("location", "name", "family")
-_SERVED = ("vllm", "ollama", "lmdeploy", "training")  # targets with a file for each template
 _CODE = ("llamafactory", "swift")  # targets with a module for each family
 _Named = tuple[str, dict[str, Any]]  # a model's title, and what is said of it
 _CONTEXT = 2  # lines of a prompt shown before and behind what changed
@@ -137,7 +137,7 @@ def compare_files(before: Rendering, after: Rendering) -> Iterator[Files]:
     for target in _CODE:
         old, new = (_modules(rendering, target) for rendering in (before, after))
         yield from _files(target, old, new, _newly_refused(before, after, target))
-    for target in _SERVED:
+    for target in FILES:
         old, new = (
             {name: made.sha256 for name, made in rendering.deployments[target].items() if made.path}
             for rendering in (before, after)

@@ -24,9 +24,8 @@ from ..targets.commands import command, served_by
 from ..targets.languages import languages
 from ..targets.models import HUBS, MEDIA, modalities, requirements
 from ..targets.parsers import parser_notes
-from ..targets.protocol import listed_in
+from ..targets.protocol import FILES, listed_in
 
-FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files can be downloaded
 ROLES: tuple[Role, ...] = get_args(Role)
 FROM_SLOT, TRAINED = 1, 2  # flags; added to four times the index of a piece's role in ROLES
 

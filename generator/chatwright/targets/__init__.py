@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from ..catalogue.build import FRAMEWORKS
 from . import docs, llamafactory, lmdeploy, ollama, pages, swift, training, vllm
-from .protocol import GeneratedFile, Target
+from .protocol import FILES, GeneratedFile, Target
 
 TARGETS: dict[str, Target] = {
     "llamafactory": llamafactory,
@@ -17,7 +18,7 @@ TARGETS: dict[str, Target] = {
     "docs": docs,
     "pages": pages,
 }
-SERVED = ("llamafactory", "swift", "vllm", "ollama", "lmdeploy", "training")  # files for frameworks and engines
+SERVED = (*FRAMEWORKS, *FILES)  # files for frameworks and engines
 ABOUT_ONE = ("pages",)  # documentation of one spec, which needs its fidelity
 ABOUT_ALL = ("docs",)  # documentation of all specs
 PACKAGES: dict[str, Callable[[Sequence[str]], Iterable[GeneratedFile]]] = {  # what makes packages of specs' modules

@@ -28,7 +28,7 @@ from .protocol import (
     listed_in,
     registered_names,
 )
-from .publishers import publishers_rows, same_cell
+from .publisher_table import publishers_rows, same_cell
 from .rendering import environment
 from .sizes import size
 

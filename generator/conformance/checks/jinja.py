@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, get_args
 
 from chatwright.catalogue.model import Template
-from chatwright.inspection import jinja, vllm
+from chatwright.inspection import rendering, vllm
 from chatwright.meaning.conversation import MediaKind, Message
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import BOS, EOS, TODAY
@@ -95,7 +95,7 @@ def _check_jinja(
     engine: str,
     version: str,
     grade: str,
-    compile_source: Callable[[str], jinja.Render],
+    compile_source: Callable[[str], rendering.Render],
     messages: Callable[[Sequence[Message]], Sequence[Message]] = list,
 ) -> Report:
     written: dict[str, Results] = {}  # what the file writes, whether or not the server uses it
@@ -134,10 +134,10 @@ def _failing(results: Results) -> bool:
 
 
 def _jinja_texts(
-    renderer: jinja.Render, eos: str, messages: Callable[[Sequence[Message]], Sequence[Message]]
+    renderer: rendering.Render, eos: str, messages: Callable[[Sequence[Message]], Sequence[Message]]
 ) -> Callable[[Scenario], str]:
     def write(scenario: Scenario) -> str:
-        given = jinja.variables(scenario, bos=BOS, eos=eos)
+        given = rendering.variables(scenario, bos=BOS, eos=eos)
         return renderer({**given, "messages": messages(given["messages"])})
 
     return write
@@ -189,7 +189,7 @@ def _floats(value: Any) -> Iterator[float]:
 def _same_as_transformers(
     bench: Workbench,
     report: Report,
-    compile_source: Callable[[str], jinja.Render],
+    compile_source: Callable[[str], rendering.Render],
     wanted: Callable[[Template, Scenario], bool],
     how: str = "",
 ) -> None:
@@ -206,7 +206,7 @@ def _same_as_transformers(
                 if not wanted(template, scenario):
                     unwanted += 1
                     continue
-                given = jinja.variables(scenario, bos=BOS, eos=EOS)
+                given = rendering.variables(scenario, bos=BOS, eos=EOS)
                 expected, got = attempt(one, given), attempt(other, given)
                 if isinstance(expected, Refusal) and isinstance(got, Refusal):
                     continue

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from chatwright.catalogue.model import Template
-from chatwright.inspection.jinja import variables
+from chatwright.inspection.rendering import variables
 from chatwright.meaning.runs import BOS, EOS
 from chatwright.meaning.scenarios import scenarios
 from chatwright.meaning.tool_formats import format_of, needs_python

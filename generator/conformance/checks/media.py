@@ -18,7 +18,7 @@ from ..engines import llamafactory, swift
 from ..engines.llamafactory_media import media_texts
 from ..engines.vllm_models import Models
 from ..media import Source, Users, agreement, due, notes, swift_text, users
-from ..publishers import load_record, models, publishers_by_template, variables, write_sandboxed
+from ..publisher_record import load_record, models, publishers_by_template, variables, write_sandboxed
 from .workbench import Report, Workbench
 
 Said = dict[MediaKind, dict[Source, tuple[str, ...]]]

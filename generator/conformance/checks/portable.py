@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, nodes
 
 from chatwright.errors import ChatwrightError
-from chatwright.inspection import jinja
+from chatwright.inspection import rendering
 from chatwright.meaning import portable
 
 from .. import clock
@@ -64,7 +64,7 @@ def check_portable(bench: Workbench) -> Report:
         raise ChatwrightError(f"no sample of {', '.join(sorted(missing))}")
     llama = llamacpp.Engine()
     with huggingface_jinja.Engine(npm, llamacpp.TODAY) as node, clock.day(llamacpp.TODAY):
-        engines: dict[str, Callable[[str], jinja.Render]] = {
+        engines: dict[str, Callable[[str], rendering.Render]] = {
             "transformers": jinja_engines.transformers_renderer,
             "SGLang": jinja_engines.sglang_renderer,
             "minijinja": jinja_engines.minijinja_renderer,

@@ -20,7 +20,7 @@ from conformance.engines import jinja as jinja_engines
 
 from .. import clock
 from ..comparison import compare_all
-from ..publishers import (
+from ..publisher_record import (
     WORDS,
     Finding,
     Publisher,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatwright.catalogue.model import Template
-from chatwright.inspection import jinja, tokenizer_worker
+from chatwright.inspection import rendering, tokenizer_worker
 from chatwright.inspection.token_ids import encoded_together, first_difference, piece_ids
 from chatwright.meaning.render import Kind, Piece
 from chatwright.meaning.runs import TODAY
@@ -74,12 +74,12 @@ def check_mistral_common(bench: Workbench) -> Report:
     return bench.conclude(report, found, version, "vllm")
 
 
-def _against_mistral(mistral: Any, renderer: jinja.Render, scenario: Scenario) -> Result:
+def _against_mistral(mistral: Any, renderer: rendering.Render, scenario: Scenario) -> Result:
     with clock.day(TODAY):
         due = attempt(mistral_common.encode, mistral, scenario)
         if isinstance(due, Refusal):
             return Result("not comparable", str(due))
-        text = attempt(renderer, jinja.variables(scenario, bos="<s>", eos="</s>"))
+        text = attempt(renderer, rendering.variables(scenario, bos="<s>", eos="</s>"))
     if isinstance(text, Refusal):
         return Result("unsupported", str(text))
     if mistral_common.text_ids(mistral, text) == due:
@@ -108,7 +108,7 @@ class _Case:
     template: Template
     tokenizer: Any
     built_in: Any
-    renderer: jinja.Render
+    renderer: rendering.Render
 
     @classmethod
     def start(cls, bench: Workbench, name: str, folder: Path) -> _Case:
@@ -124,7 +124,7 @@ class _Case:
         tokenizer = self.tokenizer
         with clock.day(TODAY):
             encoded = attempt(llamafactory.encode, self.built_in, tokenizer, scenario, Kind.PROMPT)
-            given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
+            given = rendering.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
             text = attempt(self.renderer, given)
         if isinstance(encoded, Refusal):
             none = Result("not comparable", str(encoded))

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from chatwright.errors import Unsupported
-from chatwright.inspection import jinja
+from chatwright.inspection import rendering
 from chatwright.meaning.render import Kind
 from chatwright.meaning.runs import BOS, TODAY, normal
 from chatwright.meaning.scenarios import Scenario, scenarios
@@ -66,7 +66,7 @@ def _marked(tokenizer: Any, source: str, scenario: Scenario, kind: Kind) -> list
     """The token ids of a training text, each with 1 where it is learned, through transformers' own entry point."""
     from jinja2 import TemplateError
 
-    given = jinja.variables(scenario, bos=BOS, eos=tokenizer.eos_token, kind=kind)
+    given = rendering.variables(scenario, bos=BOS, eos=tokenizer.eos_token, kind=kind)
     messages = given.pop("messages")
     try:
         encoded = tokenizer.apply_chat_template(

@@ -17,7 +17,7 @@ from chatwright.targets.protocol import Deployment
 
 from .. import places
 from ..asked import Asked
-from ..publishers import Finding, Record
+from ..publisher_record import Finding, Record
 from ..vectors import Truth
 from .attempts import Refusal, attempt, difference
 
@@ -107,7 +107,7 @@ class Workbench:
 class Report:
     """What one engine's check found; ``skipped`` says why it could not be had, ``wrong`` lists every failure.
 
-    ``results`` holds what must be exact or known, by the name under which it may be known (see :mod:`..known`).
+    ``results`` holds what must be exact or known, by the name under which it may be known (see :mod:`..deviations`).
     """
 
     engine: str

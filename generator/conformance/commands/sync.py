@@ -105,7 +105,7 @@ def command(
 def _sync_publishers(repos: Sequence[str], endpoint: str | None, revision: str | None, as_json: bool) -> None:
     from chatwright.resources import checkout_root
     from conformance import places
-    from conformance.publishers import read_record
+    from conformance.publisher_record import read_record
     from conformance.sync import hub, publishers
 
     root = checkout_root()

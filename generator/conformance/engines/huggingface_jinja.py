@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import Render
+from chatwright.inspection.rendering import Render
 
 from .npm import NodeWorker
 

@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 from chatwright.errors import Unsupported
-from chatwright.inspection.jinja import Render
+from chatwright.inspection.rendering import Render
 from chatwright.meaning.runs import Run
 
 

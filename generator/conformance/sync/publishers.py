@@ -20,7 +20,16 @@ from chatwright.meaning.scenarios import scenarios
 from chatwright.records.publishers import Example
 
 from ..comparison import example
-from ..publishers import Publisher, Record, WriteAll, own_publishers, request, sha256, without_bos, write_sandboxed
+from ..publisher_record import (
+    Publisher,
+    Record,
+    WriteAll,
+    own_publishers,
+    request,
+    sha256,
+    without_bos,
+    write_sandboxed,
+)
 from .hub import Fetch, Unread
 
 Status = Literal["unchanged", "rewritten", "changed", "unread"]

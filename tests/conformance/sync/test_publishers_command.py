@@ -13,9 +13,9 @@ from jinja2 import Template
 
 from chatwright.errors import UsageError
 from chatwright.meaning.scenarios import scenarios
-from conformance import publishers as recording
+from conformance import publisher_record as recording
 from conformance.__main__ import conformance
-from conformance.publishers import Publisher, Record, digest, request, sha256
+from conformance.publisher_record import Publisher, Record, digest, request, sha256
 from conformance.sync import publishers
 from conformance.sync.hub import Unread, hub_fetch
 from conformance.sync.publishers import Checked, check

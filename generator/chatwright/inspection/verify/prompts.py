@@ -12,8 +12,8 @@ from ...errors import Unsupported
 from ...meaning.sandbox import Refused, TemplateFailed, render_foreign
 from ...targets.chat_template import chat_template
 from ..conversations import Texts, conversations, request, switches, written
-from ..jinja import Render, renderer
 from ..prompt_differences import Prompt
+from ..rendering import Render, renderer
 from .folder import ChatTemplates, ModelFolder
 
 

@@ -25,7 +25,7 @@ import yaml
 
 from chatwright.catalogue.build import FRAMEWORKS, HUBS
 from chatwright.catalogue.model import Catalogue, Template, Turns
-from chatwright.inspection import jinja
+from chatwright.inspection import rendering
 from chatwright.json_writer import json_text
 from chatwright.meaning.conversation import Message, irregularities
 from chatwright.meaning.runs import TODAY
@@ -177,7 +177,7 @@ def request(scenario: Scenario, bos: str | None, eos: str | None) -> dict[str, A
 
     Thinking is turned on or off under each of the names that formats have for it.
     """
-    given = jinja.variables(scenario, bos=bos, eos=eos)
+    given = rendering.variables(scenario, bos=bos, eos=eos)
     return given | ({} if scenario.thinking is None else dict.fromkeys(SWITCHES, scenario.thinking))
 
 
