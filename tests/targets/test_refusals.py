@@ -272,8 +272,8 @@ def test_reasons_are_kept_once_and_in_order() -> None:
         raise ValueError("ours")
 
 
-# `switch` is the name of a variable, which only Jinja has. A Modelfile and LMDeploy's file train nothing. LMDeploy's has
-# the content of messages only: it refuses every history that keeps a thought.
+# `switch` is the name of a variable, which only Jinja has. A Modelfile and LMDeploy's file train nothing. The file of
+# LMDeploy has the content of messages only: it refuses every history that keeps a thought.
 NOT_READ = {
     "llamafactory": {"switch"},
     "swift": {"switch"},
