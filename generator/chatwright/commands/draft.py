@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Draft a spec from a model's own chat template.
 
-    MODEL is a folder, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out FILE; what
-    is exact in it, and what is not, goes to stderr, and stands in the spec as comments. Exit code 1 if anything is not
-    exact. Runs no code of the model but its chat template, in a sandbox.
+    MODEL is a folder, a GGUF, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out
+    FILE; what is exact in it, and what is not, goes to stderr, and is in the spec as comments. Exit code 1 if anything
+    is not exact. Runs no code of the model but its chat template, in a sandbox.
     """
     from ..inspection import draft as drafts
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ...], as_json: bool) -> None:
     """Tell which template of the catalogue is a model's.
 
-    MODEL is a folder, a file with a chat template, or an id on a hub, which is looked up and not fetched. With - it is
-    a stream: lines of JSON with "chat_template" or "id", and as far as known "bos_token", "eos_token" and
+    MODEL is a folder, a GGUF, a file with a chat template, or an id on a hub, which is looked up and not fetched. With
+    - it is a stream: lines of JSON with "chat_template" or "id", and as far as known "bos_token", "eos_token" and
     "architectures", on standard input, and one answer a line, in the same order.
 
     Exit code 0 if each MODEL has one template, or one in each framework; of a stream, if there is an answer to every

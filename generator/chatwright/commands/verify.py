@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
     """Check that a model is served with the very tokens it was trained on.
 
-    MODEL is a folder, or the file of a chat template, of which only texts are compared. Compares its own chat template
-    and the file to deploy with what training writes, as text and as the token ids of its tokenizer; then its stops and
-    its vocabulary. Exit code 1 if anything is found. Uses no network and runs no code of the folder but its chat
-    template, in a sandbox.
+    MODEL is a folder, or a GGUF or the file of a chat template, of which only texts are compared. Compares its own chat
+    template and the file to deploy with what training writes, as text and as the token ids of its tokenizer; then its
+    stops and its vocabulary. Exit code 1 if anything is found. Uses no network and runs no code of the folder but its
+    chat template, in a sandbox.
     """
     from ..inspection.verify import verify as verify_folder
 
