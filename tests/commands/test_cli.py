@@ -421,7 +421,12 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     exported = python("-c", EXPORTS, *ENGINES, cwd=elsewhere, **site)
     assert exported.returncode == 0, exported.stderr.decode()
     texts = dict(zip(ENGINES, json.loads(exported.stdout), strict=True))
-    assert {engine for engine in ENGINES if texts[engine] == jinja.decode()} == {"vllm", "sglang", "transformers"}
+    assert {engine for engine in ENGINES if texts[engine] == jinja.decode()} == {
+        "vllm",
+        "sglang",
+        "transformers",
+        "llamacpp",
+    }
     assert all(texts.values())
     parsers = "--enable-auto-tool-choice --tool-call-parser hermes"
     served = python("-m", "chatwright", "export", "marco_o1", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)

@@ -143,7 +143,7 @@ GUARDS = (
         "files are moved to their place",
         "files.py",
         "        _patiently(lambda: os.replace(part, place))\n",
-        "        place.write_bytes(content)\n        os.unlink(part)\n",
+        "        place.write_bytes(b''.join(content()))\n        os.unlink(part)\n",
         FAULTS,
     ),
     (

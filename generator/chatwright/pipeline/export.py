@@ -20,6 +20,7 @@ from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Catalogue, Template
 from ..errors import ChatwrightError, Unsupported
 from ..records.servers import SERVERS
+from ..targets import llamacpp
 from ..targets.commands import FILE_OF, command
 from ..targets.go_text import is_plain
 from ..targets.literal import stop_texts
@@ -32,7 +33,7 @@ from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
 from .writer import unlike, write_files
 
-_TARGETS = {**FILE_OF, "transformers": "vllm"}
+_TARGETS = {**FILE_OF, "transformers": "vllm", "llamacpp": "vllm"}
 ENGINES = (*_TARGETS, *FRAMEWORKS)
 MODEL_FILE = "chat_template.jinja"  # where transformers, and so LMDeploy, look in a model's folder
 _MODEL = "MODEL"  # stands in a command for the model that was not named
@@ -123,15 +124,19 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
                 "tokenizer_config.json holds a chat template too, which older programs may read: remove it there"
             )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
+    stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
+    if engine == "llamacpp":
+        words = llamacpp.command(template, text, model or f"{_MODEL}.gguf", path)
+        about = (*llamacpp.notes(template, text), *llamacpp.gguf_notes(text, stops))
+        return Export(tuple(files), shlex.join(words), about)
     if engine == "ollama" and model is None:
         notes.append("FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name")
     words = command(template, catalogue, engine, model or _MODEL, path)
     if engine in ("ollama", "lmdeploy"):
         return Export(tuple(files), shlex.join(words), tuple(notes))
     notes += parser_notes(template, engine)
-    stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
-    flags, further, told = _stops(template.name, stops, engine, model, into)
-    return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *told))
+    flags, further, about_stops = _stops(template.name, stops, engine, model, into)
+    return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *about_stops))
 
 
 def _python(text: str) -> str:
