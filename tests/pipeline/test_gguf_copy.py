@@ -222,7 +222,7 @@ def test_what_a_killed_run_left_is_removed(source: Path, tmp_path: Path) -> None
 def test_an_original_that_changes_meanwhile(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_copy, "_PIECE", 512)
     copy = planned(source, tmp_path / "out")
-    for size in (copy.gguf.data + 600, copy.gguf.data - 10, 0):
+    for size in (copy.gguf.size + 1, copy.gguf.data + 600, copy.gguf.data - 10, 0):
         with source.open("r+b") as stream:
             stream.truncate(size)
         with pytest.raises(ChatwrightError, match="changed while it was copied"):
