@@ -13,6 +13,7 @@ import pytest
 from chatwright.errors import ChatwrightError
 from chatwright.pipeline.export import ENGINES, export, write
 from chatwright.targets.llamafactory import template_arguments
+from tests.gguf_files import make, model_keys
 from tests.support import ROOT, catalogue
 
 GENERATED = {"vllm": "vllm/{}.jinja", "ollama": "ollama/{}.Modelfile", "lmdeploy": "lmdeploy/{}.json"}
@@ -86,6 +87,19 @@ def test_what_llamacpp_changes_is_told(name: str, told: list[str], not_told: lis
     notes = "\n".join(export(catalogue(), name, "llamacpp").notes)
     assert [word for word in told if word not in notes] == []
     assert [word for word in not_told if word in notes] == []
+
+
+def test_a_gguf_that_says_what_it_must_needs_no_notes(tmp_path: Path) -> None:
+    def about(name: str, tokens: list[str], **keys: Any) -> list[str]:
+        gguf = make(tmp_path / "m.gguf", model_keys(tokens, **keys))
+        notes = export(catalogue(), name, "llamacpp", model=str(gguf)).notes
+        return [note for note in notes if "--gguf" in note]
+
+    glm = ["<|endoftext|>", "<|user|>", "<|observation|>"]
+    assert about("qwen3", ["<|im_end|>"]) == []
+    assert "add_bos_token" in about("qwen3", ["<|im_end|>"], tokenizer__ggml__add_bos_token=True)[0]
+    assert "stops at <|user|>, <|observation|> only if" in about("glm4_5", glm)[0]
+    assert "stops at <|observation|> only if" in about("glm4_5", glm, tokenizer__ggml__eot_token_id=1)[0]
 
 
 def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:

@@ -78,15 +78,15 @@ WRONG: Mapping[str, tuple[bytes, str]] = {
     ),
     "a template that is a number": (
         gguf([pair("tokenizer.chat_template", UINT32, 1)]),
-        "is of type uint32, and llama.cpp reads string",
+        "is not of type string, which llama.cpp reads",
     ),
     "a named template that is a list": (
         gguf([array("tokenizer.chat_template.tool_use", STRING, ["x"])]),
-        "is of type array, and llama.cpp reads string",
+        "is not of type string, which llama.cpp reads",
     ),
-    "an EOS that is a text": (gguf([pair("tokenizer.ggml.eos_token_id", STRING, "x")]), "llama.cpp reads uint32"),
-    "an EOS that is signed": (gguf([pair("tokenizer.ggml.eos_token_id", INT32, -1)]), "of type int32, and llama.cpp"),
-    "a flag that is a number": (gguf([pair("tokenizer.ggml.add_bos_token", UINT32, 1)]), "llama.cpp reads bool"),
+    "an EOS that is a text": (gguf([pair("tokenizer.ggml.eos_token_id", STRING, "x")]), "is not of type uint32"),
+    "an EOS that is signed": (gguf([pair("tokenizer.ggml.eos_token_id", INT32, -1)]), "is not of type uint32"),
+    "a flag that is a number": (gguf([pair("tokenizer.ggml.add_bos_token", UINT32, 1)]), "is not of type bool"),
     "an unneeded text without end": (
         head(1) + text("a") + struct.pack("<IQ", STRING, HUGE) + bytes(50),
         "in the middle of a",
@@ -101,7 +101,7 @@ WRONG: Mapping[str, tuple[bytes, str]] = {
     "tokens that are cut off": (gguf([array(TOKENS, STRING, ["x"], count=1000)]), "in the middle of its 1000 values"),
     "a token of 5 kB": (gguf([array(TOKENS, STRING, ["x" * 5000])]), "a token has 5000 bytes, and at most 4000"),
     "tokens that are numbers": (gguf([array(TOKENS, UINT32, [1])]), f"{TOKENS} is an array of another type"),
-    "tokens that are one text": (gguf([pair(TOKENS, STRING, "x")]), "is of type string, and llama.cpp reads array"),
+    "tokens that are one text": (gguf([pair(TOKENS, STRING, "x")]), "is not of type array"),
     "fewer types than tokens": (
         gguf([array(TOKENS, STRING, ["x", "y"]), array("tokenizer.ggml.token_type", INT32, [1])]),
         "it has 2 tokens, and the types of 1",
@@ -121,7 +121,7 @@ WRONG: Mapping[str, tuple[bytes, str]] = {
     "an alignment of 0": (gguf([pair("general.alignment", UINT32, 0)]), "its alignment is 0, no power of two"),
     "an alignment of 48": (gguf([pair("general.alignment", UINT32, 48)]), "its alignment is 48, no power of two"),
     "an alignment of 2 GB": (gguf([pair("general.alignment", UINT32, 1 << 31)]), "no power of two up to 1048576"),
-    "an alignment that is a flag": (gguf([pair("general.alignment", BOOL, True)]), "llama.cpp reads uint32"),
+    "an alignment that is a flag": (gguf([pair("general.alignment", BOOL, True)]), "is not of type uint32"),
     "a tensor of many dimensions": (
         head(0, 1) + text("t") + struct.pack("<I", 1 << 31) + bytes(50),
         "a tensor has 2147483648 dimensions",

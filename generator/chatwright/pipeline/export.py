@@ -29,6 +29,7 @@ from ..targets.parsers import parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
 from .generate import render
+from .gguf import is_gguf, read_gguf
 from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
 from .writer import unlike, write_files
@@ -127,8 +128,9 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
     stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     if engine == "llamacpp":
         words = llamacpp.command(template, text, model or f"{_MODEL}.gguf", path)
-        about = (*llamacpp.notes(template, text), *llamacpp.gguf_notes(text, stops))
-        return Export(tuple(files), shlex.join(words), about)
+        head = read_gguf(Path(model)) if model and is_gguf(Path(model)) else None
+        about = llamacpp.gguf_notes(text, stops, *((head.ends, head.adds_bos) if head else ()))
+        return Export(tuple(files), shlex.join(words), (*llamacpp.notes(template, text), *about))
     if engine == "ollama" and model is None:
         notes.append("FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name")
     words = command(template, catalogue, engine, model or _MODEL, path)

@@ -26,21 +26,7 @@ VERSIONS = (2, 3)
 ALIGNMENT = 32  # bytes, where general.alignment says nothing
 UINT16, UINT32, BOOL, STRING, ARRAY = 2, 4, 7, 8, 9
 _CODES = {0: "B", 1: "b", UINT16: "H", 3: "h", UINT32: "I", 5: "i", 6: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
-_NAMES = [
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "uint32",
-    "int32",
-    "float32",
-    "bool",
-    "string",
-    "array",
-    "uint64",
-    "int64",
-    "float64",
-]  # by number
+_NAMES = {UINT16: "uint16", UINT32: "uint32", BOOL: "bool", STRING: "string", ARRAY: "array"}
 TEMPLATE = "tokenizer.chat_template"
 NAMED = f"{TEMPLATE}."  # what the key of a named template begins with
 TEMPLATES = "tokenizer.chat_templates"  # the names of the named ones
@@ -322,7 +308,7 @@ def _check(entries: Mapping[str, Entry]) -> None:
     for key, entry in entries.items():
         due = STRING if key.startswith(NAMED) else _KINDS.get(key, entry.kind)
         if entry.kind != due:
-            raise ChatwrightError(f"{clipped(key)} is of type {_NAMES[entry.kind]}, and llama.cpp reads {_NAMES[due]}")
+            raise ChatwrightError(f"{clipped(key)} is not of type {_NAMES[due]}, which llama.cpp reads")
     for key, kind in ((TOKENS, list), (TYPES, tuple)):
         if key in entries and not isinstance(entries[key].value, kind):
             raise ChatwrightError(f"{key} is an array of another type than llama.cpp reads")

@@ -83,12 +83,16 @@ def notes(template: Template, text: str) -> Iterator[str]:
         yield f"llama.cpp rewrites the results of tools for a template that holds {_GEMMA_4}"
 
 
-def gguf_notes(text: str, stops: Sequence[str]) -> Iterator[str]:
-    """What the GGUF must say for a file with this text."""
-    if unknown := [stop for stop in stops if stop not in ENDS]:
+def gguf_notes(text: str, stops: Sequence[str], ends: Collection[str] = ENDS, adds_bos: bool = True) -> Iterator[str]:
+    """What the GGUF must say for a file with this text.
+
+    ``ends`` are the tokens at which the GGUF ends a reply, and ``adds_bos`` says whether it adds a BOS, where it is
+    known.
+    """
+    if unknown := [stop for stop in stops if stop not in ends]:
         yield (
             f"llama.cpp stops at {', '.join(unknown)} only if the GGUF names the token as EOS, EOT or EOM"
             " (--gguf FILE writes a copy that does)"
         )
-    if "bos_token" not in text:
+    if adds_bos and "bos_token" not in text:
         yield "a BOS that the GGUF adds (add_bos_token) was not trained with; --gguf FILE writes a copy without"
