@@ -2,7 +2,7 @@
 
 Read from ``docs/gguf.md`` of ggml and ``ggml/src/gguf.cpp`` of llama.cpp: the magic, the version, how many tensors and
 keys there are, the keys with their values, the tensors' descriptions, zeros up to a multiple of ``general.alignment``,
-and the data, whose beginning the tensors' offsets count from. Values are kept only where somebody needs them. What
+and the data, whose beginning the tensors' offsets count from. Values are kept only where they are needed. What
 llama.cpp refuses is refused: nested arrays, a key that is there twice, a special token that is no ``uint32``.
 """
 
@@ -245,20 +245,20 @@ class _Reader:
 
     def value(self, key: str, kind: int) -> Any:
         """The value of a key: numbers always, texts and arrays where they are needed."""
+        what = clipped(key)
         if kind in _CODES:
             return self.number(_CODES[kind])
         if kind == STRING:
             if key == TEMPLATE or key.startswith(NAMED):
-                return self.text(_BYTES * limits.LONGEST_TEMPLATE, key)
+                return self.text(_BYTES * limits.LONGEST_TEMPLATE, what)
             if key in _SHORT:
-                return self.text(_BYTES * limits.LONGEST_NAME, key)
-            return self.skip(self.number("Q"), clipped(key))
+                return self.text(_BYTES * limits.LONGEST_NAME, what)
+            return self.skip(self.number("Q"), what)
         if kind != ARRAY:
-            raise ChatwrightError(f"{clipped(key)} is of the unknown type {kind}")
-        return self.array(key, self.number("I"), self.number("Q"))
+            raise ChatwrightError(f"{what} is of the unknown type {kind}")
+        return self.array(key, what, self.number("I"), self.number("Q"))
 
-    def array(self, key: str, kind: int, count: int) -> Any:
-        what = clipped(key)
+    def array(self, key: str, what: str, kind: int, count: int) -> Any:
         if kind == ARRAY:
             raise ChatwrightError(f"{what} is an array of arrays, which llama.cpp does not read")
         if kind in _CODES:
@@ -304,7 +304,7 @@ def _check_start(magic: bytes, version: int) -> None:
 
 
 def _check(entries: Mapping[str, Entry]) -> None:
-    """Refuse keys of another type than llama.cpp reads, and texts that none are."""
+    """Refuse keys of another type than llama.cpp reads, and tokens without types."""
     for key, entry in entries.items():
         due = STRING if key.startswith(NAMED) else _KINDS.get(key, entry.kind)
         if entry.kind != due:
