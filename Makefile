@@ -42,7 +42,8 @@ help:
 	@echo "site         write site/: one page with every model, and the tables as HTML"
 	@echo "site-test    walk through the site in a real Chromium"
 	@echo "conformance  hold the generated files against the real frameworks and engines, and record the evidence"
-	@echo "record       the same, and record what the frameworks write as vectors for the tests"
+	@echo "             (ARGS=--all: ask again also where nothing has changed)"
+	@echo "record       the same with --all, and record what the frameworks write as vectors for the tests"
 	@echo "train-smoke  train tiny models in the real frameworks on what the generated files register"
 	@echo "bench        time the generator beside its peers, and with ten times the catalogue"
 	@echo "format       format the code"
@@ -90,7 +91,7 @@ site-test: $(BROWSER)/made
 	@$(BROWSER)/bin/python -m pytest -p no:cacheprovider -p tests.browser.visit $(ARGS) tests/browser/walk.py
 
 conformance: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
-	@$(CONFORMANCE)/bin/python -m conformance check $(BESIDE)
+	@$(CONFORMANCE)/bin/python -m conformance check $(BESIDE) $(ARGS)
 
 record: $(CONFORMANCE)/made $(TOKENIZERS)/made $(NPM)/made
 	@$(CONFORMANCE)/bin/python -m conformance check $(BESIDE) --record

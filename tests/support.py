@@ -25,7 +25,7 @@ from chatwright.meaning.runs import Run
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.pipeline import load_public_catalogue
 from chatwright.records.engines import Result
-from conformance.checks.workbench import Refusal, difference
+from conformance.checks.attempts import Refusal, difference
 from conformance.deviations import Known, judge, load_known
 from conformance.vectors import agrees, load_vectors
 

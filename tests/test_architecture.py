@@ -24,6 +24,7 @@ FLOORS = (
         "cache",
         "git",
         "losses",
+        "verdicts",
     },
     {"records"},
     {"catalogue"},

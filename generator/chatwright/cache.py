@@ -1,11 +1,12 @@
-"""A memo of pure functions that outlives the process: a result is kept under the hash of all that it is made from.
+"""A memo of pure functions on disk.
 
-That is the function, its inputs, the generator's own code and the versions of what it runs on. So nothing is ever
-invalidated: what has changed has another name, and what is no longer used is removed when the folder is too large.
+The key of an entry is a hash of the function, its inputs, the generator's own code and the versions of its libraries.
+So nothing is ever invalidated: a changed input has another key. When the folder is too large, the entries that were
+unused longest are removed.
 
-An entry is a hash, then the JSON that it is of: data, of which nothing is executed. It is written under a fresh name
-and moved to its place, so that two runs at once do no harm. A damaged entry is a miss, and so is one that is too large
-or no regular file; a folder that cannot be read or written is no cache. All of that makes a run slow, never wrong.
+An entry is the hash of its JSON, then the JSON. Nothing in it is executed. It is written under a temporary name and
+then moved, so two runs at the same time are safe. A damaged entry is a cache miss, as is one that is too large or no
+regular file. A folder that cannot be read or written disables the cache. All of this can make a run slow, never wrong.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ _ENTRY, _BEGINNING = re.compile("[0-9a-f]{62}"), re.compile("[0-9a-f]{50}")
 
 
 class Cache:
-    """Entries in a folder of the user's own, where other files are left alone; without a folder, nothing is kept.
+    """Cache entries in a folder of the user; other files there are left alone. Without a folder nothing is cached.
 
-    ``unused`` says why a folder that was named is not used.
+    ``unused`` says why the folder that the user named is not used.
     """
 
     def __init__(self, folder: Path | None, unused: str = "") -> None:
         self.folder, self.unused = folder, unused
 
     def remember(self, function: str, inputs: Any, call: Callable[[], Any]) -> Any:
-        """The result of a call, which must be JSON, from the cache where it is there; None is not kept.
+        """Return the result of a call, from the cache if it is there. The result must be JSON; None is not cached.
 
-        ``inputs`` holds all that the result depends on, the generator itself excepted.
+        ``inputs`` holds everything that the result depends on, except the generator itself.
         """
         if self.folder is None:
             return call()
@@ -55,7 +56,7 @@ class Cache:
         return result
 
     def get(self, key: str) -> Any:
-        """The value under a key, None where there is none."""
+        """The value under a key, None on a cache miss."""
         if self.folder is None:
             return None
         file = self.folder / key[:2] / key[2:]
@@ -63,13 +64,13 @@ class Cache:
             entry = files.read(file, MAX_ENTRY) if files.look(file.parent).kind == "folder" else None
             if entry is None or sha256(key.encode() + entry[32:]).digest() != entry[:32]:
                 return None
-            os.utime(file)  # what is used stays
+            os.utime(file)  # `prune` keeps the entries that were used last
             return json.loads(entry[32:])
         except (OSError, ValueError, RecursionError):
             return None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value, which must be JSON, under a key."""
+        """Store a value, which must be JSON, under a key."""
         if self.folder is None:
             return
         file = self.folder / key[:2] / key[2:]
@@ -79,14 +80,14 @@ class Cache:
             if files.look(file.parent).kind == "folder" and files.look(file).kind in ("nothing", "file"):
                 files.write(file, sha256(key.encode() + content).digest() + content, mode=0o600)
         except OSError:
-            self.folder = None  # full, or read-only: this run does without
+            self.folder = None  # full, or read-only: this run works without a cache
 
     def prune(self) -> None:
-        """Remove the entries, and unfinished parts of entries, that were not used for longest, beyond ``MAX_BYTES``."""
+        """Remove the least recently used entries, and unfinished ones, until ``MAX_BYTES`` or less are left."""
         found: list[tuple[float, int, Path]] = []
         for file in self.folder.glob("[0-9a-f][0-9a-f]/*") if self.folder else ():
             if _ENTRY.fullmatch(file.name) or _BEGINNING.fullmatch(files.part_of(file.name) or ""):
-                with suppress(OSError):  # another run was faster
+                with suppress(OSError):  # another run has removed it
                     if files.look(file.parent).kind == "folder" and files.look(file).kind == "file":
                         found.append((file.lstat().st_mtime, file.lstat().st_size, file))
         kept = 0
@@ -98,9 +99,9 @@ class Cache:
 
 
 def user_cache() -> Cache:
-    """The cache that the environment names, ``chatwright`` in the user's cache folder where it names none.
+    """The cache in the folder that the environment names; by default ``chatwright`` in the user's cache folder.
 
-    A folder that others can write to is not used: they could say what is generated.
+    A folder that others can write to is not used: they could change what is generated.
     """
     named = os.environ.get(VARIABLE)
     if named in ("", "off"):
@@ -118,20 +119,20 @@ def user_cache() -> Cache:
 
 
 def key_of(function: str, inputs: Any) -> str:
-    """The key of what a function returns for inputs whose ``repr`` is their content, as it is of data."""
+    """The key for a function and its inputs; the ``repr`` of the inputs must show their whole content."""
     return sha256(repr((function, generator_digest(), inputs)).encode()).hexdigest()
 
 
 def file_digests(paths: Iterable[Path]) -> list[tuple[str, str | None]]:
-    """The hash of each file, None for what is no regular file."""
+    """Each path with the hash of its content, None if it is no regular file."""
     files = ((path, path.read_bytes() if path.is_file() else None) for path in sorted(paths))
     return [(str(path), None if content is None else sha256(content).hexdigest()) for path, content in files]
 
 
 @cache
 def generator_digest() -> str:
-    """What is the same for all specs: the content of this package, the schema, and what is recorded of frameworks and
-    servers, and the versions of Python and of the libraries that generate."""
+    """The hash of what all specs share: this package's content, the schema, the records of frameworks and servers, and
+    the versions of Python and of the libraries that generate."""
     from importlib.metadata import PackageNotFoundError, version
 
     versions = [sys.version]
@@ -144,9 +145,9 @@ def generator_digest() -> str:
 
 
 class Run:
-    """One run of ``generate``, which can be skipped while its inputs and outputs are unchanged.
+    """One run of ``generate``. It is skipped if inputs and outputs are unchanged.
 
-    ``asked`` is what was asked for, ``folders`` are the user's own specs, ``further`` are other files that it reads.
+    ``asked`` holds the options, ``folders`` the user's own specs, ``further`` other files that the run reads.
     """
 
     def __init__(self, memo: Cache, asked: object, folders: Sequence[Path], further: Sequence[Path] = ()) -> None:
@@ -155,9 +156,9 @@ class Run:
         self._key = self._inputs()
 
     def before(self, out: Path) -> Sequence[str] | None:
-        """The messages of an earlier run from the same inputs; None if a file that it made, or the way there, changed.
+        """The messages of an earlier run from the same inputs; None if its files have changed since.
 
-        A link is a change, and so is an unfinished part of a file.
+        A link in the place of a file or folder counts as a change, and so does an unfinished part of a file.
         """
         digests, messages = self._memo.get(self._key) or ({"": ""}, [])
         folders: dict[str, files.Kind] = {"": "folder"}
@@ -172,7 +173,7 @@ class Run:
         return messages if same else None
 
     def keep(self, made: Mapping[str, str], messages: Sequence[str]) -> None:
-        """Keep what the run made, files by path and messages, unless its inputs have changed since it began."""
+        """Store the run's files and messages, unless its inputs have changed since it began."""
         if self._inputs() == self._key:
             digests = {path: sha256(content.encode()).hexdigest() for path, content in made.items()}
             self._memo.put(self._key, [digests, messages])

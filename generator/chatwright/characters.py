@@ -1,4 +1,4 @@
-"""Which characters a reader sees, and how the others are shown. All that is printed passes here."""
+"""Which characters are visible, and how the others are escaped. Everything that is printed goes through here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .limits import LONGEST_MESSAGE
 
 # Unicode 17.0, DerivedCoreProperties.txt: Default_Ignorable_Code_Point. Python's `unicodedata` lacks this property; its
-# `str.isprintable` knows those of them that are controls or formats, and takes variation selectors and fillers for
+# `str.isprintable` covers only the controls and formats among them; it counts variation selectors and fillers as
 # letters.
 _IGNORABLE = (
     *("\u00ad", "\u034f", "\u061c", "\u115f-\u1160", "\u17b4-\u17b5", "\u180b-\u180f", "\u200b-\u200f"),
@@ -19,17 +19,17 @@ _IGNORABLE = (
 # BLANK and HALF BLANK, KHITAN SMALL SCRIPT FILLER, MUSICAL SYMBOL NULL NOTEHEAD.
 _BLANK = ("\u2800", "\U00013441-\U00013442", "\U00016fe4", "\U0001d159")
 _UNSEEN = re.compile(f"[{''.join((*_IGNORABLE, *_BLANK))}]")
-# Unicode 17.0, PropList.txt: Bidi_Control, what turns the direction in which text is read.
+# Unicode 17.0, PropList.txt: Bidi_Control, characters that change the direction of text.
 BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-HALF = re.compile("[\ud800-\udfff]")  # a surrogate, which no encoding of text can hold
+HALF = re.compile("[\ud800-\udfff]")  # a surrogate, which UTF-8 cannot encode
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def is_seen(text: str) -> bool:
-    """Whether every character of the text is the plain space or leaves a mark of its own that nothing else acts on.
+    """Whether every character of the text is visible, or is the plain space.
 
-    Not seen are controls, formats, spaces and line ends of every kind, surrogates, private and unassigned characters,
-    and what Unicode lets a font show as nothing.
+    Not visible are controls, formats, other spaces, line ends, surrogates, private and unassigned characters, and
+    characters that Unicode allows a font to show as nothing.
     """
     return text.isprintable() and (text.isascii() or not _UNSEEN.search(text))
 
@@ -41,9 +41,9 @@ def escaped(character: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text as one line that no terminal acts on: an escape for whatever is not seen.
+    """The text as one line that is safe to print: invisible characters are escaped.
 
-    What this returned it returns unchanged, so it may be called wherever text goes by.
+    The function is idempotent, so it may be called more than once on the same text.
     """
     if is_seen(text):
         return text
@@ -51,11 +51,11 @@ def printable(text: str) -> str:
 
 
 def clipped(text: str, most: int = LONGEST_MESSAGE) -> str:
-    """The text as :func:`printable` shows it, its end cut off where it has more than ``most`` characters."""
+    """The text as :func:`printable` shows it, cut after ``most`` characters."""
     return printable(text) if len(text) <= most else f"{printable(text[:most])}… ({len(text)} characters)"
 
 
 def listing(names: Iterable[str], most: int = 6) -> str:
-    """The first names in one line, and how many more there are."""
+    """The first ``most`` names in one line, and how many more there are."""
     found = list(names)
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

@@ -1,7 +1,7 @@
-"""The command line: a table of contents, and how a command ends.
+"""The command line: the table of commands, error messages and exit codes.
 
-Exit codes: 0 fine, 1 a mistake in a spec, stale output or something found, 2 wrong usage, 3 a mistake of ours, 141
-the output is closed.
+Exit codes: 0 success, 1 a mistake in a spec, stale output or a finding, 2 wrong usage, 3 a bug in chatwright, 141
+standard output was closed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .commands.common import FINE, MISTAKE, OUR_BUG, USAGE, command_line, count
 from .commands.terminal import echo, echo_lines
 from .errors import CatalogueError, ChatwrightError, UsageError, mistake_of_ours
 
-NO_READER = 141  # what a shell says of a program whose output nobody reads any more
+NO_READER = 141  # the exit code in a shell of a program that SIGPIPE ended
 COMMANDS = {
     "Write a spec": ("new", "draft", "validate", "diff"),
     "Use the catalogue": ("list", "show", "generate", "export", "site"),
@@ -32,7 +32,7 @@ _REPORT = "Please report it, with the output of the same command after `export C
 
 
 class LazyGroup(click.Group):
-    """Commands in sections, each a module with a ``command`` that is imported when it is needed."""
+    """Commands in sections. Each is a module with a ``command``; it is imported when it is first needed."""
 
     def __init__(self, package: str, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:
         super().__init__(**settings)
@@ -70,7 +70,7 @@ click.version_option(__version__, prog_name="chatwright")(cli)
 
 def main(group: click.Group = cli, name: str = "chatwright") -> NoReturn:
     """Run a command line and exit. Users never see a traceback."""
-    gc.set_threshold(100_000, 50, 100)  # a run is short, and looking for garbage takes longer than there is of it
+    gc.set_threshold(100_000, 50, 100)  # a run is short: garbage collection costs more than it frees
     terminal.prepare()
     try:
         code = _run(group, name)
@@ -83,7 +83,7 @@ def main(group: click.Group = cli, name: str = "chatwright") -> NoReturn:
 
 
 def _run(group: click.Group, name: str) -> int:
-    """Run the command and say what is wrong; the exit code."""
+    """Run the command, print its error if there is one, and return the exit code."""
     try:
         colour = False if os.environ.get("NO_COLOR") else None  # None: on a terminal only
         with group.make_context(name, sys.argv[1:], color=colour) as context:
@@ -96,29 +96,29 @@ def _run(group: click.Group, name: str) -> int:
         terminal.echo_error(error)
         return USAGE
     except UsageError as error:
-        return _said(f"error: {error}", USAGE)
+        return _fail(f"error: {error}", USAGE)
     except CatalogueError as error:
         echo_lines(map(str, error.problems), err=True)
-        return _said(f"{count(len(error.problems), 'problem')}; after the change run: {command_line(name)}", MISTAKE)
+        return _fail(f"{count(len(error.problems), 'problem')}; after the change run: {command_line(name)}", MISTAKE)
     except ChatwrightError as error:
         first, *others = error.lines
         echo_lines((f"error: {first}", *others), err=True)
         return MISTAKE
-    except BrokenPipeError:  # whoever read the output has read enough
+    except BrokenPipeError:  # the reader has closed the pipe
         return NO_READER
     except (KeyboardInterrupt, click.Abort):
-        return _said("error: interrupted", MISTAKE)
+        return _fail("error: interrupted", MISTAKE)
     except OSError as error:
-        return _said(f"error: {error.filename or 'system'}: {error.strerror or error}", MISTAKE)
+        return _fail(f"error: {error.filename or 'system'}: {error.strerror or error}", MISTAKE)
     except Exception as error:
         if os.environ.get("CHATWRIGHT_DEBUG"):
             echo_lines(traceback.format_exc().splitlines(), err=True)
             return OUR_BUG
         echo(f"error: {mistake_of_ours(error)}", err=True)
-        return _said(_REPORT, OUR_BUG)
+        return _fail(_REPORT, OUR_BUG)
     return FINE
 
 
-def _said(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     echo(message, err=True)
     return code

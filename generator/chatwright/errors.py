@@ -1,4 +1,4 @@
-"""What can be wrong, and where: the bottom floor, imported by all others."""
+"""Errors and their places in files. All other modules may import this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .characters import clipped, printable
 
 @dataclass(frozen=True, order=True)
 class Location:
-    """A place in a file the author wrote; ``line`` and ``column`` count from 1, 0 means the whole file."""
+    """A place in a file of the author; ``line`` and ``column`` count from 1, 0 means the whole file."""
 
     path: str
     line: int = 0
@@ -24,10 +24,10 @@ class Location:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing the author must change.
+    """One thing that the author must change.
 
-    ``breadcrumb`` is the path of keys in the author's own words (``templates.llama4.slots.user``), ``message`` says
-    what is wrong and, where one exists, the nearest valid alternative.
+    ``breadcrumb`` is the path of keys in the author's own names (``templates.llama4.slots.user``). ``message`` says
+    what is wrong and, if there is one, names the nearest valid alternative.
     """
 
     location: Location
@@ -40,12 +40,12 @@ class Problem:
 
 
 def mistake_of_ours(error: Exception) -> str:
-    """What is said of an exception that no code expects, in one line."""
+    """The message for an unexpected exception, in one line."""
     return f"this is a mistake in chatwright, not yours: {type(error).__name__}: {clipped(str(error))}"
 
 
 class ChatwrightError(Exception):
-    """A mistake of the user's that the command line reports without a traceback (exit code 1).
+    """A mistake of the user. The command line reports it without a traceback (exit code 1).
 
     Each argument is a line of the message.
     """
@@ -60,7 +60,7 @@ class ChatwrightError(Exception):
 
 
 class CatalogueError(ChatwrightError):
-    """The specs cannot be used; carries every problem of every file, sorted by place."""
+    """The specs are invalid; carries every problem of every file, sorted by place."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
@@ -68,15 +68,15 @@ class CatalogueError(ChatwrightError):
 
 
 class UsageError(ChatwrightError):
-    """The command was called with something that does not exist (exit code 2)."""
+    """The command was called with wrong arguments (exit code 2)."""
 
 
 class Unsupported(Exception):
-    """A target, or the renderer, cannot express what it was asked for; ``reasons`` are all that are known."""
+    """A target or the renderer cannot express what was asked for; ``reasons`` holds all known reasons."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons, each of them once."""
+        """The reasons without duplicates."""
         return tuple(dict.fromkeys(map(str, self.args)))
 
     def __str__(self) -> str:
@@ -84,9 +84,9 @@ class Unsupported(Exception):
 
 
 class Refusals:
-    """The reasons why a target cannot express a template, collected so that all of them are reported at once.
+    """Collects the reasons why a target cannot express a template, so that all of them are reported at once.
 
-    A reason begins with the place in the spec that it is about, where it has one: ``slots.user: …``.
+    If a reason is about one place in the spec, it begins with that place: ``slots.user: …``.
     """
 
     def __init__(self, reasons: Iterable[str] = ()) -> None:
@@ -94,24 +94,24 @@ class Refusals:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep the reasons of an :class:`Unsupported` that is raised inside, and go on behind the block."""
+        """Catch an :class:`Unsupported` that is raised inside the block, and keep its reasons."""
         try:
             yield
         except Unsupported as error:
             self.reasons += error.reasons
 
     def check(self) -> None:
-        """Report what was collected.
+        """Raise what was collected.
 
         Raises:
-            Unsupported: there is a reason; carries all of them.
+            Unsupported: there is at least one reason; carries all of them.
         """
         if self.reasons:
             raise Unsupported(*self.reasons)
 
 
 def needs(module: str, extra: str, what: str) -> None:
-    """Name the extra that is missing where only it installs a module.
+    """Check that a module of an extra is installed; the error names the extra.
 
     Raises:
         ChatwrightError: the module is not installed.

@@ -1,8 +1,8 @@
-"""Single files on the disk: no link is followed, nothing but a regular file is opened, and what is written is whole.
+"""Read and write single files: no link is followed, only regular files are opened, and writes are atomic.
 
-A folder may come from a stranger, in a clone or an archive. So a path is looked at before it is opened. A file is
-written under a fresh name in its own folder and then moved to its place: whoever reads there finds the old file or the
-new one. The same code runs on Linux, macOS and Windows; flags that a system lacks are a second guard, not the first.
+A folder may come from a stranger, in a clone or an archive. So each path is checked before it is opened. A file is
+written under a temporary name in its own folder and then moved to its place: a reader sees the old file or the new
+one. The same code runs on Linux, macOS and Windows; flags that a system lacks are a second guard, not the first.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["nothing", "file", "folder", "link", "other"]
 MAX_PATH = 4096  # characters
 
-_PART = ".chatwright-part"  # how the name of a file ends that is being written
-_KEPT_OF_NAME = 50  # characters of the target's name, so that the longer name fits into 255 bytes
+_PART = ".chatwright-part"  # the suffix of a file that is being written
+_KEPT_OF_NAME = 50  # characters of the target's name, so that the temporary name fits into 255 bytes
 _PART_NAME = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}{re.escape(_PART)}", re.DOTALL)
-_TRIES = 5  # to write a file whose folder, or unfinished part, another run takes away meanwhile
-_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # seconds; on Windows a file that somebody reads cannot be replaced
+_TRIES = 5  # to write a file while another run removes its folder or its unfinished part
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # seconds; on Windows a file that is open cannot be replaced
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
@@ -35,17 +35,17 @@ _IN_NO_NAME = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 
 
 class Found(NamedTuple):
-    """What is at a path itself; ``size`` in bytes."""
+    """What is at a path, without following links; ``size`` in bytes."""
 
     kind: Kind
     size: int
 
 
 def look(path: str | Path) -> Found:
-    """What is at a path; where that is a link, it is not followed.
+    """What is at a path; a link is not followed.
 
     Raises:
-        OSError: the system does not say.
+        OSError: the system cannot look there.
     """
     try:
         status = os.lstat(path)
@@ -65,7 +65,7 @@ def _kind(status: os.stat_result) -> Kind:
 
 
 def read(path: str | Path, most: int) -> bytes | None:
-    """The first ``most`` bytes of a regular file; None where something else is there, or nothing.
+    """The first ``most`` bytes of a regular file; None if there is nothing, or something else.
 
     Raises:
         OSError: the file cannot be read.
@@ -80,16 +80,16 @@ def read(path: str | Path, most: int) -> bytes | None:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             return None
-        return stream.read(min(most, status.st_size + 1))  # no memory is taken for more
+        return stream.read(min(most, status.st_size + 1))  # allocates no more memory than the file has
 
 
 def write(path: str | Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file, and the folders that it is in; at every moment the old file or the new one is there, whole.
+    """Write a file atomically, and create its folders: a reader sees the old file or the new one, complete.
 
-    A new file has the rights ``mode``, less the user's mask; one that takes the place of another has those of that one.
+    A new file has the permissions ``mode``, minus the umask; a file that replaces another keeps its permissions.
 
     Raises:
-        OSError: the disk refuses; nothing is left of the new file.
+        OSError: the system refuses; nothing of the new file is left.
     """
     write_chunks(path, lambda: (content,), mode)
 
@@ -108,7 +108,7 @@ def write_chunks(path: str | Path, content: Callable[[], Iterable[bytes]], mode:
             place.parent.mkdir(parents=True, exist_ok=True)
         _write_and_move(place, content, mode)
     except OSError as error:
-        error.filename = str(place)  # not that of the unfinished part
+        error.filename = str(place)  # not the temporary name
         raise
 
 
@@ -117,7 +117,7 @@ def _write_and_move(place: Path, content: Callable[[], Iterable[bytes]], mode: i
     handle = os.open(part, _CREATE, mode)
     try:
         with os.fdopen(handle, "wb") as stream:
-            with suppress(OSError):  # there is no old file, or its rights cannot be given to another
+            with suppress(OSError):  # there is no old file, or its permissions cannot be copied
                 if stat.S_ISREG(old := os.lstat(place).st_mode):
                     os.chmod(part, old & 0o777)
             stream.writelines(content())
@@ -141,10 +141,10 @@ def holds(path: str | Path, content: Iterable[bytes]) -> bool:
 
 
 def remove(path: str | Path) -> None:
-    """Remove a file; one that is gone already is no error.
+    """Remove a file; it is no error if it is gone already.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the system refuses.
     """
     with suppress(FileNotFoundError):
         _patiently(lambda: os.unlink(path))
@@ -160,12 +160,12 @@ def _patiently(act: Callable[[], None]) -> None:
 
 
 def not_a_folder(root: str | Path, path: str, known: dict[str, Kind]) -> str | None:
-    """The first place on the way from ``root`` to what ``path`` names in it that is no folder; None where all are.
+    """The first parent of ``path`` below ``root`` that is no folder; None if all are folders.
 
-    ``known`` keeps what is at each place, for the next call.
+    ``known`` caches what is at each place, for the next call.
 
     Raises:
-        OSError: the system does not say.
+        OSError: the system cannot look there.
     """
     end = path.find("/")
     while end != -1:
@@ -178,7 +178,7 @@ def not_a_folder(root: str | Path, path: str, known: dict[str, Kind]) -> str | N
 
 
 def names(folder: str | Path) -> list[str]:
-    """The names in a folder, none where it cannot be read."""
+    """The names in a folder; none if it cannot be read."""
     try:
         return os.listdir(folder)
     except OSError:
@@ -186,24 +186,24 @@ def names(folder: str | Path) -> list[str]:
 
 
 def part_of(name: str) -> str | None:
-    """The beginning of the name of the file that a file of this name is the unfinished part of; None of any other."""
+    """If this is the name of an unfinished part, the beginning of its target's name; else None."""
     found = _PART_NAME.fullmatch(name)
     return found[1] if found else None
 
 
 def beginning(name: str) -> str:
-    """As much of a file's name as the name of an unfinished part of it holds."""
+    """The part of a file's name that the name of its unfinished part begins with."""
     return name[:_KEPT_OF_NAME]
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path, with ``/`` between its parts, is one below a folder that every system can have."""
+    """Whether a path, with ``/`` between its parts, stays below its folder and is valid on every system."""
     return len(path) <= MAX_PATH and all(map(is_name, path.split("/")))
 
 
 @lru_cache(4096)
 def is_name(name: str) -> bool:
-    """Whether a file or a folder can have this name on every system: Windows keeps some names, characters and ends."""
+    """Whether a file or folder can have this name on every system: Windows reserves names, characters and endings."""
     return (
         name != ""
         and not is_reserved(name)
@@ -213,5 +213,5 @@ def is_name(name: str) -> bool:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether Windows takes a name for a device, or for another name: it drops dots and spaces at the end."""
+    """Whether Windows reads a name as a device, or as another name: it drops trailing dots and spaces."""
     return name.endswith((".", " ")) or _DEVICES.fullmatch(name.partition(".")[0].rstrip(" ")) is not None

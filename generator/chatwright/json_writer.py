@@ -1,4 +1,4 @@
-"""Values as JSON; that of files is read by people in a diff: one fact a line."""
+"""Write values as JSON. In files each fact has a line of its own, so that a diff is easy to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHORT = 120
 
 
 def plain(value: Any) -> Any:
-    """A frozen value as what JSON knows: mappings and dataclasses as dictionaries, sets sorted."""
+    """Convert a frozen value for JSON: mappings and dataclasses to dictionaries, sets to sorted lists."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, frozenset):
@@ -26,7 +26,7 @@ def plain(value: Any) -> Any:
 def json_text(value: Any, depth: int) -> str:
     """The value as the text of a file, with a line for each member of its outer ``depth`` mappings and lists.
 
-    What lies deeper stands on one line behind its key, and so does what is short.
+    Deeper values, and short ones, are written on the line of their key.
     """
     return _written(value, depth, "\n") + "\n"
 

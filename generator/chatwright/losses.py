@@ -1,8 +1,7 @@
-"""What an earlier ``catalog.json`` says can be had, and a later one does not: registrations, files and models.
+"""Losses: registrations, files and models that an earlier ``catalog.json`` lists and a later one does not.
 
-The earlier one is read as data that anybody may have written: it is bounded, and one that is no catalogue is
-:class:`Unreadable`, which a command reports in one line. Nothing that generates is imported here, so that a run in
-which nothing has changed can tell losses as well.
+The earlier file is foreign data: its size is limited, and if it is no catalogue, :class:`Unreadable` is raised, which a
+command reports in one line. This module imports no generating code, so that a skipped run can report losses quickly.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ from .git import git
 CATALOG = "catalog.json"
 MAX_BYTES = 16 << 20  # of a catalog.json that is read; the public catalogue's has 1 MB
 _REVISION = "HEAD"
-_MOST = 1000  # losses that are printed
+_MOST = 1000  # losses that are printed at most
 _SHOWN = 3  # models that are named in a line
 _LONG = 200  # characters of a name from an earlier catalog.json
 
 
 class Unreadable(Exception):
-    """A ``catalog.json`` that is none; the message says why."""
+    """The content is no valid ``catalog.json``; the message says why."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What was made and is not any more.
+    """Something that was generated before and is not any more.
 
     ``name`` is its place in ``catalog.json`` (``templates.qwen3.registered.swift``, ``templates.qwen3.files.vllm``,
-    ``models.Qwen3-8B``), ``was`` what stood there, ``reason`` why it is gone, with the slot of the spec where that is
-    the reason. ``models`` are those whose template it was.
+    ``models.Qwen3-8B``), ``was`` its old value, and ``reason`` why it is gone; if a slot of the spec is the reason, it
+    is named. ``models`` are the models that used the template.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Index:
-    """What of a ``catalog.json`` tells losses: templates by name, and models by name, of which several may have one."""
+    """The parts of a ``catalog.json`` that losses are computed from; several models may share one name."""
 
     templates: Mapping[str, Mapping[str, Any]]
     models: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -64,7 +63,7 @@ class Index:
         """The index of a catalogue's data.
 
         Raises:
-            Unreadable: something in it is not as ``catalog.json`` has it.
+            Unreadable: the data has not the structure of a ``catalog.json``.
         """
         models: dict[str, list[Mapping[str, Any]]] = {}
         templates = _mapping(data, "templates")
@@ -90,7 +89,7 @@ class Index:
         """The index of a file's content.
 
         Raises:
-            Unreadable: it is too large, or no catalogue.
+            Unreadable: the content is too large, or no catalogue.
         """
         if len(content) > MAX_BYTES:
             raise Unreadable(f"it is larger than {MAX_BYTES >> 20} MiB")
@@ -104,7 +103,7 @@ class Index:
 def losses(before: Index, after: Index) -> tuple[Loss, ...]:
     """What ``before`` has and ``after`` does not, templates first.
 
-    A template that is renamed is lost under its former name. A model whose template is lost is told with the template.
+    A renamed template is lost under its old name. If a template is lost, its models are listed with it.
     """
     gone = {
         f"templates.{name}.{kind}.{target}": (was, _why_not(before, after, name, kind, target))
@@ -135,10 +134,10 @@ def losses(before: Index, after: Index) -> tuple[Loss, ...]:
 
 
 def since_committed(out: Path, made: bytes | None) -> tuple[tuple[Loss, ...], str | None]:
-    """What an output folder's committed catalogue has and this one does not; and a note where that cannot be told.
+    """The losses since an output folder's committed catalogue, and a note if they cannot be computed.
 
-    The committed one is that of the folder's git HEAD, so that a second run tells the same; where HEAD has none, it is
-    the one that stands in the folder. ``made`` is the content of the new ``catalog.json``, None: the one in the folder.
+    The committed catalogue is read from git HEAD, so that a second run reports the same losses; if HEAD has none, the
+    file in the folder counts. ``made`` is the content of the new ``catalog.json``; None: the file in the folder.
     """
     where = f"{out / CATALOG} at {_REVISION}"
     try:
@@ -151,11 +150,11 @@ def since_committed(out: Path, made: bytes | None) -> tuple[tuple[Loss, ...], st
             return (), None
         return losses(Index.read(before), Index.read(after)), None
     except Unreadable as reason:
-        return (), printable(f"{where}: {reason}, so that nothing can be said of what is lost")
+        return (), printable(f"{where}: {reason}, so losses cannot be listed")
 
 
 def lines(found: Sequence[Loss]) -> Iterator[str]:
-    """Losses, one a line."""
+    """The losses as messages, one per line."""
     yield from (f"lost: {loss}" for loss in found[:_MOST])
     if len(found) > _MOST:
         yield f"lost: {len(found) - _MOST} more"
@@ -163,7 +162,7 @@ def lines(found: Sequence[Loss]) -> Iterator[str]:
 
 def _is_lost(was: str, entry: Mapping[str, Any], kind: str, target: str) -> bool:
     now = _texts(entry, kind).get(target)
-    return now is None or (kind == "registered" and now != was)  # a file may move, a name is what people call
+    return now is None or (kind == "registered" and now != was)  # a file may move, but people use the registered name
 
 
 def _why_not(before: Index, after: Index, name: str, kind: str, target: str) -> str:
@@ -193,7 +192,7 @@ def _where_now(name: str, old: Sequence[Mapping[str, Any]], before: Index, after
 
 
 def _fewer(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], kind: str) -> Iterator[tuple[str, str]]:
-    """The targets, with what was there, of which models of one name have fewer than before."""
+    """For models of one name: each target that lists fewer of them than before, with its old value."""
     if not all(kind in entry for entry in new):
         return  # an older catalogue does not say
     for target in dict.fromkeys(target for entry in old for target in _texts(entry, kind)):
@@ -216,10 +215,10 @@ def _mapping(data: Any, key: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _texts(entry: Any, key: str) -> dict[str, str]:
-    """The texts of a mapping in an entry, without what is null."""
+    """The texts of a mapping in an entry, without nulls."""
     found = entry.get(key, {}) if isinstance(entry, dict) else None
     if not isinstance(found, dict) or not all(value is None or isinstance(value, str) for value in found.values()):
-        raise Unreadable(f"an entry says under {key!r} what no catalogue says")
+        raise Unreadable(f"an entry has an invalid {key!r}")
     return {name: value for name, value in found.items() if value is not None}
 
 

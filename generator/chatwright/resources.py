@@ -1,4 +1,4 @@
-"""Where the data is: specs and schema in the checkout, or inside an installed wheel; records inside the package."""
+"""Paths of the data: specs and schema are in the checkout or in the wheel, records are in the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _INSTALLED = _PACKAGE / "_catalogue"
 
 
 def checkout_root() -> Path | None:
-    """The root of the checkout this package runs from, or None where it is an installed wheel."""
+    """The root of the checkout that this package runs from; None in an installed wheel."""
     root = _PACKAGE.parent.parent
     return root if (root / "schema.json").is_file() and (root / "specs").is_dir() else None
 
@@ -31,7 +31,7 @@ def specs_path() -> Path:
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
-    """The YAML files of a specs folder, those in the wrong place too; the file itself where that stands for one."""
+    """The YAML files below a specs folder, also those in a wrong place; a path of a file yields the file itself."""
     if folder.is_file():
         yield folder
     for pattern in ("*", "*/*", "*/*/*"):
@@ -42,5 +42,5 @@ def yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def records_path(of: str) -> Path:
-    """The folder of what real programs said, by kind: ``engines``, ``frameworks``, ``publishers`` or ``servers``."""
+    """The folder of the records of a kind: ``engines``, ``frameworks``, ``publishers`` or ``servers``."""
     return _PACKAGE / "records" / "data" / of

@@ -112,11 +112,11 @@ class _Pair:
         """What there is to say where one of the two writes nothing that could be compared."""
         if isinstance(self.due, Refused):
             said = f": {self.due.reason}" if self.due.reason else ""
-            return Result("no upstream truth", f"the publisher's template raises{said}")
+            return Result("not comparable", f"the publisher's template raises{said}")
         if self.scenario.name == TYPED and parts_unread(self.due):
-            return Result("no upstream truth", NO_PARTS)
+            return Result("not comparable", NO_PARTS)
         if self.scenario.tools and not any(tool["function"]["name"] in self.due for tool in self.scenario.tools):
-            return Result("no upstream truth", NO_TOOLS)
+            return Result("not comparable", NO_TOOLS)
         return Result("unsupported", self.ours.reason) if isinstance(self.ours, Refused) else None
 
     def causes(self, fine: Collection[str], head: tuple[str, str] | None) -> dict[str, Example]:
@@ -156,7 +156,7 @@ class _Pair:
             return "empty-system"
         at_head, regular = role in ("prefix", "system"), {"plain", "multi"} <= set(fine)
         if same_words(ours, due):
-            return "trimming" if prompt.is_padded and regular else "white-space"
+            return "trimming" if (prompt.is_padded or scenario.name == TYPED) and regular else "white-space"
         if scenario.tools:
             if scenario.thinking is not None and at_head and "tool_result" in fine:
                 return "thinking-switch"

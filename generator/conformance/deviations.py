@@ -114,7 +114,7 @@ def _told(result: Result) -> str:
 
 
 def _settled(result: Result) -> bool:
-    return result.status in ("exact", "no upstream truth")
+    return result.status in ("exact", "not comparable")
 
 
 def _cases(blocks: Iterable[Mapping[str, list[str]]]) -> Iterable[Case]:

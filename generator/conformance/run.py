@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from chatwright.records.servers import dump_parsers
 from chatwright.resources import checkout_root, records_path
 
 from . import places
+from .asked import FOLDER, Asked
 from .checks.added import check_added
 from .checks.built_ins import check_built_ins
 from .checks.draft import check_draft
@@ -43,7 +45,7 @@ from .checks.portable import check_portable
 from .checks.publishers import check_publishers
 from .checks.reference import check_reference
 from .checks.serving import check_lmdeploy, check_lmdeploy_folder, check_ollama
-from .checks.swift import check_swift, check_swift_3
+from .checks.swift_registration import check_swift, check_swift_3
 from .checks.swift_tools import check_swift_tools
 from .checks.sync import check_sync
 from .checks.token_ids import check_mistral_common, check_token_ids
@@ -101,23 +103,12 @@ CHECKS: Mapping[str, Callable[[Workbench], Report]] = {
 }
 
 
-def run(
-    *,
-    tokenizers: Path | None,
-    npm: Path | None,
-    swift_3: Path | None,
-    older: Path | None,
-    servers: Path | None,
-    vision: Path | None,
-    record: bool,
-    progress: Progress,
-) -> list[Report]:
+def run(given: Mapping[str, Path], *, record: bool, everything: bool, progress: Progress) -> list[Report]:
     """Run every check and write the evidence; with ``record``, write the vectors, else compare them.
 
-    ``tokenizers`` is a folder of real tokenizers, ``npm`` a ``node_modules`` folder, ``swift_3`` an unpacked ms-swift
-    3, ``older`` a folder with an unpacked older version of each framework, ``servers`` one with vLLM and SGLang,
-    ``vision`` one with torchvision. An engine whose package is missing is reported as skipped, and its evidence stays
-    as it was; without a framework's truths all evidence does.
+    ``given`` holds what :data:`.places.GIVEN` names. An engine whose package or folder is missing is reported as
+    skipped, and its evidence stays as it was; without a framework's truths all evidence does. With ``everything`` or
+    ``record`` every engine is asked; else an answer is taken over where :mod:`.asked` has one for the same question.
     What is neither exact nor known (:mod:`.known`) is wrong; ``record`` only takes away from what is known.
 
     Raises:
@@ -136,27 +127,31 @@ def run(
             catalogue,
             work,
             rendering.deployments,
-            tokenizer_root=tokenizers,
-            npm=npm,
-            swift_3=swift_3,
-            older=older,
-            servers=servers,
-            vision=vision,
-            official=root.parent / OFFICIAL,
+            {"official": root.parent / OFFICIAL, **given},
             recorded_publishers=places.vectors(root) / "publishers",
+            vectors=places.vectors(root),
             record=record,
+            asked=Asked(
+                pins=(root / "requirements" / "conformance.txt").read_text(encoding="utf-8"),
+                everything=everything or record,
+            ),
         )
         reports = []
         for engine, check in CHECKS.items():
             progress(check.__doc__.splitlines()[0] if check.__doc__ else engine)
             try:
                 reports.append(check(bench))
+                reports[-1].lines += bench.asked.line(engine)
             except ImportError as error:
                 reports.append(Report(engine, skipped=str(error)))
             except WorkerError as error:
                 reports.append(Report(engine, wrong=[str(error)]))
         complete = not any(report.skipped for report in reports if report.engine in FRAMEWORKS)
         _judge(reports, complete, record)
+        if not os.environ.get("CI"):  # an answer that is out of date costs time, and never a verdict
+            write_files(
+                FOLDER, bench.asked.files(each.engine for each in reports if not each.wrong and not each.skipped)
+            )
         reports.append(_vectors(bench, root, record))
         if complete:
             _write_evidence(reports, bench)
@@ -210,7 +205,7 @@ def _vectors(bench: Workbench, root: Path, record: bool) -> Report:
     for path in sorted(due):
         if path not in there or path.read_text(encoding="utf-8") != due[path]:
             report.wrong.append(f"{path.parent.name}/{path.name} is not what the framework writes; run `make record`")
-    report.lines.append(f"{len(due)} compared with the live frameworks")
+    report.lines.append(f"{len(due)} compared with what is recorded")
     return report
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,29 @@ def load_vectors(text: str) -> dict[str, Any]:
         entry = written[next(iter(Kind)).value]
         data["scenarios"][scenario] = {kind.value: (entry := written.get(kind.value, entry)) for kind in Kind}
     return data
+
+
+def restored_texts(
+    text: str, write: Callable[[str, Kind], tuple[Run, ...] | str]
+) -> dict[str, dict[Kind, tuple[Run, ...] | str]] | None:
+    """The texts of a template's file, for :class:`Truth`; None unless all are known.
+
+    Of a text that is recorded as its digest, ``write`` says what it may be, which counts if it has that digest.
+    """
+    found: dict[str, dict[Kind, tuple[Run, ...] | str]] = {}
+    for scenario, kinds in load_vectors(text)["scenarios"].items():
+        for kind in Kind:
+            entry = kinds[kind.value]
+            if isinstance(entry, list):
+                runs: tuple[Run, ...] | str = normal([(part, index % 2 == 1) for index, part in enumerate(entry)])
+            elif isinstance(entry, dict):
+                runs = str(entry["cannot"])
+            else:
+                runs = write(scenario, kind)
+                if isinstance(runs, str) or not agrees(entry, runs):
+                    return None
+            found.setdefault(scenario, {})[kind] = runs
+    return found
 
 
 def dump_models(models: Mapping[str, Mapping[str, Any]]) -> str:

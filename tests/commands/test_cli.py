@@ -25,7 +25,7 @@ from chatwright.meaning.visible import visible
 from chatwright.pipeline import export as exports
 from chatwright.records.engines import load_evidence
 from chatwright.records.publishers import load_comparisons
-from conformance.checks.workbench import Refusal, attempt
+from conformance.checks.attempts import Refusal, attempt
 from tests.gguf_files import make, model_keys
 from tests.support import ROOT, catalogue, is_told, scenarios
 

@@ -61,7 +61,7 @@ def test_json(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(cli, ["draft", str(model), "--json", "--name", "Some Thing"])
     data = json.loads(result.stdout)
     assert data["name"] == "some-thing"
-    assert {"scenario": "plain", "outcome": "exact", "reason": ""} in data["scenarios"]
+    assert {"scenario": "plain", "verdict": "exact", "reason": ""} in data["scenarios"]
     assert result.exit_code == (0 if data["exact"] else 1)
 
 

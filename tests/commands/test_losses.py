@@ -95,7 +95,7 @@ def test_a_broken_catalogue_at_head_is_one_note(repository: Repository) -> None:
     (repository.out / "catalog.json").write_bytes(b"<<<<<<< HEAD\n")
     repository.commit()
     (repository.out / "catalog.json").write_bytes(good)
-    note = f"note: {repository.out}/catalog.json at HEAD: it is not JSON, so that nothing can be said of what is lost"
+    note = f"note: {repository.out}/catalog.json at HEAD: it is not JSON, so losses cannot be listed"
     assert repository.generate() == [note]
     repository.add_the_space()
     assert repository.generate() == [note]

@@ -92,7 +92,7 @@ def test_ones_own_template_is_told_by_what_it_writes(run: Run, folder: Folder, t
     folder.deploy(load_public_catalogue(tmp_path / "mine").templates["acme"])
     code, out, _ = run(folder.path, "--specs", tmp_path / "mine")
     assert code == 0, out
-    assert out.startswith("template           acme, told by its chat template\n")
+    assert out.startswith("template           acme, found by its chat template\n")
 
 
 def test_the_guide_lists_every_kind() -> None:

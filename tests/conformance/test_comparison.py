@@ -173,7 +173,7 @@ def test_a_template_that_passes_over_tools_tells_nothing_of_them() -> None:
 
 def test_a_template_that_raises_tells_nothing() -> None:
     [found] = beside("qwen3", lambda scenario, text: None if scenario.name == "multi" else text)
-    assert found.results["multi"].status == "no upstream truth"
+    assert found.results["multi"].status == "not comparable"
     assert found.same
 
 

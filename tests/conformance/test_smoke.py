@@ -10,8 +10,8 @@ import pytest
 
 from chatwright.pipeline import load_public_catalogue
 from chatwright.records.frameworks import built_ins
-from conformance.smoke import SPECS, Row, differences, recorded, table
 from conformance.smoke.cases import Trainer, cases, framework_of, image_count, with_images
+from conformance.smoke.run import SPECS, Row, differences, recorded, table
 from conformance.smoke.served import asked
 from conformance.smoke.training import Step, Trained
 

@@ -388,7 +388,7 @@ def test_the_default_folder_is_not_one_behind_a_link(tmp_path: Path, commands: C
     commands.patch.setattr(resources, "checkout_root", lambda: None)
     ended = commands._main("generate")
     assert ended.code == 1
-    assert "generated: a symbolic link, which is followed only where --out names it" in ended.err
+    assert "generated: a symbolic link; it is followed only if --out names it" in ended.err
     assert not any((tmp_path / "elsewhere").iterdir())
 
 

@@ -11,8 +11,8 @@ from chatwright.inspection.registrations.cutting import split_opener
 from chatwright.inspection.registrations.differences import built
 from chatwright.inspection.registrations.lifting import lift
 from chatwright.pipeline import load_public_catalogue
+from conformance.checks.attempts import attempt
 from conformance.checks.reference import reference_runs
-from conformance.checks.workbench import attempt
 from conformance.sync.template_classes import describe
 from tests.support import failures, vectors
 

@@ -9,7 +9,7 @@ import pytest
 from chatwright.catalogue.build import build_spec
 from chatwright.catalogue.model import Template
 from chatwright.errors import Location, Unsupported
-from chatwright.inspection.draft.reading import DEFINITION, built
+from chatwright.inspection.draft.template_data import DEFINITION, built
 from chatwright.meaning.render import render, to_text
 from chatwright.targets.chat_template import chat_template
 from chatwright.targets.ollama import modelfile

@@ -8,7 +8,7 @@ import pytest
 
 from chatwright.catalogue.model import Template
 from chatwright.errors import Unsupported
-from chatwright.inspection.draft.reading import DEFINITION, built
+from chatwright.inspection.draft.template_data import DEFINITION, built
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.targets.chat_template import chat_template
 from conformance.engines.jinja import transformers_renderer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatwright.errors import Unsupported
-from chatwright.inspection.draft.reading import DEFINITION, built
+from chatwright.inspection.draft.template_data import DEFINITION, built
 from chatwright.meaning.jinja import compile_template
 from chatwright.meaning.portable import not_portable, portable
 from chatwright.targets.chat_template import chat_template

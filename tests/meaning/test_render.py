@@ -14,8 +14,8 @@ from chatwright.meaning.conversation import irregularities
 from chatwright.meaning.render import Kind, render, to_text
 from chatwright.meaning.thoughts import Mode, framed, remove_thoughts, thinking_mode, trim
 from chatwright.records.frameworks import built_ins
+from conformance.checks.attempts import attempt
 from conformance.checks.reference import reference_runs
-from conformance.checks.workbench import attempt
 from tests.support import FRAMEWORKS, catalogue, failures, scenarios, vectors
 
 

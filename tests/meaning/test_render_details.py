@@ -167,8 +167,8 @@ def test_refusals_say_why() -> None:
     for placement, which in (("first_user", "first"), ("last_user", "last")):
         template = template_of(system_placement=placement, tool_format="qwen")
         asked = [RESULT] if which == "first" else [USER, CALLS, RESULT]
-        told = rf"^the system text goes into the {which} user turn, and tool results stand there$"
-        with pytest.raises(Unsupported, match=told):
+        due = rf"^the system text goes into the {which} user turn, but that turn holds tool results$"
+        with pytest.raises(Unsupported, match=due):
             render(template, [{"role": "system", "content": "s"}, *asked])
 
 

@@ -12,7 +12,8 @@ from chatwright.meaning.render import render, to_text
 from chatwright.meaning.runs import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.targets.chat_template import chat_template
-from conformance.checks.swift_tools import runs_of, users
+from conformance.checks.swift_texts import reference_turns
+from conformance.checks.swift_tools import users
 from conformance.fuzz import tool_scenarios
 from conformance.vectors import TOOL_CASES, turns_digest
 from tests.support import VECTORS, catalogue
@@ -31,7 +32,7 @@ def test_writes_what_ms_swift_writes(name: str) -> None:
     template = users(catalogue())[name]
     assert template is not None
     for case, digest in zip(tool_scenarios(TOOL_CASES), RECORDED[name], strict=True):
-        assert turns_digest(runs_of(template, case)) == digest, case
+        assert turns_digest(reference_turns(template, case)) == digest, case
 
 
 @pytest.mark.parametrize("name", ["kimi_k25", "kimi_k3"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from chatwright.pipeline import render, select
-from chatwright.pipeline.fidelity import beside_publishers, fidelity, fidelity_text
+from chatwright.pipeline.fidelity import fidelity, fidelity_text, publisher_fidelity
 from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
 from chatwright.records.publishers import Compared, Comparison, Comparisons, Example, Source
 from chatwright.targets.protocol import Deployment
@@ -41,9 +41,9 @@ def test_one_difference_makes_the_file_differ() -> None:
 
 
 def test_nothing_exact_is_no_upstream_truth() -> None:
-    known = evidence(one=Result("no upstream truth", "no framework carries it"), two=Result("unsupported", "no tools"))
+    known = evidence(one=Result("not comparable", "no framework carries it"), two=Result("unsupported", "no tools"))
     entry = fidelity(known, {"target": {"demo": Deployment("demo.txt", "read")}})["demo"]["engine"]
-    assert entry["status"] == "no upstream truth"
+    assert entry["status"] == "not comparable"
 
 
 def test_the_file_says_each_engine_once() -> None:
@@ -100,24 +100,24 @@ def test_the_hash_is_that_of_the_generated_file() -> None:
 
 # -- beside publishers' templates ------------------------------------------------------------------------------------
 
-SAME = Comparison(("a",), {"one": Result("exact"), "two": Result("no upstream truth", "it raises")})
+SAME = Comparison(("a",), {"one": Result("exact"), "two": Result("not comparable", "it raises")})
 OTHER = Comparison(
     ("b",),
     {"one": Result("exact"), "two": Result("differs", "turn-layout, generation-prompt")},
     {cause: Example("two", "x", "y", "z") for cause in ("turn-layout", "generation-prompt")},
 )
-RAISING = Comparison(("c",), dict.fromkeys(("one", "two"), Result("no upstream truth", "it raises")))
+RAISING = Comparison(("c",), dict.fromkeys(("one", "two"), Result("not comparable", "it raises")))
 
 
 def beside(*found: Comparison, artefact: str | None = "read", file: Deployment | None = None) -> dict[str, object]:
     sources = {name: Source(f"acme/{name}", "0" * 64, "here@1", True) for name in "abc"}
     known = Comparisons(sources, {"demo": Compared(artefact, found)}, ("one",))
     deployments = {"vllm": {"demo": file or Deployment("demo.jinja", "read")}}
-    told = beside_publishers(known, ["demo", "other"], deployments)
+    told = publisher_fidelity(known, ["demo", "other"], deployments)
     assert told["sources"].keys() == {
         each for one in found for each in one.publishers if "compared" in told["templates"]["demo"]
     }
-    assert told["templates"]["other"] == {"status": "no upstream truth", "reason": "no publisher's template is known"}
+    assert told["templates"]["other"] == {"status": "not comparable", "reason": "no publisher's template is known"}
     verdict: dict[str, object] = told["templates"]["demo"]
     return verdict
 
@@ -125,7 +125,7 @@ def beside(*found: Comparison, artefact: str | None = "read", file: Deployment |
 def test_a_template_is_the_same_as_its_publishers_or_differs() -> None:
     assert beside(SAME)["status"] == "exact"
     assert beside(SAME, OTHER)["status"] == "differs"
-    assert beside(RAISING)["status"] == "no upstream truth"
+    assert beside(RAISING)["status"] == "not comparable"
     assert beside(SAME, RAISING)["status"] == "exact"
     assert beside(OTHER)["compared"] == [
         {

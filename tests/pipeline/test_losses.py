@@ -249,7 +249,7 @@ def test_a_catalogue_by_somebody_else_is_a_note(content: bytes, in_git: bool, tm
         (tmp_path / "catalog.json").write_bytes(made)
     found, note = since_committed(tmp_path, made)
     assert found == () and note is not None
-    assert note.endswith("so that nothing can be said of what is lost") and "\n" not in note
+    assert note.endswith("so losses cannot be listed") and "\n" not in note
     assert ("at HEAD" in note) is in_git
 
 
@@ -424,7 +424,7 @@ def test_each_loss_is_listed_with_a_reason_and_nothing_else_is(checkout: Path) -
     lines = [entry_line(LOST), entry_line(MODEL)]
     assert lines == ['templates.acme.registered.swift: ""', '"models.Acme 9B: new": ""']
     assert listed(checkout) == ([LOST.name, MODEL.name], [])
-    with pytest.raises(CatalogueError, match=r"losses.yaml:2:34: .*: say in words why this loss is meant"):
+    with pytest.raises(CatalogueError, match=r"losses.yaml:2:34: .*: give the reason why this loss is intended"):
         listed(checkout, *lines)
     told = [line.replace('""', "two texts are meant") for line in lines]
     assert listed(checkout, told[0]) == ([MODEL.name], [])
@@ -446,11 +446,11 @@ def test_an_entry_of_an_earlier_change_is_a_record_and_excuses_nothing_new(check
     ("line", "message"),
     [
         ("- templates.acme.registered.swift", "is a mapping"),
-        ("templates.acme.registered.swift: [x]", "say in words"),
-        ("templates.acme.registered.swift: null", "say in words"),
-        ('templates.acme.registered.swift: "  "', "say in words"),
-        ("templates.acme: gone", "no loss is called so"),
-        ("acme: gone", "no loss is called so"),
+        ("templates.acme.registered.swift: [x]", "give the reason"),
+        ("templates.acme.registered.swift: null", "give the reason"),
+        ('templates.acme.registered.swift: "  "', "give the reason"),
+        ("templates.acme: gone", "no loss has this name"),
+        ("acme: gone", "no loss has this name"),
         ("models.a: x\nmodels.a: y", "duplicate key"),
     ],
 )

@@ -56,5 +56,5 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
             write_starter(catalogue(), name, None, "own", tmp_path)
     assert not any(tmp_path.iterdir())
     write_starter(Catalogue(()), "acme", None, "own", tmp_path)
-    with pytest.raises(ChatwrightError, match="is there already"):
+    with pytest.raises(ChatwrightError, match="exists already"):
         write_starter(Catalogue(()), "acme", None, "own", tmp_path)

@@ -209,7 +209,7 @@ def test_takes_names_that_only_resemble_those_of_devices(tmp_path: Path) -> None
 )
 def test_refuses_two_paths_that_differ_in_case_or_form_alone(tmp_path: Path, one: str, other: str) -> None:
     (tmp_path / "out").mkdir()
-    refused(tmp_path / "out", {one: "1", other: "1"}, "are one file where")
+    refused(tmp_path / "out", {one: "1", other: "1"}, "are the same file where")
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "a/b.py"), ("x/A", "x/a/b/c")])

@@ -13,8 +13,8 @@ from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence,
 RESULTS = {
     "one": Result("exact"),
     "two": Result("differs", "a space"),
-    "three": Result("no upstream truth", "why"),
-    "four": Result("no upstream truth", "why"),
+    "three": Result("not comparable", "why"),
+    "four": Result("not comparable", "why"),
     "five": Result("unsupported"),
 }
 
@@ -38,7 +38,7 @@ def test_only_what_is_not_exact_is_listed() -> None:
         "artefact": "aa",
         "differs": {"a space": ["two"]},
         "unsupported": {"": ["five"]},
-        "no upstream truth": {"why": ["three", "four"]},
+        "not comparable": {"why": ["three", "four"]},
     }
 
 

@@ -20,7 +20,7 @@ RESULTS = {
     "one": Result("exact"),
     "two": Result("differs", "default-system, generation-prompt"),
     "three": Result("differs", "generation-prompt"),
-    "four": Result("no upstream truth", "the publisher's template raises"),
+    "four": Result("not comparable", "the publisher's template raises"),
 }
 FOUND = Comparison(("a", "b"), RESULTS, {"generation-prompt": Example("two", "x", "y", "z")}, "ours")
 SAME = Comparison(("c",), dict.fromkeys(RESULTS, Result("exact")))
@@ -36,9 +36,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_scenarios_are_counted_by_status_and_cause() -> None:
-    assert FOUND.counts == {"exact": 1, "differs": 2, "no upstream truth": 1}
+    assert FOUND.counts == {"exact": 1, "differs": 2, "not comparable": 1}
     assert FOUND.causes == {"default-system": ["two"], "generation-prompt": ["two", "three"]}
     assert SAME.same
     assert not FOUND.same
-    raising = Comparison(("c",), dict.fromkeys(RESULTS, Result("no upstream truth", "it raises")))
+    raising = Comparison(("c",), dict.fromkeys(RESULTS, Result("not comparable", "it raises")))
     assert not raising.same, "nothing was compared"

@@ -16,7 +16,7 @@ from chatwright.catalogue.build import HUBS
 from chatwright.catalogue.model import Catalogue, Checkpoint
 from chatwright.characters import is_seen
 from chatwright.pipeline import select
-from chatwright.pipeline.fidelity import beside_publishers
+from chatwright.pipeline.fidelity import publisher_fidelity
 from chatwright.pipeline.index import catalog_index
 from chatwright.records.publishers import CAUSES, load_comparisons
 from chatwright.targets import docs
@@ -31,7 +31,7 @@ PARSER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strike
 
 @cache
 def pages() -> dict[str, str]:
-    counts = {"exact": 3, "no upstream truth": 1}
+    counts = {"exact": 3, "not comparable": 1}
     said = {
         "jinja": {"status": "exact", "grade": "engine", "version": "1.0", "counts": counts},
         "other": {"status": "exact", "grade": "emulated@2", "version": "2: x", "counts": counts},
@@ -123,7 +123,7 @@ def test_both_languages_say_the_same() -> None:
         [table for name, page in pages().items() if name.endswith(".zh.md") == wanted for table in tables(page)]
         for wanted in (False, True)
     )
-    words = {"yes": "是", "unverified": "未验证", "exact": "一致", "no upstream truth": "上游无对照", "text": "文本"}
+    words = {"yes": "是", "unverified": "未验证", "exact": "一致", "not comparable": "无法比较", "text": "文本"}
     words |= {"image": "图像", "video": "视频", "audio": "音频", "multimodal": "多模态"}
     pattern = re.compile(rf"\b({'|'.join(words)})\b")
 
@@ -133,7 +133,7 @@ def test_both_languages_say_the_same() -> None:
     assert [rows(table) for table in english] == [rows(table) for table in chinese]
     assert len(english) > 200
     proofs = [plain(row[6]) for row in tables(pages()["docs/templates.md"])[0][1:] if plain(row[0]) == "qwen3"]
-    assert proofs == ["jinja 1.0: 3 exact, 1 no upstream truth; other 2: x, emulated@2: 3 exact, 1 no upstream truth"]
+    assert proofs == ["jinja 1.0: 3 exact, 1 not comparable; other 2: x, emulated@2: 3 exact, 1 not comparable"]
 
 
 def test_every_template_has_its_row_and_every_family_its_templates() -> None:
@@ -183,7 +183,7 @@ def test_sizes_modalities_and_requirements() -> None:
 
 
 def test_fidelity_stands_below_the_models() -> None:
-    counts = {"exact": 3, "differs": 1, "no upstream truth": 2}
+    counts = {"exact": 3, "differs": 1, "not comparable": 2}
     said = {
         "vllm": {"status": "differs", "grade": "engine", "version": "1", "counts": counts},
         "sglang": {"status": "unverified", "reason": "changed"},
@@ -329,7 +329,7 @@ def beside() -> dict[str, str]:
     files = {
         name: Deployment("x.jinja", each.artefact) for name, each in comparisons.templates.items() if each.artefact
     }
-    known = beside_publishers(comparisons, catalogue().templates, {"vllm": files})
+    known = publisher_fidelity(comparisons, catalogue().templates, {"vllm": files})
     return {file.path: file.body for file in docs.generate(Context(catalogue(), {}, {}, known)).files}
 
 

@@ -96,7 +96,7 @@ def test_thoughts_are_taken_out_as_the_renderer_takes_them(go: Engine) -> None:
     for text in TEXTS:
         without = ran(go, lambda writer: (writer.remove_between("$text", words), shown(writer)), text)  # type: ignore[func-returns-value]
         assert without == f"[{remove_thoughts(text, words)}]"
-        behind = ran(go, lambda writer: (writer.keep_behind("$text", "</t>"), shown(writer)), text)  # type: ignore[func-returns-value]
+        behind = ran(go, lambda writer: (writer.keep_after_last("$text", "</t>"), shown(writer)), text)  # type: ignore[func-returns-value]
         assert behind == f"[{text.split('</t>')[-1]}]"
 
 

@@ -14,7 +14,7 @@ import pytest
 from chatwright.meaning.render import render, to_text
 from chatwright.meaning.tool_formats import format_of
 from chatwright.targets.chat_template import chat_template
-from conformance.checks.workbench import Refusal, attempt
+from conformance.checks.attempts import Refusal, attempt
 from conformance.engines.jinja import minijinja_renderer, transformers_renderer
 from tests.support import catalogue
 

@@ -11,7 +11,7 @@ from chatwright.inspection.jinja import variables
 from chatwright.meaning.runs import BOS, TODAY, Run
 from chatwright.meaning.scenarios import Scenario
 from chatwright.targets.chat_template import chat_template
-from conformance.checks.workbench import Refusal, attempt
+from conformance.checks.attempts import Refusal, attempt
 from conformance.engines.jinja import marked_renderer, transformers_renderer
 from tests.support import FRAMEWORKS, Kind, catalogue, failures, scenarios, vectors
 

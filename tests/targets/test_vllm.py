@@ -24,8 +24,8 @@ from chatwright.meaning.runs import BOS, TODAY, Run
 from chatwright.meaning.scenarios import Scenario
 from chatwright.records.engines import Result
 from chatwright.targets.chat_template import chat_template
+from conformance.checks.attempts import Refusal, attempt, difference
 from conformance.checks.reference import reference_runs
-from conformance.checks.workbench import Refusal, attempt, difference
 from conformance.deviations import judge
 from conformance.engines.jinja import minijinja_renderer, sglang_renderer, transformers_renderer
 from conformance.publishers import conversations, needs

@@ -1,7 +1,7 @@
 """From the plain data of one valid file to the frozen model; nothing is checked here, and nothing is guessed.
 
 The data has passed the schema, so every key is known and every value has its type. Defaults are written in
-``schema.json`` for scalars that an author may leave out, and only there; ``_default`` reads them.
+``schema.json`` for scalars that an author may leave out, and only there; :func:`_left_out` reads them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import Location
 from ..records.servers import SERVERS
@@ -88,17 +88,18 @@ def resolve_extends(templates: Mapping[str, Any], name: str) -> Mapping[str, Any
     merged = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in own.items():
         if key in _MERGED and key in merged:
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         elif key != "extends":
             merged[key] = value
     return merged
 
 
-def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with the values of another; of two mappings at one key, both."""
     merged = dict(base)
     for key, value in own.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 
@@ -135,39 +136,30 @@ def _template(
     tool_formats: Mapping[str, Any],
 ) -> Template:
     registered = data.get("registered", {})
-    return Template(
+    definition = tool_formats.get(data.get("tool_format", ""))
+    return _made(
+        Template,
+        ("template",),
+        data,
         name=name,
         family=family,
         location=location,
         registered=_frozen({framework: registered.get(framework, name) for framework in FRAMEWORKS}),
         slots=_slots(data.get("slots", {})),
         default_system=parse_slot(data["default_system"]) if "default_system" in data else None,
-        empty_system=data.get("empty_system", _default("template", "empty_system")),
-        system_placement=data.get("system_placement", _default("template", "system_placement")),
         trim=_frozen({role: data.get("trim", {}).get(role, "none") for role in ROLES}),
-        tool_format=data.get("tool_format"),
-        tool_definition=(
-            _tool_definition(tool_formats[own]) if (own := data.get("tool_format", "")) in tool_formats else None
-        ),
-        result_separator=data.get("result_separator", _default("template", "result_separator")),
-        stop_words=tuple(data.get("stop_words", ())),
+        tool_definition=None if definition is None else _tool_definition(definition),
         thinking=_thinking(data.get("thinking")),
         mm_plugin=_mm_plugin(data.get("mm_plugin")) or mm_plugin,
-        single_turn=data.get("single_turn", False),
         turns=tuple(sorted(data.get("turns", ()))),
-        learns=data.get("learns", _default("template", "learns")),
-        last_message_end=data.get("last_message_end"),
         pair=_pair(data.get("pair")),
-        undescribed=data.get("undescribed"),
         serving=_frozen(_parsers(data, serving)),
-        evidence=_frozen(data.get("evidence", {})),
-        targets=_frozen(data.get("targets", {})),
     )
 
 
 def _tool_definition(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    defaults = {key: _default("tool_format", key) for key in ("place", "parallel")}
-    found: Mapping[str, Any] = _frozen({**defaults, **data})
+    known = load_schema()["$defs"]["tool_format"]["properties"]
+    found: Mapping[str, Any] = _frozen({**{key: known[key]["default"] for key in ("place", "parallel")}, **data})
     return found
 
 
@@ -180,29 +172,31 @@ def _parsers(data: Mapping[str, Any], family: Mapping[str, Any]) -> dict[str, di
 
 def _slots(data: Mapping[str, Any]) -> Slots:
     assistant = data.get("assistant", {"body": "{{content}}"})
-    user = parse_slot(data.get("user", "{{content}}"))
-    opener = parse_slot(assistant.get("opener", ""))
-    body = parse_slot(assistant["body"])
-    last = parse_slot(assistant["last"]) if "last" in assistant else body
-    function = parse_slot(data["function"]) if "function" in data else body
-    function_last = last if function == body else function
+
+    def slot(key: str, otherwise: Any = None) -> Any:
+        """The slot of that name, which may be one of the assistant's."""
+        role, _, part = key.rpartition(".")
+        found = (assistant if role else data).get(part)
+        return otherwise if found is None else parse_slot(found)
+
+    content = parse_slot("{{content}}")
+    user, opener, body = slot("user", content), slot("assistant.opener", ()), slot("assistant.body")
+    last, function = slot("assistant.last", body), slot("function", body)
     return Slots(
-        prefix=parse_slot(data.get("prefix", "")),
-        system=parse_slot(data.get("system", "{{content}}")),
-        system_with_tools=parse_slot(data["system_with_tools"]) if "system_with_tools" in data else None,
-        no_system=parse_slot(data["no_system"]) if "no_system" in data else None,
+        prefix=slot("prefix", ()),
+        system=slot("system", content),
+        system_with_tools=slot("system_with_tools"),
+        no_system=slot("no_system"),
         user=user,
         opener=opener,
-        opener_after_observation=(
-            parse_slot(assistant["after_observation"]) if "after_observation" in assistant else opener
-        ),
-        before_calls=parse_slot(assistant["before_calls"]) if "before_calls" in assistant else None,
-        generation=parse_slot(assistant["generation"]) if "generation" in assistant else opener,
+        opener_after_observation=slot("assistant.after_observation", opener),
+        before_calls=slot("assistant.before_calls"),
+        generation=slot("assistant.generation", opener),
         body=body,
         last=last,
         function=function,
-        function_last=parse_slot(data["function_last"]) if "function_last" in data else function_last,
-        observation=parse_slot(data["observation"]) if "observation" in data else user,
+        function_last=slot("function_last", last if function == body else function),
+        observation=slot("observation", user),
         image=data.get("image"),
         video=data.get("video"),
         audio=data.get("audio"),
@@ -216,139 +210,92 @@ def _pair(data: Mapping[str, Any] | None) -> Pair | None:
 def _thinking(data: Mapping[str, Any] | None) -> Thinking | None:
     if data is None:
         return None
-    get: Callable[[str], Any] = lambda key: data.get(key, _default("template", "thinking", key))  # noqa: E731
-    words = tuple(get("words"))
-    empty = data.get("empty", "".join(words))
-    return Thinking(
-        words=(words[0], words[1]),
-        switch=get("switch"),
-        default=get("default"),
-        when_on=get("when_on"),
-        when_off=data.get("when_off", "".join(words)),
-        history=get("history"),
-        kept_with_tools=get("kept_with_tools"),
-        kept_from_results=get("kept_from_results"),
-        kept_in_chain=get("kept_in_chain"),
-        span=get("span"),
-        history_trim=get("history_trim"),
-        when_dropped=get("when_dropped"),
-        dropped_before_calls=data.get("dropped_before_calls"),
+    defined = ("template", "properties", "thinking")
+    words = "".join(data.get("words", _left_out(Thinking, defined)["words"]))
+    empty = data.get("empty", words)
+    return _made(
+        Thinking,
+        defined,
+        data,
+        when_off=data.get("when_off", words),
         empty=empty,
         empty_on=data.get("empty_on", empty),
-        empty_in=get("empty_in"),
-        empty_unless=data.get("empty_unless", "begins" if get("span") == "to_last_end" else "holds"),
-        empty_after=get("empty_after"),
-        empty_trained=get("empty_trained"),
-        rewrite=get("rewrite"),
-        answer=(answer[0], answer[1]) if (answer := data.get("answer")) else None,
-        frame=_frame(data.get("frame")),
-        system_mark=_system_mark(data.get("system_mark")),
+        empty_unless=data.get("empty_unless", "begins" if data.get("span") == "to_last_end" else "holds"),
+        frame=_made(Frame, (), data["frame"]) if "frame" in data else None,
+        system_mark=_made(SystemMark, ("system_mark",), data["system_mark"]) if "system_mark" in data else None,
         levels=_levels(data.get("levels")),
     )
-
-
-def _frame(data: Mapping[str, Any] | None) -> Frame | None:
-    if data is None:
-        return None
-    start, between, end = data["thought"]
-    head, tail = data["plain"]
-    return Frame((start, between, end), (head, tail), data.get("calls"), data.get("unless"))
-
-
-def _system_mark(data: Mapping[str, Any] | None) -> SystemMark | None:
-    if data is None:
-        return None
-    get: Callable[[str], Any] = lambda key: data.get(key, _default("system_mark", key))  # noqa: E731
-    return SystemMark(get("on"), get("off"), get("place"), get("separator"), tuple(data.get("unless", ())))
 
 
 def _levels(data: Mapping[str, Any] | None) -> Levels | None:
     if data is None:
         return None
     default = data.get("default", {})
-    return Levels(
-        variable=data.get("variable", _default("levels", "variable")),
-        default_on=default.get("on"),
-        default_off=default.get("off"),
-        unknown=data.get("unknown", _default("levels", "unknown")),
-        count=data.get("count", _default("levels", "count")),
-        names=_frozen(
-            {
-                name: Level(level.get("thinking"), level.get("mark"), level.get("prompt"))
-                for name, level in data["names"].items()
-            }
-        ),
-    )
+    names = {name: _made(Level, (), level) for name, level in data["names"].items()}
+    said = {"default_on": default.get("on"), "default_off": default.get("off"), "names": _frozen(names)}
+    return _made(Levels, ("levels",), data, **said)
 
 
 def _mm_plugin(data: Mapping[str, Any] | None) -> MMPlugin | None:
     if data is None:
         return None
-    tokens = {key: data.get(key) for key in ("image_token", "video_token", "audio_token")}
-    options = {key: value for key, value in data.items() if key not in ("name", "inputs", *tokens)}
-    return MMPlugin(name=data["name"], inputs=data.get("inputs"), options=_frozen(options), **tokens)
+    own = {field.name for field in fields(MMPlugin)}
+    options = {key: value for key, value in data.items() if key not in own}
+    return _made(MMPlugin, (), data, options=_frozen(options))
 
 
 def _model_type(name: str, family: str, location: Location, data: Mapping[str, Any]) -> ModelType:
-    return ModelType(
-        name=name,
-        family=family,
-        location=location,
-        architectures=tuple(data.get("architectures", ())),
-        model_arch=data.get("model_arch"),
-        config_type=data.get("config_type", name),
-        modules=_modules(data.get("modules")),
-        requires=tuple(data.get("requires", ())),
-        tags=tuple(data.get("tags", ())),
-        additional_saved_files=tuple(data.get("additional_saved_files", ())),
-        ignore_patterns=_optional_tuple(data.get("ignore_patterns")),
-        torch_dtype=data.get("torch_dtype"),
-        task_type=data.get("task_type"),
-        targets=_frozen(data.get("targets", {})),
-    )
-
-
-def _modules(data: Mapping[str, Any] | None) -> Modules | None:
-    parts = (field.name for field in fields(Modules))
-    return None if data is None else Modules(**{part: tuple(data.get(part, ())) for part in parts})
+    modules = _made(Modules, (), data["modules"]) if "modules" in data else None
+    said = {"name": name, "family": family, "location": location, "modules": modules}
+    return _made(ModelType, ("model_type",), data, config_type=data.get("config_type", name), **said)
 
 
 def _group(data: Mapping[str, Any], locate: Callable[..., Location]) -> ModelGroup:
-    return ModelGroup(
-        location=locate(),
-        template=data.get("template"),
-        model_type=data.get("model_type"),
-        multimodal=data.get("multimodal", False),
-        requires=_optional_tuple(data.get("requires")),
-        tags=tuple(data.get("tags", ())),
-        ignore_patterns=_optional_tuple(data.get("ignore_patterns")),
-        checkpoints=tuple(
-            Checkpoint(
-                location=locate("checkpoints", index),
-                name=value.get("name"),
-                ids=_frozen({hub: value[hub] for hub in HUBS if hub in value}),
-                path=value.get("path"),
-                targets=_frozen(value.get("targets", {})),
-            )
-            for index, value in enumerate(data["checkpoints"])
-        ),
-        targets=_frozen(data.get("targets", {})),
+    checkpoints = (
+        _made(
+            Checkpoint,
+            ("checkpoint",),
+            value,
+            location=locate("checkpoints", index),
+            ids=_frozen({hub: value[hub] for hub in HUBS if hub in value}),
+        )
+        for index, value in enumerate(data["checkpoints"])
     )
+    said = {"location": locate(), "multimodal": data.get("multimodal", False), "checkpoints": tuple(checkpoints)}
+    return _made(ModelGroup, ("group",), data, **said)
 
 
-def _optional_tuple(values: list[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
+_T = TypeVar("_T")
+
+
+def _made(cls: Callable[..., _T], definition: tuple[str, ...], data: Mapping[str, Any], **own: Any) -> _T:
+    """An object of what the data says under the names of its fields, and of what is given as its ``own``.
+
+    What the data leaves out is as :func:`_left_out` says; ``definition`` is its place below ``$defs`` in the schema.
+    """
+    for name, value in _left_out(cls, definition).items():
+        if name not in own:
+            own[name] = _frozen(data[name]) if name in data else value
+    return cls(**own)
+
+
+@cache
+def _left_out(cls: Any, definition: tuple[str, ...]) -> Mapping[str, Any]:
+    """By field, what it holds where a spec says nothing: the schema's default, or an empty list or mapping, or None."""
+    node: Any = load_schema()["$defs"] if definition else {}
+    for key in definition:
+        node = node[key]
+    known = node.get("properties", {})
+    return {each.name: _frozen(known.get(each.name, {}).get("default", _empty(str(each.type)))) for each in fields(cls)}
+
+
+def _empty(annotation: str) -> Any:
+    if annotation.endswith("| None"):
+        return None
+    return [] if annotation.startswith("tuple[") else {} if annotation.startswith("Mapping[") else None
 
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return MappingProxyType({key: _frozen(item) for key, item in value.items()})
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-@cache
-def _default(definition: str, *keys: str) -> Any:
-    node = load_schema()["$defs"][definition]
-    for key in keys:
-        node = node["properties"][key]
-    return node["default"]

@@ -14,7 +14,7 @@ ANY = object()  # in a pattern: any key of a mapping, or any item of a list
 
 @dataclass(frozen=True)
 class Found:
-    """A value that was looked for, and where it stands."""
+    """A value that was looked for, and its place."""
 
     document: Document
     path: KeyPath
@@ -45,12 +45,12 @@ class Found:
 
     @property
     def key_place(self) -> Location:
-        """Where the key stands."""
+        """The place of its key."""
         return self.document.locate(self.path)
 
     @property
     def value_place(self) -> Location:
-        """Where the value stands."""
+        """The place of the value."""
         return self.document.locate_value(self.path)
 
     def on_key(self, message: str) -> Problem:

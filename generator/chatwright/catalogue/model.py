@@ -372,6 +372,22 @@ class Catalogue:
         return dict(sorted(found.items()))
 
     @cached_property
+    def checkpoints(self) -> tuple[tuple[Spec, ModelGroup, Checkpoint], ...]:
+        """All checkpoints, with the spec and the group that list them."""
+        groups = ((spec, group) for spec in self.specs for group in spec.models)
+        return tuple((spec, group, checkpoint) for spec, group in groups for checkpoint in group.checkpoints)
+
+    @cached_property
+    def users(self) -> dict[str, list[ModelGroup]]:
+        """Template name -> the groups of models that name it, for whichever framework."""
+        found: dict[str, list[ModelGroup]] = {}
+        for group in (group for spec in self.specs for group in spec.models):
+            named = {group.template, *map(group.template_for, ("llamafactory", "swift"))}
+            for name in filter(None, named):
+                found.setdefault(name, []).append(group)
+        return found
+
+    @cached_property
     def architectures(self) -> dict[str, frozenset[str]]:
         """Template name -> the architectures of the models that use it, in any framework."""
         found: dict[str, set[str]] = {name: set() for name in self.templates}

@@ -37,7 +37,7 @@ TAKEN = re.compile(
 
 
 def check_roles(spec: Found) -> Iterator[Problem]:
-    """A question and a reply must stand somewhere: else they would be written bare."""
+    """A template writes users' and assistants' turns by slots; without one a text would be written bare."""
     for found in spec.find("templates", ANY):
         slots: Any = {} if "extends" in found.mapping else found.mapping.get("slots")
         for role in ("user", "assistant") if slots and isinstance(slots, dict) else ():
@@ -181,7 +181,7 @@ def check_import_paths(spec: Found) -> Iterator[Problem]:
 
 
 def check_tool_formats(spec: Found) -> Iterator[Problem]:
-    """Every part of a tool format is of one kind, and its Jinja can stand in a chat template."""
+    """Every part of a tool format is of one kind, and its Jinja works in a chat template."""
     for definition in spec.find("tool_formats", ANY):
         parts = [part for key in ("tools", "calls", "single") for part in definition.find(key, ANY)]
         for part in parts:

@@ -360,56 +360,51 @@ def _line_and_column(text: str, index: int) -> tuple[int, int]:
     return len(lines), len(lines[-1].removeprefix("\ufeff")) + 1
 
 
+# What a parser's words mean to an author: a pattern of the problem with its context in brackets behind it, and the
+# message. The first that fits counts; some belong where the context begins.
+_MEANINGS = {
+    r"'\\t' that cannot start any token": "a tab cannot indent; use spaces",
+    "cannot start any token": "a text cannot start with {quoted} unless it is in quotes",
+    "^mapping values are not allowed": "a ':' cannot make a key here; put a text that holds ': ' in quotes, or check "
+    "the indentation",
+    "^could not find expected ':'": "this is neither 'key: value' nor '- item'; check the indentation and the quotes",
+    r"^expected <block end>.*found ':' \(": "the key is missing in front of ':'",
+    "^expected <block end>": "this does not continue what begins in line {line}; check indentation and quotes{hint}",
+    r"^expected ',' or[^(]*\]": "the list opened in line {line} lacks a ',' or its ']' before this{hint}",
+    "^expected ',' or": "the mapping opened in line {line} lacks a ',' or its '}}' before this{hint}",
+    r"end of stream.*\(.*quoted": "the quote opened here is never closed",
+    r"document separator.*\(": "the quote opened here is not closed before the line '---' or '...'",
+    "^found unknown escape": '\\{character} is no escape in double quotes; a backslash itself is written "\\\\"',
+    "^expected escape sequence": r"after \x, \u and \U stand 2, 4 and 8 hexadecimal digits",
+    "^expected alphabetic or numeric": "a text that starts with '*' or '&' must be in quotes",
+    "^expected the node content": "a value is missing here{hint}",
+    "^sequence entries are not allowed": "a list item '- ' cannot stand here; begin it on a line of its own",
+    "^mapping keys are not allowed": "a '? ' cannot stand here; put a text that starts with it in quotes",
+    r"\(.*block scalar": "after '|' or '>' only '+', '-' or a digit may stand on the line; put the text in quotes",
+    "tag": "tags are not used in specs; put a text that starts with '!' in quotes",
+    "directive|^found incompatible YAML": "directives are not used in specs; put a text that starts with '%' in quotes",
+    "^expected '<document start>'": "the file's mapping has ended before this; check the indentation and the "
+    "brackets{hint}",
+}
+_WHERE_IT_BEGAN = re.compile("^could not find expected ':'|end of stream|document separator")
+
+
 def _syntax_problem(error: yaml.YAMLError, text: str, shown: str) -> Problem:
     """What a parser's error means to an author, at the place where he has to change something."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Problem(Location(shown), "", "this is not valid YAML")
-    problem, context = error.problem or "", error.context or ""
+    problem = error.problem or ""
     mark, start = error.problem_mark, error.context_mark or error.problem_mark
     character = text[mark.index : mark.index + 1]
     line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
     hint = _BRACES_HINT if re.search(r"(^|[:,\[-])\s*\{\{", line) else ""
-    message = f"this is not valid YAML: {problem}"
-    if character == "\t" and "cannot start any token" in problem:
-        message = "a tab cannot indent; use spaces"
-    elif "cannot start any token" in problem:
-        message = f"a text cannot start with {quote(character)} unless it is in quotes"
-    elif problem.startswith("mapping values are not allowed"):
-        message = "a ':' cannot make a key here; put a text that holds ': ' in quotes, or check the indentation"
-    elif problem.startswith("could not find expected ':'"):
-        mark, message = start, "this is neither 'key: value' nor '- item'; check the indentation and the quotes"
-    elif problem.startswith("expected <block end>") and problem.endswith("found ':'"):
-        message = "the key is missing in front of ':'"
-    elif problem.startswith("expected <block end>"):
-        message = f"this does not continue what begins in line {start.line + 1}; check indentation and quotes{hint}"
-    elif problem.startswith("expected ',' or"):
-        kind, close = ("list", "]") if "]" in problem else ("mapping", "}")
-        message = f"the {kind} opened in line {start.line + 1} lacks a ',' or its '{close}' before this{hint}"
-    elif "end of stream" in problem and "quoted" in context:
-        mark, message = start, "the quote opened here is never closed"
-    elif "document separator" in problem:
-        mark, message = start, "the quote opened here is not closed before the line '---' or '...'"
-    elif problem.startswith("found unknown escape character"):
-        message = f'\\{character} is no escape in double quotes; a backslash itself is written "\\\\"'
-    elif problem.startswith("expected escape sequence"):
-        message = r"after \x, \u and \U stand 2, 4 and 8 hexadecimal digits"
-    elif problem.startswith("expected alphabetic or numeric"):
-        message = "a text that starts with '*' or '&' must be in quotes"
-    elif problem.startswith("expected the node content"):
-        message = f"a value is missing here{hint}"
-    elif problem.startswith("sequence entries are not allowed"):
-        message = "a list item '- ' cannot stand here; begin it on a line of its own"
-    elif problem.startswith("mapping keys are not allowed"):
-        message = "a '? ' cannot stand here; put a text that starts with it in quotes"
-    elif "block scalar" in context:
-        message = "after '|' or '>' only '+', '-' or a digit may stand on the line; put the text in quotes"
-    elif "tag" in context or "tag" in problem:
-        message = "tags are not used in specs; put a text that starts with '!' in quotes"
-    elif "directive" in context or "directive" in problem or problem.startswith("found incompatible YAML"):
-        message = "directives are not used in specs; put a text that starts with '%' in quotes"
-    elif problem.startswith("expected '<document start>'"):
-        message = f"the file's mapping has ended before this; check the indentation and the brackets{hint}"
-    return Problem(Location(shown, mark.line + 1, mark.column + 1), "", message)
+    words = f"{problem} ({error.context or ''})"
+    for pattern, message in _MEANINGS.items():
+        if re.search(pattern, words, re.DOTALL):
+            place = start if _WHERE_IT_BEGAN.search(problem) else mark
+            said = message.format(quoted=quote(character), character=character, line=start.line + 1, hint=hint)
+            return Problem(Location(shown, place.line + 1, place.column + 1), "", said)
+    return Problem(Location(shown, mark.line + 1, mark.column + 1), "", f"this is not valid YAML: {problem}")
 
 
 def shown_path(file: Path) -> str:

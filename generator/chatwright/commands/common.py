@@ -1,4 +1,4 @@
-"""What several commands share: the catalogue as it is asked for, and the words that messages are made of."""
+"""What several commands share: options, loading the catalogue, and parts of messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def load(folders: Iterable[Path], cache: Cache | None = None) -> Catalogue:
 
 
 def chosen(folders: Sequence[Path], only_mine: bool, cache: Cache | None = None) -> Catalogue:
-    """The catalogue, or what the specs of these folders hold and use."""
+    """The catalogue; with ``only_mine`` only the specs of these folders and what they use."""
     from ..catalogue.load import spec_sources
     from ..pipeline import select
 
@@ -56,7 +56,7 @@ def find_template(catalogue: Catalogue, name: str) -> Template:
     """A template by its name.
 
     Raises:
-        UsageError: there is none; the message suggests another name.
+        UsageError: there is no such template; the message suggests another name.
     """
     if template := catalogue.templates.get(name):
         return template
@@ -66,7 +66,7 @@ def find_template(catalogue: Catalogue, name: str) -> Template:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """What a message adds where a known name is close to the word; else nothing."""
+    """A hint for a message if a known name is close to the word; else an empty text."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(known), n=1)
@@ -74,7 +74,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str]) -> Iterator[str]:
-    """What the author of these specs must know: what his templates cannot be on which target."""
+    """Messages for the author of these specs: which target cannot express which template, and why."""
     for spec in catalogue.specs:
         for template in spec.templates if spec.source in sources else ():
             for target, deployments in rendering.deployments.items():
@@ -85,7 +85,7 @@ def refusals(catalogue: Catalogue, rendering: Rendering, sources: Collection[str
 
 
 def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) -> Iterable[str]:
-    """The models that a framework lists without the template that the spec names, in words."""
+    """Messages about models that a framework lists without the template that the spec names."""
     from ..targets.protocol import listed_in, registered_names
 
     for group in spec.models:
@@ -106,7 +106,7 @@ def _without_template(spec: Spec, catalogue: Catalogue, rendering: Rendering) ->
 
 
 def visible_text(text: str) -> str:
-    """The text with every character visible."""
+    """The text with every character made visible."""
     from ..meaning.visible import visible
 
     return visible(text)
@@ -126,5 +126,5 @@ def shown(path: Path) -> str:
 
 
 def command_line(program: str = "chatwright", leave_out: Iterable[str] = ()) -> str:
-    """The command as it was typed, without some of its options."""
+    """The command as the user typed it, without some of its options."""
     return f"{program} " + shlex.join(argument for argument in sys.argv[1:] if argument not in leave_out)

@@ -1,4 +1,4 @@
-"""``chatwright diff``: what changed in meaning between two revisions."""
+"""``chatwright diff``: the changes in meaning between two revisions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "listed",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Exit with 1 unless this file lists each loss, with a reason, and nothing else that is new in it.",
+    help="Exit with 1 unless this file lists each loss with a reason, and adds no other entry.",
 )
 @specs_option
 @json_option
@@ -38,28 +38,28 @@ def command(
     folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Say what changed in meaning since a revision (HEAD), or between two: losses, models, prompts, files, fidelity.
+    """Show what changed in meaning since a revision (HEAD), or between two: losses, models, prompts, files, fidelity.
 
-    The specs of both are read by this generator. With --specs, those of your own repository are compared.
+    This generator reads the specs of both revisions. With --specs, it compares those of your own repository.
     """
     from ..cache import user_cache
-    from ..pipeline import diff_report as tell
+    from ..pipeline import diff_report
     from ..pipeline.diff import diff
     from ..pipeline.parallel import cores
     from ..records.engines import load_evidence
     from ..records.publishers import load_comparisons
 
     if as_markdown and as_json:
-        raise UsageError("--markdown and --json are two ways to print the same")
+        raise UsageError("use either --markdown or --json")
     with Progress() as progress:
         evidence, comparisons = load_evidence(), load_comparisons()
         compared = diff(before, after, folders, evidence, progress, comparisons, cache=user_cache(), workers=cores())
     if as_json:
-        echo_json(tell.as_json(compared))
+        echo_json(diff_report.as_json(compared))
     elif as_markdown:
-        echo_lines(tell.markdown(compared).removesuffix("\n").split("\n"))
+        echo_lines(diff_report.markdown(compared).removesuffix("\n").split("\n"))
     else:
-        for line in tell.text_lines(compared):
+        for line in diff_report.text_lines(compared):
             _echo_diff_line(line)
     if listed is not None:
         _check_losses(listed, compared)
@@ -68,7 +68,7 @@ def command(
 
 
 def _check_losses(file: Path, compared: Comparison) -> None:
-    """Exit with 1 unless a file lists the losses, and say what to add and what to remove."""
+    """Exit with 1 unless a file lists the losses; print what to add and what to remove."""
     from ..pipeline.loss_list import check_losses, entry_line
 
     found = check_losses(file, compared.losses, compared.before)

@@ -1,4 +1,4 @@
-"""``chatwright draft``: a spec from a model's own chat template."""
+"""``chatwright draft``: write a spec from a model's own chat template."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import CatalogueError, UsageError
+from ..verdicts import counted, in_words
 from .common import MISTAKE, count, json_option, load, refusals, shown, specs_option
 from .terminal import Progress, echo, echo_json, echo_raw, secho
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--name", metavar="NAME", help="Name of the family and its template; told by the model if left out.")
+@click.option("--name", metavar="NAME", help="Name of the family and its template. Default: from the model.")
 @click.option("--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the spec there.")
 @click.option("--force", is_flag=True, help="With --out: replace a file that is there.")
 @specs_option
@@ -30,13 +31,13 @@ def command(
     """Draft a spec from a model's own chat template.
 
     MODEL is a folder, a GGUF, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out
-    FILE; what is exact in it, and what is not, goes to stderr, and is in the spec as comments. Exit code 1 if anything
-    is not exact. Runs no code of the model but its chat template, in a sandbox.
+    FILE. A report of what is exact and what is not goes to stderr, and into the spec as comments. Exit code 1 if
+    anything is not exact. The only code of the model that runs is its chat template, in a sandbox.
     """
     from ..inspection import draft as drafts
 
     if out is not None and out.exists() and not force:
-        raise UsageError(f"{shown(out)} is there already; replace it with --force, or name another file")
+        raise UsageError(f"{shown(out)} exists already; replace it with --force, or name another file")
     if force and out is None:
         raise UsageError("--force needs --out FILE")
     catalogue = load(folders)
@@ -59,20 +60,20 @@ def command(
 
 
 def _write_draft(text: str, out: Path) -> None:
-    """Write a draft with the line that leads an editor to the schema, which outside of a checkout stands beside it."""
+    """Write a draft with its schema line for editors. Outside of a checkout, also write a copy of the schema."""
     from ..pipeline.starter import OWN_SCHEMA, schema_reference
     from ..pipeline.writer import write_file
     from ..resources import schema_path
 
     schema = schema_reference(out.parent)
     write_file(out, text.replace("$schema=../../schema.json", f"$schema={schema}", 1))
-    copy = Path(os.path.abspath(out.parent / OWN_SCHEMA))  # not behind a link that the folder may be
+    copy = Path(os.path.abspath(out.parent / OWN_SCHEMA))  # `..` goes up from the path as written, even if it is a link
     if schema == OWN_SCHEMA and not os.path.lexists(copy):
         write_file(copy, schema_path().read_text(encoding="utf-8"))
 
 
 def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path | None) -> None:
-    """What a drafted template cannot be on which target, and what keeps the draft from standing in the catalogue."""
+    """Print which targets cannot express the draft, and which problems keep it out of the catalogue."""
     from .. import pipeline
     from ..files import write
 
@@ -91,13 +92,13 @@ def _echo_refusals_of_draft(found: Draft, folders: tuple[Path, ...], out: Path |
 
 
 def _echo_draft(found: Draft, out: Path | None) -> None:
-    """What became of every scenario, and in one line what to make of it; to stderr."""
+    """Print the outcome of every scenario and a summary to stderr."""
     for each in found.compared:
         secho(f"{each.scenario:24}", nl=False, err=True)
-        secho(f"{each.outcome}", fg="green" if each.agrees else "red", nl=False, err=True)
+        secho(each.verdict, fg="green" if each.agrees else "red", nl=False, err=True)
         echo(f": {each.reason}" if each.reason else "", err=True)
-    exact = sum(each.agrees for each in found.compared)
-    echo(f"{exact} of {count(len(found.compared), 'scenario')} as the publisher's template", err=True)
+    counts = in_words(counted(each.verdict for each in found.compared))
+    echo(f"{counts} of {count(len(found.compared), 'scenario')}, against the publisher's template", err=True)
     if found.same:
         echo(f"means the same as template {found.same}, which the draft refers to", err=True)
     if out is not None:

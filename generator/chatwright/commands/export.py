@@ -1,4 +1,4 @@
-"""``chatwright export``: a file for one engine, or rows for a framework's own table."""
+"""``chatwright export``: write a file for one engine, or rows for a framework's own table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENGINES = ("vllm", "sglang", "transformers", "llamacpp", "ollama", "lmdeploy", "
 @click.option("--for", "engine", required=True, type=click.Choice(ENGINES), help="What the file is for.")
 @click.option("--into", metavar="DIR", type=click.Path(path_type=Path), help="The folder to write to.")
 @click.option(
-    "--model", metavar="MODEL", help="The model's folder or id, for the command; a folder is also looked into."
+    "--model", metavar="MODEL", help="The model's folder or id for the command; a folder's stop tokens are checked."
 )
 @click.option(
     "--gguf",
@@ -33,7 +33,7 @@ ENGINES = ("vllm", "sglang", "transformers", "llamacpp", "ollama", "lmdeploy", "
     type=click.Path(path_type=Path),
     help="With --for llamacpp: write a copy of this GGUF with the template; --into DIR or a file's name.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there with another content.")
+@click.option("--force", is_flag=True, help="Replace an existing file that has another content.")
 @click.option("--rows", "as_rows", is_flag=True, help="Print the rows of the family TEMPLATE for a framework's table.")
 @click.option("--head", is_flag=True, help="With --rows: also print the head of the table.")
 @specs_option
@@ -65,7 +65,7 @@ def command(
         raise UsageError("--head needs --rows")
     if as_rows:
         if into or model or gguf or force:
-            raise UsageError("--rows prints to stdout; --into, --model, --gguf and --force are for files")
+            raise UsageError("--rows prints to stdout and takes no --into, --model, --gguf or --force")
         _echo_rows(name, engine, head, folders)
         return
     catalogue = load(folders)
@@ -109,7 +109,7 @@ def _echo_rest(command: str | None, notes: Iterable[str]) -> None:
     if command:
         echo(command, err=True)
         if not is_seen(command):
-            echo("note: what cannot be seen stands in it as an escape; rename the model, then paste it", err=True)
+            echo("note: the command shows invisible characters as escapes; rename the model, then paste it", err=True)
 
 
 def _echo_rows(family: str, framework: str, head: bool, folders: tuple[Path, ...]) -> None:

@@ -1,4 +1,4 @@
-"""``chatwright generate``: every file from the specs."""
+"""``chatwright generate``: generate every file from the specs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..catalogue.model import Catalogue
     from ..losses import Loss
 
-_MOST_LEFT = 10  # files that are named
+_MOST_LEFT = 10  # files that messages name
 
 
 @click.command()
@@ -28,13 +28,13 @@ _MOST_LEFT = 10  # files that are named
     "--out",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the files go; `generated` beside the public specs where left out.",
+    help="The folder to write to. Default: `generated` next to the public specs.",
 )
 def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool, out: Path | None) -> None:
     """Generate every file from the specs.
 
-    What has not changed since an earlier run is not made again: that is kept below ~/.cache/chatwright, or in the
-    folder that CHATWRIGHT_CACHE names; CHATWRIGHT_CACHE=off keeps nothing.
+    Results of earlier runs are cached below ~/.cache/chatwright, or in the folder that CHATWRIGHT_CACHE names;
+    CHATWRIGHT_CACHE=off disables the cache.
     """
     from ..cache import Run, user_cache
     from ..files import look
@@ -48,7 +48,7 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
     if out is None:
         out = (root or Path.cwd()) / "generated"
         if look(out).kind == "link":
-            raise ChatwrightError(f"{out}: a symbolic link, which is followed only where --out names it")
+            raise ChatwrightError(f"{out}: a symbolic link; it is followed only if --out names it")
     readme = None if root is None or folders or out != root / "generated" else root / "README.md"
     cache = user_cache()
     if cache.unused:
@@ -76,7 +76,7 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
     evidence, comparisons = load_evidence(), load_comparisons()
     with Progress() as progress:
         rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=cache, workers=cores())
-        told = list(refusals(catalogue, rendering, mine))
+        messages = list(refusals(catalogue, rendering, mine))
         lost = since_committed(out, rendering.files[CATALOG].encode())
         if check or diff:
             found = differences(out, rendering.files)
@@ -84,16 +84,16 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
             changes = pipeline.write_tree(out, rendering.files)
     stale = readme is not None and _write_counts(readme, catalogue, write=not (check or diff))
     if not stale:
-        run.keep(rendering.files, told)
+        run.keep(rendering.files, messages)
     if not (check or diff):
-        for line in told:
+        for line in messages:
             echo(line, err=True)
         _echo_losses(*lost)
         for line in _left(out, changes.left):
             echo(line, err=True)
         echo(f"{shown(out)}: {len(changes.written)} written, {len(changes.removed)} removed")
         if stale:
-            echo("README.md: its figures written")
+            echo("README.md: figures updated")
         return
     _echo_losses(*lost)
     if diff:
@@ -103,7 +103,7 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
         for difference in found:
             echo(f"{shown(out / difference.path)}: {difference.kind}", err=True)
         if stale:
-            echo("README.md: its figures are not the catalogue's", err=True)
+            echo("README.md: figures are out of date", err=True)
         if found or stale:
             echo(f"{count(len(found) + stale, 'file')} out of date; run: {again}", err=True)
             raise SystemExit(MISTAKE)
@@ -111,7 +111,7 @@ def command(check: bool, diff: bool, folders: tuple[Path, ...], only_mine: bool,
 
 
 def _left(out: Path, paths: Sequence[str]) -> Iterator[str]:
-    """What a manifest listed and is left where it is, in words; a stranger's may list many."""
+    """Messages about files that the manifest lists but that are not removed; a foreign manifest may list many."""
     for path in paths[:_MOST_LEFT]:
         yield (f"note: {shown(out)}/{path}: no longer generated, but left: it does not carry our header")
     if len(paths) > _MOST_LEFT:
@@ -119,7 +119,7 @@ def _left(out: Path, paths: Sequence[str]) -> Iterator[str]:
 
 
 def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
-    """Bring the figures of the README up to date; returns whether they were not, or are not."""
+    """Update the figures of the README if ``write``; returns whether they were out of date."""
     from ..pipeline.readme import with_counts
     from ..pipeline.writer import read_text, write_file
 
@@ -131,7 +131,7 @@ def _write_counts(readme: Path, catalogue: Catalogue, *, write: bool) -> bool:
 
 
 def _echo_losses(lost: Sequence[Loss], note: str | None) -> None:
-    """What the committed catalogue has and cannot be made any more; to stderr."""
+    """Print to stderr what the committed catalogue has and this run no longer generates."""
     from ..losses import lines
 
     if note:

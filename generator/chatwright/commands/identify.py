@@ -1,4 +1,4 @@
-"""``chatwright identify``: which template of the catalogue is a model's."""
+"""``chatwright identify``: find a model's template in the catalogue."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("models", metavar="MODEL…", nargs=-1, required=True)
-@click.option("--cores", type=click.IntRange(1), metavar="N", help="Of a stream: how many sandboxes; all if left out.")
+@click.option("--cores", type=click.IntRange(1), metavar="N", help="With -: number of sandboxes. Default: all cores.")
 @specs_option
 @json_option
 def command(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Tell which template of the catalogue is a model's.
+    """Find the template of a model in the catalogue.
 
     MODEL is a folder, a GGUF, a file with a chat template, or an id on a hub, which is looked up and not fetched. With
-    - it is a stream: lines of JSON with "chat_template" or "id", and as far as known "bos_token", "eos_token" and
-    "architectures", on standard input, and one answer a line, in the same order.
+    - models are read from standard input: lines of JSON with "chat_template" or "id", and if known "bos_token",
+    "eos_token" and "architectures". One answer is printed per line, in the same order.
 
-    Exit code 0 if each MODEL has one template, or one in each framework; of a stream, if there is an answer to every
-    line. Uses no network and runs no code of a model but its chat template, in a sandbox.
+    Exit code 0 if each MODEL has one template, or one in each framework; with -, if every line has an answer. No
+    network is used. The only code of a model that runs is its chat template, in a sandbox.
     """
     from ..inspection.identify import Identifier, isolated, read_model
     from ..meaning.sandbox import Workshop
 
     if "-" in models:
         if len(models) > 1:
-            raise UsageError("- reads a stream of models, and stands alone")
+            raise UsageError("- reads models from standard input and takes no other MODEL")
         _identify_stream(folders, cores)
         return
     if cores is not None:
-        raise UsageError("--cores is for a stream: chatwright identify -")
+        raise UsageError("--cores needs models on standard input: chatwright identify -")
     found: list[Answer] = []
     with Workshop() as workshop, Progress() as progress:
         identifier = Identifier(load(folders))
@@ -60,7 +60,7 @@ def command(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ...
 def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
     from ..inspection.identify import Identifier, stream
 
-    if sys.stdin is None:  # it was closed before the program began
+    if sys.stdin is None:  # standard input was closed before the program began
         raise SystemExit(MISTAKE)
     figures = stream.Figures(cores or stream.cores())
     lines = stream.read_lines(sys.stdin.buffer)
@@ -70,7 +70,7 @@ def _identify_stream(folders: tuple[Path, ...], cores: int | None) -> None:
 
 
 def _echo_answer(answer: Answer, *, first: bool) -> None:
-    """A model's template, what leads to it, what remains to be chosen, and what to set."""
+    """Print a model's template, the evidence for it, the remaining candidates, and the flags to set."""
     from ..catalogue.build import FRAMEWORKS
 
     if not first:
@@ -85,9 +85,9 @@ def _echo_answer(answer: Answer, *, first: bool) -> None:
     rows += [(f"  by {kind}", listing(names, 8)) for kind, names in answer.by.items() if names]
     for candidate in answer.candidates:
         named = f", named by {' and '.join(candidate.named_by)}" if candidate.named_by else ""
-        if candidate.equal is not None:
-            rows.append((f"  {candidate.template}", f"{candidate.equal} of {candidate.of} prompts alike{named}"))
-    rows += [(f"  {FRAMEWORKS[framework]}", told.replace("\n", ", ")) for framework, told in answer.flags.items()]
+        if candidate.exact is not None:
+            rows.append((f"  {candidate.template}", f"{candidate.exact} of {candidate.of} prompts exact{named}"))
+    rows += [(f"  {FRAMEWORKS[framework]}", flags.replace("\n", ", ")) for framework, flags in answer.flags.items()]
     if rows:
         echo_table(rows)
     for line in answer.why:

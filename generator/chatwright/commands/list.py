@@ -1,4 +1,4 @@
-"""``chatwright list``: families, templates and models."""
+"""``chatwright list``: list families, templates and models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(search: str, folders: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _family(spec: Any, search: str) -> dict[str, Any] | None:
-    """What ``list`` says about a family: all of it where the family matches, else what matches in it."""
+    """The entry of a family: all of it if the family matches, else only the parts that match; None if none does."""
     from ..pipeline.index import names_of
 
     templates = [{"name": item.name, "registered": names_of(item)} for item in spec.templates]

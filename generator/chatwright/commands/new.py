@@ -1,4 +1,4 @@
-"""``chatwright new``: a commented spec to start from."""
+"""``chatwright new``: write a commented spec to start from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .terminal import echo
 @click.command()
 @click.argument("name")
 @click.option("--publisher", default="own", show_default=True, help="Who publishes the family.")
-@click.option("--title", help="Its name as people write it; NAME where left out.")
+@click.option("--title", help="The family's name as people write it. Default: NAME.")
 @click.option(
     "--specs",
     "folder",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of specs to write to; `specs` in a checkout where left out.",
+    help="The folder of specs to write to. Default in a checkout: `specs`.",
 )
 def command(name: str, publisher: str, title: str | None, folder: Path | None) -> None:
     """Write a commented spec for the family NAME, to start from."""
@@ -29,10 +29,10 @@ def command(name: str, publisher: str, title: str | None, folder: Path | None) -
     from ..resources import checkout_root, specs_path
 
     if folder is None and checkout_root() is None:
-        raise UsageError("--specs DIR says which folder of yours the spec goes to, for example: --specs my-specs")
+        raise UsageError("name a folder of your own for the spec, for example: --specs my-specs")
     mine = folder or specs_path()
     known = load([mine] if folder and any(folder.glob("*/*.yaml")) else ())
     place = write_starter(known, name, title, publisher, mine)
     own = f" {shlex.quote(shown(mine))}" if folder else ""
     echo(f"{shown(place)}: written")
-    echo(f"change what is not so, then run: chatwright validate{own}", err=True)
+    echo(f"edit the spec, then run: chatwright validate{own}", err=True)

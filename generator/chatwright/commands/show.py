@@ -1,4 +1,4 @@
-"""``chatwright show``: a template, its files and its prompts."""
+"""``chatwright show``: show a template, its files and its prompts."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def _summary(template: Template, rendering: Rendering) -> dict[str, Any]:
         **template_entry(template, rendering.deployments),
         "slots": {name: slot_text(slot) if isinstance(slot, tuple) else slot for name, slot in slots.items()},
         "fidelity": rendering.fidelity.get(template.name, {}),
-        "publishers": _beside(template, rendering),
+        "publishers": _compared_with_publishers(template, rendering),
     }
 
 
-def _beside(template: Template, rendering: Rendering) -> dict[str, Any]:
-    """How a template compares with its publishers' own, each of these with where it comes from."""
+def _compared_with_publishers(template: Template, rendering: Rendering) -> dict[str, Any]:
+    """How a template compares with its publishers' own templates, each with its source."""
     verdict = dict(rendering.publishers["templates"][template.name])
     if "compared" in verdict:
         sources = rendering.publishers["sources"]
@@ -128,8 +128,8 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
         rows.append((f"  {data['levels']['variable']}", " ".join(data["levels"]["names"])))
     if "turns" in data:
         rows.append(("  also carries", " ".join(data["turns"])))
-    for server, told in data["serving"].items():
-        rows.append((f"  {server} options", " ".join(told["flags"]) + ("" if told["proven"] else "  (unverified)")))
+    for server, entry in data["serving"].items():
+        rows.append((f"  {server} options", " ".join(entry["flags"]) + ("" if entry["proven"] else "  (unverified)")))
     echo_table(rows)
     echo("slots")
     slots = {
@@ -142,13 +142,13 @@ def _echo_summary(data: Mapping[str, Any]) -> None:
     _echo_publishers(data["publishers"])
 
 
-def _echo_publishers(beside: Mapping[str, Any]) -> None:
-    """How the template compares with each publisher's own: how far it is the same, why not, and the first place."""
+def _echo_publishers(found: Mapping[str, Any]) -> None:
+    """Print how the template compares with each publisher's own: counts, causes, and the first difference."""
     echo("same as the publisher's")
-    if "compared" not in beside:
-        echo(f"  {beside['status']}: {beside['reason']}")
+    if "compared" not in found:
+        echo(f"  {found['status']}: {found['reason']}")
         return
-    for row in beside["compared"]:
+    for row in found["compared"]:
         names = listing([f"{each['repo']} ({each['sha256'][:8]})" for each in row["publishers"]], 3)
         counts = ", ".join(f"{number} {status}" for status, number in row["counts"].items())
         only = f"; only {'ours' if row['bos'] == 'ours' else 'the publisher’s'} writes the BOS" if "bos" in row else ""

@@ -1,4 +1,4 @@
-"""``chatwright site``: the published page, and the tables as HTML."""
+"""``chatwright site``: write the published page, and the tables as HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOCS = "generated/docs"  # where the page links to
 
 @click.command()
 @click.option(
-    "--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where it goes."
+    "--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to."
 )
 @specs_option
 @click.option("--only-mine", is_flag=True, help="With --specs: leave out public families that yours do not use.")
@@ -30,7 +30,9 @@ def command(into: Path, folders: tuple[Path, ...], only_mine: bool, docs: Path |
     The page needs no network and no other file: open it from the folder, or let any server publish it.
     """
     from .. import pipeline, site
+    from ..cache import user_cache
     from ..pipeline.html import html_pages
+    from ..pipeline.parallel import cores
     from ..records.engines import load_evidence
     from ..records.publishers import load_comparisons
 
@@ -38,7 +40,7 @@ def command(into: Path, folders: tuple[Path, ...], only_mine: bool, docs: Path |
     catalogue = chosen(folders, only_mine)
     with Progress() as progress:
         evidence, comparisons = load_evidence(), load_comparisons()
-        rendering = pipeline.render(catalogue, evidence, progress, comparisons)
+        rendering = pipeline.render(catalogue, evidence, progress, comparisons, cache=user_cache(), workers=cores())
         progress("drawing prompts")
         page = site.page(catalogue, rendering, f"{_DOCS}/supported-models.html" if docs else None)
         changes = pipeline.write_tree(

@@ -1,7 +1,7 @@
-"""All that is printed: whatever a text holds, a reader sees it, and no terminal acts on it.
+"""Print safely: invisible and control characters are shown as escapes, so that no terminal acts on them.
 
-Each function makes its texts visible by itself, so that no command can forget to. :func:`echo_raw` alone prints a text
-as it is, for a file that the user asked for.
+Each function escapes its texts itself, so that no command can forget to. Only :func:`echo_raw` prints a text as it is,
+for a file that the user asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..characters import is_seen, printable
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text on one line; a newline in it is shown as an escape.
+    """Print a text on one line; newlines in it are escaped.
 
     Raises:
         BrokenPipeError: standard output is closed.
@@ -30,19 +30,19 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
 
 
 def secho(text: str, *, fg: str | None = None, bold: bool = False, err: bool = False, nl: bool = True) -> None:
-    """The same in a colour or in bold, where the terminal has them."""
+    """Like :func:`echo`, in a colour or in bold if the terminal supports them."""
     shown = printable(text)
     click.echo(click.style(shown, fg=fg, bold=bold) if fg or bold else shown, err=err, nl=nl)
 
 
 def echo_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print texts, each on a line of its own."""
+    """Print each text on its own line."""
     for line in lines:
         echo(line, err=err)
 
 
 def echo_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of as many columns each."""
+    """Print rows as a table; all rows have the same number of columns."""
     shown = [[printable(text) for text in row] for row in rows]
     widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
     for row in shown:
@@ -50,18 +50,18 @@ def echo_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, in which a character that is not seen stands as JSON's own escape."""
+    """Print a value as JSON; invisible characters are written as JSON escapes."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     click.echo(text if is_seen(text.replace("\n", "")) else _NOT_ASCII.sub(_json_escape, text))
 
 
 def echo_raw(text: str) -> None:
-    """Print the content of a file that the user asked for, as it is."""
+    """Print the content of a file that the user asked for, unchanged."""
     click.echo(text, nl=False)
 
 
 def echo_error(error: click.ClickException) -> None:
-    """Say how a command is called, if it was called in another way."""
+    """Print an error of click; for wrong usage, also how the command is called."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         echo_lines(error.ctx.get_usage().splitlines(), err=True)
         if help_ := error.ctx.command.get_help_option(error.ctx):
@@ -71,7 +71,7 @@ def echo_error(error: click.ClickException) -> None:
 
 
 class Progress:
-    """One line on the terminal that says what is being done once a second has passed; silent anywhere else."""
+    """A status line on the terminal, shown after the first second. Nothing is printed if stderr is no terminal."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -81,7 +81,7 @@ class Progress:
         return self.step
 
     def step(self, what: str) -> None:
-        """Say what is being done now."""
+        """Show the current step."""
         if sys.stderr.isatty() and time.monotonic() - self.start > 1:
             click.echo(f"\r\033[K{printable(what)}", err=True, nl=False)
             self.shown = True
@@ -92,12 +92,13 @@ class Progress:
 
 
 def prepare() -> None:
-    """Make the standard streams fit for any text, and closed ones harmless.
+    """Make the standard streams accept any text, and handle closed ones.
 
-    What lacks a character shows its escape. Writing to a standard output that is closed raises BrokenPipeError, as when
-    its reader is gone; what goes to a closed standard error is lost; a closed standard input is empty.
+    A stream whose encoding lacks a character prints its escape. Writing to a closed standard output raises
+    BrokenPipeError, as when its reader is gone. Text for a closed standard error is dropped. A closed standard input
+    reads as empty.
     """
-    for descriptor in (0, 1, 2):  # else the next file that is opened would take the place of a standard stream
+    for descriptor in (0, 1, 2):  # else the next opened file would get the number of a standard stream
         try:
             os.fstat(descriptor)
         except OSError:
@@ -112,7 +113,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Write what is still held back.
+    """Flush standard output.
 
     Raises:
         BrokenPipeError: the reader of standard output is gone.
@@ -121,7 +122,7 @@ def finish() -> None:
 
 
 def discard() -> None:
-    """Let whatever is still held back go nowhere, as the reader of standard output is gone."""
+    """Discard buffered output, since the reader of standard output is gone."""
     if not isinstance(sys.stdout, _Closed):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -32,14 +32,14 @@ def command(paths: tuple[Path, ...], form: str) -> None:
 
 
 def _annotation(problem: Problem) -> str:
-    """A problem as a command of GitHub's workflows, which shows it on its line; what would end a value is escaped."""
+    """A problem as a workflow command of GitHub, which shows it on its line; delimiters in values are escaped."""
 
     def escaped(text: str, further: str = "") -> str:
         return "".join(f"%{ord(each):02X}" if each in f"%\r\n{further}" else each for each in text)
 
     place = problem.location
     where = {"line": str(place.line), "col": str(place.column)} if place.line else {}
-    told = {"file": place.path, **where, "title": "chatwright"}
-    values = ",".join(f"{key}={escaped(value, ':,')}" for key, value in told.items())
+    values = {"file": place.path, **where, "title": "chatwright"}
+    properties = ",".join(f"{key}={escaped(value, ':,')}" for key, value in values.items())
     crumb = f"{problem.breadcrumb}: " if problem.breadcrumb else ""
-    return f"::error {values}::{escaped(crumb + problem.message)}"
+    return f"::error {properties}::{escaped(crumb + problem.message)}"

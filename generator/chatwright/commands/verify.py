@@ -1,4 +1,4 @@
-"""``chatwright verify``: whether a model folder is served with the tokens it was trained on."""
+"""``chatwright verify``: check that a model is served with the tokens it was trained on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..characters import listing
+from ..verdicts import in_words
 from .common import MISTAKE, find_template, json_option, load, specs_option
 from .terminal import Progress, echo, echo_json, echo_table, secho
 
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
-    "--template", "name", metavar="NAME", help="What it was trained with; told by its chat template if left out."
+    "--template", "name", metavar="NAME", help="The template of its training. Default: found by its chat template."
 )
 @specs_option
 @json_option
 def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Check that a model is served with the very tokens it was trained on.
+    """Check that a model is served with the same tokens it was trained on.
 
-    MODEL is a folder, or a GGUF or the file of a chat template, of which only texts are compared. Compares its own chat
-    template and the file to deploy with what training writes, as text and as the token ids of its tokenizer; then its
-    stops and its vocabulary. Exit code 1 if anything is found. Uses no network and runs no code of the folder but its
-    chat template, in a sandbox.
+    MODEL is a folder, a GGUF, or the file of a chat template; for a file only texts are compared. The prompts of the
+    model's own chat template and of the file to deploy are compared with the training texts, as text and as the token
+    ids of its tokenizer. Stop tokens and vocabulary are checked, too. Exit code 1 if anything is found. No network is
+    used. The only code of the folder that runs is its chat template, in a sandbox.
     """
     from ..inspection.verify import verify as verify_folder
 
@@ -48,26 +49,17 @@ def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: 
 
 def _echo_verification(found: Verification) -> None:
     if found.template:
-        how = "as named" if found.named else "told by its chat template"
+        how = "as named" if found.named else "found by its chat template"
         rows = [("template", f"{found.template}, {how}")]
         if found.same:
             rows.append(("means the same", ", ".join(found.same)))
         if compared := found.compared:
-            of = f"of {compared.conversations}"
-            shown = (
-                "none that runs"
-                if compared.chat_template is None
-                else f"{compared.chat_template} {of} prompts as trained"
-            )
-            rows.append(("its chat template", shown))
-            shown = "there is none" if compared.deployed is None else f"{compared.deployed} {of} prompts as trained"
-            rows.append(("file to deploy", shown))
-            shown = (
-                "not compared"
-                if compared.token_ids is None
-                else f"{compared.token_ids} {of} prompts cut as in training"
-            )
-            rows.append(("token ids", shown))
+            for what, counts, none in (
+                ("its chat template", compared.chat_template, "none that runs"),
+                ("file to deploy", compared.deployed, "there is none"),
+                ("token ids", compared.token_ids, "not compared"),
+            ):
+                rows.append((what, none if counts is None else in_words(counts)))
         echo_table(rows)
     for finding in found.findings:
         echo()

@@ -1,6 +1,6 @@
 """Why two prompts of one conversation differ: where they part, and what kind of difference that is.
 
-The kind follows from what stands in the reference renderer's prompt where the other one parts from it: its pieces know
+The kind follows from the place in the reference renderer's prompt where the other one parts from it: its pieces know
 whose turn they belong to. ``verify`` names kinds that say what to do, the comparison with publishers' templates causes;
 both build on :class:`Prompt` and :func:`parting`.
 """
@@ -26,7 +26,7 @@ _AROUND = 24  # characters shown in front of a difference, and of each side
 
 
 class Parting(NamedTuple):
-    """Where two texts part, made visible: what stands before, and how each of them goes on."""
+    """Where two texts part, made visible: the text before, and how each of them goes on."""
 
     before: str
     one: str
@@ -34,7 +34,7 @@ class Parting(NamedTuple):
 
 
 def parting(one: str, other: str, before: str = "", show: Callable[[str], str] = visible) -> Parting:
-    """Where two texts part; ``before`` is what stands in front of both."""
+    """Where two texts part; ``before`` is the text in front of both."""
     start = first_difference(one, other)
     front = before + one[:start]
     shown = ("…" if len(front) > _AROUND else "") + show(front[-_AROUND:])
@@ -76,7 +76,7 @@ class Prompt:
 
     @cached_property
     def head(self) -> str:
-        """What stands in front of the first turn."""
+        """The text in front of the first turn."""
         return "".join(self._run(("prefix", "system"), zip(self.pieces, self.texts, strict=True)))
 
     @cached_property
@@ -90,7 +90,7 @@ class Prompt:
         return [text for _, text in takewhile(lambda pair: pair[0].role in roles, pairs)]
 
     def role_at(self, index: int) -> str:
-        """Whose turn an index of the text lies in; empty behind the end."""
+        """Whose turn an index of the text lies in; empty after the end."""
         ends = accumulate(map(len, self.texts))
         return next((piece.role for piece, end in zip(self.pieces, ends, strict=True) if index < end), "")
 
@@ -111,11 +111,9 @@ class Prompt:
 
     @property
     def is_padded(self) -> bool:
-        """Whether a text of it begins or ends with white space."""
-        contents = [message.get("content") for message in self.scenario.asked]
-        parts = [part for content in contents if isinstance(content, list) for part in content]
-        texts = [*contents, *(part.get("text") for part in parts)]
-        return any(isinstance(text, str) and text != text.strip() for text in texts)
+        """Whether a message of it begins or ends with white space; of messages in parts that is not said."""
+        contents = (message.get("content") for message in self.scenario.asked)
+        return any(isinstance(text, str) and text != text.strip() for text in contents)
 
 
 # -- what is served against what was trained ---------------------------------------------------------------------------
@@ -125,7 +123,7 @@ class Prompt:
 class Divergence:
     """Where what was trained and what is served part, in one conversation.
 
-    ``before`` is what stands in front; ``trained`` and ``served`` follow it, as text made visible or as tokens.
+    ``before`` is the text in front; ``trained`` and ``served`` follow it, as text made visible or as tokens.
     """
 
     conversation: str

@@ -1,7 +1,7 @@
-"""A process of its own that is bounded, for what others wrote: chat templates, the Jinja of specs, tokenizers.
+"""Run foreign code in a separate process with limits: chat templates, the Jinja of specs, tokenizers.
 
-The process runs a module that calls :func:`.bounded_worker.serve`: so many seconds of processor time, so much memory
-and output, and no file to write. Linux bounds all of it; where a system does not, the clock is what bounds the process.
+The process runs a module that calls :func:`.bounded_worker.serve`. Processor time, memory and output are limited, and
+no file can be written. Linux enforces all of these limits; on other systems a timeout ends the process.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ..characters import clipped
 from ..limits import LONGEST_MESSAGE
 
 ANSWER = 64_000_000  # characters of one answer
-_PATIENCE = 10  # times as long by the clock where the system counts the processor's seconds: others may be at work
+_PATIENCE = 10  # the timeout in wall time, as a multiple of the processor time: the machine may be busy
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
 class Failed(Exception):
-    """What others wrote cannot be worked with in the limits: it takes too long or too much, or is not in order."""
+    """Foreign code exceeded a limit or is invalid; the message says why."""
 
 
 class Process:
-    """A process that answers questions about what others wrote; ``module`` is the worker's name in this package.
+    """A worker process that answers questions about foreign code; ``module`` is the worker's name in this package.
 
-    The ``seconds`` are of the processor and for all questions, with ``anew`` for each; ``memory`` is in bytes of
-    address space. What goes wrong is raised as ``failure``. ``took`` are the processor's seconds so far; ``spent`` says
-    that the process should be, or can be, asked nothing more. It begins at once; :meth:`ready` waits for it.
+    ``seconds`` limits the processor time of all questions together, with ``anew`` of each question. ``memory`` limits
+    the address space, in bytes. Errors are raised as ``failure``. ``took`` is the processor time so far, in seconds.
+    If ``spent`` is true, the process must not be asked again. The process starts at once; :meth:`ready` waits for it.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Process:
         self.close()
 
     def ready(self) -> None:
-        """Wait until the process can be asked."""
+        """Wait until the process has started."""
         assert self._process.stdout
         if not self._ready and self._process.stdout.readline() != "ready\n":
             self._process.kill()
@@ -74,7 +74,8 @@ class Process:
         """The answer of the worker to a question.
 
         Raises:
-            Failed: there is none within the limits; nothing more can be asked then. It is of the process's ``failure``.
+            Failed: a limit was exceeded, or the worker failed; its class is ``failure``. If ``spent`` is true then,
+                the process must not be asked again.
         """
         self.ready()
         job = {"seconds": self.seconds, "memory": self.memory, "answer": ANSWER, "anew": self.anew, **question}
@@ -92,7 +93,7 @@ class Process:
             late.cancel()
         if not answer.endswith("\n"):
             self.spent = True
-            self._process.kill()  # no harm to one that has ended
+            self._process.kill()  # harmless if it has ended
             raise self.failure(self._why(self._process.wait(), in_time=in_time))
         data: dict[str, Any] = json.loads(answer)
         self.took = data["took"]
@@ -105,7 +106,7 @@ class Process:
         over = {-getattr(signal, name) for name in ("SIGXCPU", "SIGPROF") if hasattr(signal, name)}
         if not in_time or status in over:
             return f"it takes more than {self.seconds} second{'s' * (self.seconds > 1)}"
-        if status == -signal.SIGABRT:  # what a library that is not Python's does where it gets no memory
+        if status == -signal.SIGABRT:  # what native libraries do when they get no memory
             return f"it needs more than {self.memory // 1024**2} MB of memory, or breaks the program that reads it"
         return "it ends the process that it runs in"
 
@@ -113,7 +114,7 @@ class Process:
 def _begin(module: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", f"{__name__.partition('.')[0]}.{module}", *arguments],
-        cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold the template's own files
+        cwd=_SOURCE,  # -m searches the working directory first, and the user's may hold foreign modules
         env=_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

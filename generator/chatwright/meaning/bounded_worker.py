@@ -1,9 +1,9 @@
-"""What a worker of :mod:`.bounded` does: it reads questions, one JSON object a line, and answers each with one.
+"""The loop of a worker of :mod:`.bounded`: it reads questions, one JSON object per line, and answers each with one.
 
-A question holds the limits: ``seconds`` of processor time, for all questions or ``anew`` for each that says so,
-``memory`` in bytes, which the first one sets for good, and the characters of an ``answer``. An answer has ``took``, the
-seconds of the processor so far, and may have ``failed``, the reason why there is none; ``spent`` marks one after which
-the process should be asked nothing more. What the process writes elsewhere, libraries' warnings for example, is lost.
+A question holds the limits: ``seconds`` of processor time, for all questions, or for each question with ``anew``;
+``memory`` in bytes, which only the first question sets; and the characters of an ``answer``. An answer holds ``took``,
+the processor time so far in seconds. If there is no result, ``failed`` says why; ``spent`` means that the process must
+not be asked again. Other output of the process, such as warnings of libraries, is dropped.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..limits import LONGEST_MESSAGE
 
 
 class Failed(Exception):
-    """There is no answer; the message says why."""
+    """The question cannot be answered; the message says why."""
 
 
 def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], prepare: Callable[[], None] = lambda: None) -> None:
-    """Prepare, which is not bounded, say ``ready``, and answer until nothing more is asked."""
+    """Call ``prepare`` without limits, print ``ready``, then answer questions until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    for heavy in ("torch", "tensorflow", "jax", "flax"):  # transformers imports what it finds, and needs none of it
+    for heavy in ("torch", "tensorflow", "jax", "flax"):  # transformers imports them if it can, without need
         sys.modules[heavy] = None  # type: ignore[assignment]
     prepare()
     print("ready", file=answers, flush=True)
@@ -46,14 +46,14 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], prepare: Callable[
 
 
 def said(error: BaseException) -> str:
-    """What an exception says, cut where it is long; its message may be anything."""
+    """The message of an exception, cut if it is long; it may be any object."""
     message = getattr(error, "message", None)
     text = str(error if message is None else message)
     return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}… ({len(text)} characters)"
 
 
 def named(error: BaseException) -> str:
-    """The same with the exception's name in front."""
+    """The name and the message of an exception."""
     return f"{type(error).__name__}: {said(error)}"
 
 
@@ -72,13 +72,13 @@ def _answer(answer: Callable[[dict[str, Any]], dict[str, Any]], job: dict[str, A
         failed = {"failed": "it nests too deeply", "spent": True}
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a panic of a library that is written in Rust is no Exception
+    except BaseException as error:  # a panic of a Rust library is no Exception
         failed = {"failed": named(error), "spent": True}
     return json.dumps({**failed, "took": time.process_time() - began})
 
 
 def _bound(seconds: int, memory: int) -> None:
-    """Let the system end this process when it takes more from now on; the parent watches the clock as well."""
+    """Set the limits of this process, counted from now on; the parent also has a timeout."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -88,7 +88,7 @@ def _bound(seconds: int, memory: int) -> None:
         for name, most in bounds.items():
             with contextlib.suppress(AttributeError, ValueError, OSError):
                 which = getattr(resource, name)
-                # its hard limit stays: so the signal says that it was the time, and a later job may have more
+                # the hard limit stays: so the signal shows that time ran out, and a later job may raise the limit
                 resource.setrlimit(which, (most, resource.getrlimit(which)[1] if name == "RLIMIT_CPU" else most))
     with contextlib.suppress(AttributeError, OSError):
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # the limit above counts whole seconds, and is for good measure
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # the limit above counts whole seconds and is a second guard

@@ -1,4 +1,4 @@
-"""Conditions over facts of a reply: evaluated by the renderer, and written in its own language by each writer."""
+"""Conditions over facts of a reply. The renderer evaluates them; each writer writes them in its target language."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import Literal, TypeVar
 Name = Literal[
     "thinks",  # the request has thinking on
     "tools",  # tools are offered
-    "asks",  # the text is a prompt, with its end or without
+    "asks",  # the text is a prompt, with or without its end
     "opens",  # the text is a prompt that ends with the opener of the next reply
-    "preserves",  # the thoughts of earlier turns are to be kept
+    "preserves",  # the thoughts of earlier turns are kept
     "replied",  # the reply ends a training text
-    "learned",  # a model learns the reply
-    "calls",  # the reply makes calls
-    "alone",  # the reply is calls alone, without text and thought
-    "text",  # some text of the reply is left
-    "thoughtless",  # the reply brings no thought of its own
-    "drops",  # the reply loses its thought
+    "learned",  # the reply is trained on
+    "calls",  # the reply has tool calls
+    "alone",  # the reply has only tool calls, no text and no thought
+    "text",  # the reply still has text after its thought was dropped
+    "thoughtless",  # the reply has no thought of its own
+    "drops",  # the thought of the reply is dropped
     "after_user",  # the turn before is a user's
     "after_results",  # the turn before holds tool results
-    "before_results",  # the reply comes before the first one that tools answered
+    "before_results",  # the reply comes before the first reply that tools answered
     "before_last_user",  # a user message comes later
     "in_chain",  # no user message comes later
-    "last_alike",  # the reply is the last one that is a text or calls, and not both
+    "last_alike",  # the reply is the last one that is either text or calls, not both
 ]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is so, or not."""
+    """A fact that is true or false."""
 
     name: Name
 
 
 @dataclass(frozen=True)
 class Not:
-    """The opposite of a condition."""
+    """The negation of a condition."""
 
     of: Condition
 
 
 @dataclass(frozen=True)
 class All:
-    """Every one of some conditions."""
+    """The conjunction of conditions."""
 
     of: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class Some:
-    """At least one of some conditions."""
+    """The disjunction of conditions."""
 
     of: tuple[Condition, ...]
 
@@ -62,7 +62,7 @@ Cases = tuple[tuple[Condition | Literal[True], T], ...]  # the first one that ho
 
 
 def settle(condition: Condition | bool, known: Mapping[Name, bool]) -> Condition | bool:
-    """What is left of a condition once some facts are known: an answer, or a condition over the other facts."""
+    """Simplify a condition with the known facts: the result is a truth value, or a condition over the other facts."""
     if isinstance(condition, bool):
         return condition
     if isinstance(condition, Fact):
@@ -70,7 +70,7 @@ def settle(condition: Condition | bool, known: Mapping[Name, bool]) -> Condition
     if isinstance(condition, Not):
         inner = settle(condition.of, known)
         return not inner if isinstance(inner, bool) else Not(inner)
-    decides = isinstance(condition, Some)  # the answer that one of them gives alone
+    decides = isinstance(condition, Some)  # the value of one part that decides the whole
     left = [settle(part, known) for part in condition.of]
     if decides in left:
         return decides
@@ -79,7 +79,7 @@ def settle(condition: Condition | bool, known: Mapping[Name, bool]) -> Condition
 
 
 def holds(condition: Condition | bool, known: Mapping[Name, bool]) -> bool:
-    """Whether a condition holds, all of whose facts are known."""
+    """Whether a condition holds; all of its facts must be known."""
     answer = settle(condition, known)
     if not isinstance(answer, bool):
         raise AssertionError(f"a fact is not known: {answer}")
@@ -92,7 +92,7 @@ def first(cases: Cases[T], known: Mapping[Name, bool]) -> T:
 
 
 def possible(cases: Cases[T], known: Mapping[Name, bool]) -> list[tuple[Condition | Literal[True], T]]:
-    """The cases that may still hold once some facts are known, up to the first that always does."""
+    """The cases that can still hold with the known facts, up to the first that always holds."""
     found: list[tuple[Condition | Literal[True], T]] = []
     for condition, value in cases:
         left = settle(condition, known)

@@ -1,9 +1,9 @@
-"""OpenAI chat messages in full, brought into the one form that rendering works on.
+"""Read OpenAI chat messages into the form that rendering works on.
 
-Content may be a string, ``None`` or a list of typed parts; tool calls may be parallel and carry their arguments as an
-object or as JSON text; ``reasoning_content`` (vLLM: ``reasoning``) is the thought in front of a reply. A field that is
-null counts as one that is not there, in messages and in the functions of tools: vLLM and SGLang hand every tool on with
-all the fields of their own types.
+Content may be a string, ``None`` or a list of typed parts. Tool calls may be parallel, and their arguments may be an
+object or JSON text. ``reasoning_content`` (vLLM: ``reasoning``) is the thought before a reply. In messages and in the
+functions of tools, a null field counts as missing: vLLM and SGLang pass every tool on with all the fields of their own
+types.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REFUSALS: Mapping[str, str] = {"later_system": "a system message must come firs
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call; ``arguments`` is an object, ``id`` what its result refers to, if the message says one."""
+    """One tool call; ``arguments`` is an object, ``id`` is None if the message has none."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -64,7 +64,7 @@ Content = tuple[Text | Media, ...]
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one call; ``name`` and ``call_id`` are what its message says of the call, if it says it."""
+    """The result of one call; ``name`` and ``call_id`` identify the call, if the message has them."""
 
     content: Content
     name: str | None = None
@@ -73,9 +73,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn. ``user`` and ``observation`` ask, ``assistant`` answers; ``results`` holds an observation's results.
+    """One turn. An ``observation`` holds the results of tool calls in ``results``.
 
-    ``system`` is a system message that is not the first message.
+    A turn with the role ``system`` is a system message that is not the first message.
     """
 
     role: Literal["user", "assistant", "observation", "system"]
@@ -87,9 +87,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A system message, or None where there is none, and turns.
+    """A system message, or None, and turns.
 
-    They alternate, the user's first, unless more was allowed when they were read.
+    The turns alternate and begin with the user's, unless :func:`read_conversation` allowed more.
     """
 
     system: Content | None
@@ -97,7 +97,7 @@ class Conversation:
     tools: tuple[Mapping[str, Any], ...]  # bare functions: name, description, parameters; none of them null
 
     def last(self, count: int) -> Conversation:
-        """The same with only its last turns, in whose texts media are counted as if there had been no others."""
+        """The conversation with only its last turns; their media are numbered as if there were no other turns."""
         skipped = Counter(part.kind for turn in self.turns[:-count] for part in turn.content if isinstance(part, Media))
         turns = (
             replace(
@@ -119,7 +119,7 @@ def read_conversation(
 ) -> Conversation:
     """Read OpenAI messages; consecutive tool messages become one observation.
 
-    ``allowed`` says which turns that do not alternate are read as well.
+    ``allowed`` names the exceptions from alternating turns that are accepted.
 
     Raises:
         Unsupported: the turns are in an order that is not allowed, or a message cannot be read.
@@ -135,10 +135,10 @@ def read_conversation(
 
 
 def irregularities(messages: Sequence[Message]) -> frozenset[Turns]:
-    """What a format must carry so that a prompt can be made of the messages.
+    """The exceptions from alternating turns that a format must support to render the messages.
 
     Raises:
-        Unsupported: no format carries them, or a message cannot be read.
+        Unsupported: no format supports them, or a message cannot be read.
     """
     turns = read_conversation(messages, allowed=get_args(Turns)).turns
     ends_with_reply = bool(turns) and role_before(turns, len(turns)) == "assistant"
@@ -146,7 +146,7 @@ def irregularities(messages: Sequence[Message]) -> frozenset[Turns]:
 
 
 def role_before(turns: Sequence[Turn], index: int) -> str | None:
-    """The role of the turn before the one at ``index``, None where there is none; system messages do not count."""
+    """The role of the turn before the one at ``index``, None if there is none; system messages do not count."""
     return next((turn.role for turn in reversed(turns[:index]) if turn.role != "system"), None)
 
 
@@ -160,7 +160,7 @@ def _irregularities(turns: Sequence[Turn]) -> Iterator[Turns]:
         elif turn.role == "user" and before == "user":
             yield "users"
         elif turn.role == "user" and before == "observation":
-            raise Unsupported("an assistant message must stand between tool results and a user message")
+            raise Unsupported("an assistant message must come between tool results and a user message")
         elif turn.role == "observation" and before in ("user", "observation"):
             raise Unsupported("a tool message must follow an assistant's")
         elif turn.role == "observation" and index and turns[index - 1].role == "system":
@@ -168,7 +168,7 @@ def _irregularities(turns: Sequence[Turn]) -> Iterator[Turns]:
 
 
 class _Reader:
-    """Reads the messages of one conversation in their order."""
+    """Reads the messages of one conversation in order."""
 
     def __init__(self) -> None:
         self.media: Counter[str] = Counter()

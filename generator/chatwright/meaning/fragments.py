@@ -1,8 +1,9 @@
-"""Pieces of a chat template's own Jinja that write one tool or one call, for formats that no other words say.
+"""Cut fragments that write one tool or one call out of a chat template's own Jinja.
 
-The text is cut into tags at jinja2's own lexer and is not run here. A piece is the body of a loop, or a macro called
-with the tools, together with the macros and constants that it names; each of its tags trims the white space around it,
-so that it may stand anywhere. Whether a piece writes what the template writes is for rendering to tell.
+They serve formats that no known tool format describes. jinja2's lexer splits the source into tags; nothing is run here.
+A fragment is the body of a loop, or a call of a macro with the tools, together with the macros and constants that it
+uses. Each of its tags trims the white space around it, so that the fragment works at any place. The caller renders a
+fragment to find out whether it writes what the template writes.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _CONSTANT = {"namespace", "true", "false", "none", "True", "False", "None"}
 _MARKS = ("generation", "endgeneration")  # transformers' own tags, which write nothing
-_MOST = 24  # loops of one template that are looked at, the longest first
+_MOST = 24  # loops of one template that are examined, the longest first
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A text that is written as it stands, the inside of a tag, or an expression that is printed."""
+    """A literal text, the inside of a tag, or an expression that is printed."""
 
     kind: Literal["data", "tag", "print"]
     text: str
@@ -41,7 +42,7 @@ class Piece:
 
 
 def loop_bodies(source: str) -> list[dict[str, str]]:
-    """What loops do: ``target``, the loop's variable, and ``body`` with what it needs in front; no duplicates."""
+    """The loops without duplicates: ``target`` is the loop variable, ``body`` includes the definitions it needs."""
     pieces = list(_pieces(source))
     known = _definitions(pieces)
     found = []
@@ -55,7 +56,7 @@ def loop_bodies(source: str) -> list[dict[str, str]]:
 
 
 def macro_calls(source: str) -> list[str]:
-    """Expressions that call a macro with the list of tools, with what they need in front."""
+    """Expressions that call a macro with the list of tools, each with the definitions it needs."""
     pieces = list(_pieces(source))
     known = _definitions(pieces)
     found: dict[str, None] = {}
@@ -90,7 +91,7 @@ def _join(pieces: Sequence[Piece]) -> str:
 
 
 def _end(pieces: Sequence[Piece], start: int, opening: str, closing: str) -> int:
-    """Where what begins at ``start`` ends."""
+    """The index of the tag that closes the block which begins at ``start``."""
     depth = 0
     for place in range(start, len(pieces)):
         if pieces[place].kind == "tag":
@@ -102,9 +103,9 @@ def _end(pieces: Sequence[Piece], start: int, opening: str, closing: str) -> int
 
 
 def _definitions(pieces: Sequence[Piece]) -> dict[str, str]:
-    """The macros of a template by name, and what it sets once for all to a constant."""
+    """The macros and the constants of a template by name; a constant is set once, outside of blocks."""
     found: dict[str, str] = {}
-    outside = 0  # where the last macro or loop ends
+    outside = 0  # the end of the last macro or loop
     for start, piece in enumerate(pieces):
         if piece.kind != "tag" or start < outside:
             continue
@@ -121,7 +122,7 @@ def _definitions(pieces: Sequence[Piece]) -> dict[str, str]:
 
 
 def _with_definitions(body: str, known: Mapping[str, str]) -> str:
-    """The body behind the definitions that it names, and those that they name."""
+    """The body with the definitions that it uses, directly or indirectly, in front."""
     needed: set[str] = set()
     waiting = [body]
     while waiting:

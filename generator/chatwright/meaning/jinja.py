@@ -1,4 +1,4 @@
-"""The Jinja that every chat engine understands, and how text is written into it as data."""
+"""Write text as literals of the Jinja that every chat engine understands, and compile templates."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 __all__ = ["TemplateError", "compile_template", "literal", "text"]
 
 
-# Where a literal is cut in two: engines replace, or look for, these pairs of characters in the file as a whole.
+# A literal is split between these pairs of characters: engines search or replace them in the whole file.
 _APART = re.compile(r"(?<=\\)(?=n)|(?<=\{)(?=[{%#])|(?<=[}%#])(?=\})")
 _ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"})
 
 
 def literal(value: str) -> str:
-    """Return a Jinja string expression for the text that every engine reads alike.
+    """Return a Jinja string expression for the text; every engine reads it the same way.
 
     Only ``\\\\``, ``\\'``, ``\\n`` and ``\\r`` are escaped: llama.cpp's lexer knows neither ``\\u`` nor ``\\x``
     (``common/jinja/lexer.cpp``). Every other character is written as it is. Two kinds of text are cut into pieces that
     ``~`` joins:
 
-    - a backslash followed by n, which SGLang would replace by a newline before it compiles the file
+    - a backslash followed by n, which SGLang would replace with a newline before it compiles the file
       (``template_manager.py`` of 0.5.23);
     - Jinja's delimiters, which @huggingface/jinja looks for inside strings as well (``src/lexer.ts``, ``preprocess``).
     """
@@ -55,12 +55,12 @@ def compile_template(source: str) -> Template:
 
 
 class _Generation(Extension):
-    """``{% generation %}``, by which trainers mark what is learned; a prompt is written as if it were not there."""
+    """``{% generation %}``, by which trainers mark what is learned; in a prompt the tag has no effect."""
 
     tags = {"generation"}  # noqa: RUF012, as Jinja declares it
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """A call of a macro with the body, so that what is set inside does not leave it."""
+        """Parse the body as the call of a macro, so that variables set inside stay local."""
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.CallBlock(self.call_method("_written"), [], [], body).set_lineno(line)

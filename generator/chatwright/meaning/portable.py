@@ -1,12 +1,12 @@
-"""The subset of Jinja that every engine reads alike, and the check of it.
+"""The portable subset of Jinja, and a check that a file stays within it.
 
-Read alike by jinja2 (transformers 5.6.0, vLLM 0.33.0, SGLang 0.5.23), llama.cpp b10775, minijinja 3.0.5 and
-@huggingface/jinja 0.5.9. ``make conformance`` renders every generated file in each of them, and a sample of every name
-that is listed here. What is not listed is refused: some engine cannot load it, or writes something else.
-The training files may hold transformers' ``generation`` tag as well.
+These engines give the same result for it: jinja2 (transformers 5.6.0, vLLM 0.33.0, SGLang 0.5.23), llama.cpp b10775,
+minijinja 3.0.5 and @huggingface/jinja 0.5.9. ``make conformance`` renders every generated file in each of them, and a
+sample of every name that is listed here. Everything else is refused: some engine cannot load it, or writes something
+else. Training files may also use transformers' ``generation`` tag.
 
-The check reads a file and knows no types. What only shows with a value it cannot refuse: llama.cpp counts and cuts a
-text in bytes, changes the case of ASCII letters alone, and takes no text for a list.
+The check knows no types, so it cannot refuse what depends on values: llama.cpp counts and slices text in bytes,
+changes the case of ASCII letters only, and does not accept a text as a list.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NODES = frozenset(
         *("NSRef", "Operand", "Or", "Output", "Pair", "Slice", "Sub", "Template", "TemplateData", "Test", "Tuple"),
     )
 )
-FILTERS: Mapping[str, _Arguments] = {  # name -> how many arguments at the least and at the most, and which keywords
+FILTERS: Mapping[str, _Arguments] = {  # name -> minimum and maximum number of arguments, and allowed keywords
     "capitalize": (0, 0, ()),
     "dictsort": (0, 0, ("case_sensitive",)),
     "first": (0, 0, ()),
@@ -56,7 +56,7 @@ FILTERS: Mapping[str, _Arguments] = {  # name -> how many arguments at the least
 TESTS = frozenset({"boolean", "defined", "iterable", "mapping", "none", "number", "string"})
 FUNCTIONS: Mapping[str, _Arguments] = {"raise_exception": (1, 1, ()), "range": (1, 2, ()), "strftime_now": (1, 1, ())}
 METHODS: Mapping[str, _Arguments] = (
-    {  # name -> how many arguments; @huggingface/jinja strips all white space, whatever it is told to strip
+    {  # name -> number of arguments; `strip` takes none: @huggingface/jinja ignores them
         "endswith": (1, 1, ()),
         "lower": (0, 0, ()),
         "lstrip": (0, 0, ()),
@@ -78,9 +78,9 @@ _OF_DICTS = frozenset({"copy", "get", "items", "keys", "pop", "update", "values"
 
 @lru_cache(maxsize=4096)
 def portable(source: str) -> str:
-    """Write a fragment so that every engine reads its strings alike (see :func:`literal`), and an object's items.
+    """Rewrite a fragment so that every engine reads its strings (see :func:`literal`) and items of objects alike.
 
-    ``.items()`` becomes ``|items``: @huggingface/jinja finds no method where the object has a key of that name.
+    ``.items()`` becomes ``|items``: @huggingface/jinja does not find the method if the object has a key of that name.
 
     Raises:
         jinja2.TemplateSyntaxError: the fragment is not Jinja.
@@ -89,7 +89,7 @@ def portable(source: str) -> str:
 
 
 def _tags(source: str) -> Iterator[tuple[str, str]]:
-    """The tags of a fragment and what is between them, with its strings rewritten; the kind of each."""
+    """The tags of a fragment and the texts between them, each with its kind; strings are rewritten."""
     inside, tag = "", ""
     for _, kind, text in _environment().lexer.tokeniter(source, None):
         if kind.endswith("_begin"):
@@ -102,7 +102,7 @@ def _tags(source: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def names_in(source: str) -> frozenset[str]:
-    """Return the names of variables that a fragment reads or sets.
+    """Return the names of the variables that a fragment reads or sets.
 
     Raises:
         jinja2.TemplateSyntaxError: the fragment is not Jinja.
@@ -111,7 +111,7 @@ def names_in(source: str) -> frozenset[str]:
 
 
 def not_portable(source: str, *, marks: bool = False) -> list[str]:
-    """Return what in the Jinja lies outside the subset, in words, sorted; nothing: every engine reads it alike.
+    """Return descriptions of everything outside the portable subset, sorted; empty if the source is portable.
 
     ``marks`` allows the ``generation`` tag.
 
@@ -236,7 +236,7 @@ def _value(text: str) -> str:
 @cache
 def _environment(*, marks: bool = False) -> Environment:
     class Generation(Extension):
-        """Reads what a training file holds between its marks as if they were not there."""
+        """Parses the content of the ``generation`` tag as if the tag were not there."""
 
         tags = {"generation"}  # noqa: RUF012
 

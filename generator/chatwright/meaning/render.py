@@ -1,4 +1,4 @@
-"""What a spec means: the one executable meaning that every translation is tested against."""
+"""The reference renderer: the executable meaning of a spec. All generated files are tested against it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Role = Literal["prefix", "system", "user", "assistant", "observation"]
 
 
 class Kind(Enum):
-    """Which text of a conversation is rendered."""
+    """The text of a conversation to render."""
 
-    PROMPT = "prompt"  # history and generation prompt, as the model is asked
+    PROMPT = "prompt"  # history and generation prompt, as a server asks the model
     TRAINING = "training"  # the whole conversation, thoughts in history kept
     TRAINING_DROPPED = "training_dropped"  # the same without the thoughts of earlier turns; only the last reply learned
 
@@ -33,8 +33,8 @@ class Piece:
     """A run of text of one role.
 
     ``kind`` is ``text``, ``token`` (exactly one token), ``bos`` or ``eos`` (the tokenizer's own; ``text`` is then
-    empty). ``trained`` says whether a model learns to write it. ``joined`` says that it is tokenized together with the
-    piece before it; elsewhere slot-wise tokenization has a boundary.
+    empty). ``trained`` says whether the piece is trained on. ``joined`` says that it is tokenized together with the
+    piece before it; else slot-wise tokenization has a boundary there.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Piece:
 
 
 def to_text(pieces: Sequence[Piece], *, bos: str = "", eos: str = "") -> str:
-    """The text of the pieces; ``bos`` and ``eos`` are the tokenizer's own tokens, empty where it has none."""
+    """The text of the pieces; ``bos`` and ``eos`` are the tokenizer's own tokens, empty if it has none."""
     own = {"bos": bos, "eos": eos}
     return "".join(own.get(piece.kind, piece.text) for piece in pieces)
 
@@ -63,8 +63,8 @@ def render(
 ) -> tuple[Piece, ...]:
     """Render a conversation of OpenAI messages.
 
-    ``thinking`` is on, off, or the template's default where None; ``level`` is the level of thinking that the request
-    names, if it names one; ``preserve_thinking`` keeps the thoughts of earlier turns in a prompt.
+    ``thinking`` is on or off; None means the template's default. ``level`` is the level of thinking that the request
+    names, if any. ``preserve_thinking`` keeps the thoughts of earlier turns in a prompt.
 
     Raises:
         Unsupported: the template cannot express the conversation; the message says why.
@@ -87,7 +87,7 @@ def render(
 
 
 def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) -> Conversation:
-    """The conversation that is written of a query and a document, the first two messages."""
+    """Make one user turn of a query and a document, the first two messages."""
     asked, answered = (*conversation.turns, None, None)[:2]
     if asked is None or answered is None:
         raise Unsupported("the format wants a query and a document, the first two messages")
@@ -107,7 +107,7 @@ def _as_pair(pair: Pair, conversation: Conversation, settings: Thinking | None) 
 
 
 def _contents(turn: Turn) -> tuple[Content, ...]:
-    """The texts of a turn: those of its results, or its own one."""
+    """The contents of a turn: one for each result of an observation, else its own."""
     return tuple(result.content for result in turn.results) if turn.role == "observation" else (turn.content,)
 
 
@@ -121,7 +121,7 @@ class _Renderer:
         preserve_thinking: bool,
         today: date,
     ) -> None:
-        self.first = conversation.turns[0].role if conversation.turns else None  # in whose text tools may be described
+        self.first = conversation.turns[0].role if conversation.turns else None  # tools may be described in this turn
         self.left_out = 0
         if template.single_turn:
             if any(turn.role == "observation" for turn in conversation.turns):
@@ -137,7 +137,7 @@ class _Renderer:
         self.last_reply = max((index for index in said if self._is_one_text(conversation.turns[index])), default=None)
         self.described = self._described_turn()
         self.out: list[Piece] = []
-        self.ends: list[int] = []  # where the text behind a reply begins, when the last turn ends differently
+        self.ends: list[int] = []  # where the end of an earlier reply begins, if the last reply ends differently
         self._joined = False
 
     def pieces(self) -> tuple[Piece, ...]:
@@ -179,7 +179,7 @@ class _Renderer:
     # -- turns ---------------------------------------------------------------------------------------------------
 
     def _head(self, leads: int | None) -> tuple[Slot, str] | None:
-        """Write the prefix and the system turn; return the slot and text that belong into the user turn ``leads``."""
+        """Write the prefix and the system turn; return the slot and text that go into the user turn ``leads``."""
         template, slots = self.template, self.template.slots
         mark = self._system_mark()
         first = mark[1] if mark and mark[0] == "first" else ""
@@ -204,11 +204,11 @@ class _Renderer:
         assert leads is not None
         if self.conversation.turns[leads].role != "user":
             which = "last" if template.system_placement == "last_user" else "first"
-            raise Unsupported(f"the system text goes into the {which} user turn, and tool results stand there")
+            raise Unsupported(f"the system text goes into the {which} user turn, but that turn holds tool results")
         return slot, content
 
     def _system_mark(self) -> tuple[str, str] | None:
-        """Where the mark on thinking stands, and the mark, which is not empty."""
+        """The place and the text of the mark on thinking in the system text; None if there is no text."""
         settings = self.template.thinking
         if settings is None or (mark := settings.system_mark) is None:
             return None
@@ -226,7 +226,7 @@ class _Renderer:
         return (settings.separator if content else "").join((mark, content) if place == "before" else (content, mark))
 
     def _system(self) -> str | None:
-        """The system text, None where there is no system turn."""
+        """The system text, None if there is no system turn."""
         given = self.conversation.system
         system = None if given is None else self._flat(given)
         if system == "" and self.template.empty_system == "omit":
@@ -237,25 +237,25 @@ class _Renderer:
         return system
 
     def _with_tools(self, system: str | None, mark: str) -> str | None:
-        """The system text, trimmed, with the description of the tools where that belongs to it."""
+        """The trimmed system text, with the description of the tools if the format places it there."""
         text = None if system is None else trim(system, self.template.trim["system"])
         if not self.conversation.tools:
             return text
         definition = self._tool_format()
         if definition.place == "user":
             if self.first != "user":
-                raise Unsupported("the tools are described in the first user message, and tool results stand there")
+                raise Unsupported("the tools are described in the first user message, but that turn holds tool results")
             return text
         if definition.place == "before_last_user":
             return text
         if definition.place == "behind_system":
             return (text or "") + format_tools(definition, self.conversation.tools, self.today, first_mark=mark)
         if text is None and self.conversation.system is not None:
-            text = ""  # an empty system message, which no default text takes the place of
+            text = ""  # an empty system message, which no default text replaces
         return format_tools(definition, self.conversation.tools, self.today, system=text, first_mark=mark)
 
     def _described_turn(self) -> int | None:
-        """The turn that the description of the tools stands in front of, where it is no part of another's text."""
+        """The index of the turn that the tools are described before, for formats that describe them there."""
         if not self.conversation.tools or self.definition is None or self.definition.place != "before_last_user":
             return None
         asked = (index for index, turn in enumerate(self.conversation.turns) if turn.role == "user")
@@ -267,7 +267,7 @@ class _Renderer:
         return self.definition
 
     def _marked_last(self) -> int | None:
-        """The turn behind whose text the template's end of the last message stands."""
+        """The index of the turn whose text is followed by the template's ``last_message_end``."""
         end, turns = self.template.last_message_end, self.conversation.turns
         if end is None or any(end in self._flat(text) for turn in turns for text in _contents(turn)):
             return None
@@ -277,11 +277,11 @@ class _Renderer:
         return bool(turn.calls) and turn.thought is None and not self._flat(turn.content)
 
     def _is_one_text(self, turn: Turn) -> bool:
-        """Whether a reply is a text or calls, and not both."""
+        """Whether a reply is either text or calls, not both."""
         return not turn.calls or self._only_calls(turn)
 
     def _asked(self, index: int, turn: Turn) -> str:
-        """The text of a turn that is no reply."""
+        """The text of a turn that is not a reply."""
         texts = [self._flat(content) for content in _contents(turn)]
         if index == self.marked:
             texts[-1] += self.template.last_message_end or ""
@@ -298,17 +298,17 @@ class _Renderer:
         return text
 
     def _opener(self, index: int, opener: Cases[Slot], known: Mapping[Name, bool]) -> None:
-        """Write what a reply at that place begins with; text that asks is tokenized together with it."""
+        """Write the opener of a reply; it is tokenized together with the text of a user or tool turn before it."""
         answers = role_before(self.conversation.turns, index) == "observation"
         slot = first(opener, {**known, "after_results": answers})
         self._slot(slot, "assistant", joined=self._asks(index - 1))
 
     def _asks(self, index: int) -> bool:
-        """Whether the text of a turn is tokenized together with the opener behind it."""
+        """Whether the text of a turn is tokenized together with the opener that follows."""
         return index >= 0 and self.conversation.turns[index].role in ("user", "observation")
 
     def _facts(self, index: int, turn: Turn) -> dict[Name, bool]:
-        """What the plan of a reply asks about it before its text is known."""
+        """The facts about a reply that are known before its text."""
         turns, prompt = self.conversation.turns, self.kind is Kind.PROMPT
         answered = next((place for place, other in enumerate(turns) if other.role == "observation"), len(turns) + 1)
         asked_later = any(other.role == "user" for other in turns[index:])
@@ -348,7 +348,7 @@ class _Renderer:
         if dropped and known["drops"]:
             rest = trim(remove_thoughts(text, dropped.words, dropped.way), dropped.trim)
             text = first(dropped.front, {**known, "text": bool(rest)}) + rest
-            if known["alone"]:  # the calls then take the place of the text, and are trimmed as it would be
+            if known["alone"]:  # the calls are then trimmed like a text
                 separator = trim(separator, dropped.trim)
         if settings and plan.empty:
             known["thoughtless"] = not has_thought(text, settings)
@@ -413,7 +413,7 @@ class _Renderer:
         joined: bool = False,
         lead: tuple[Slot, str] | None = None,
     ) -> None:
-        """Write a slot; ``lead`` is another slot with its content that goes in front of this one's content."""
+        """Write a slot; ``lead`` is another slot and its content, written just before this slot's content."""
         if not joined:
             self._break()
         values = {"content": content, "idx": str(round_number), "round": str(round_number + 1)}
@@ -436,7 +436,7 @@ class _Renderer:
                 self._break()
 
     def _learn_end(self, start: int) -> None:
-        """Mark the end of the last turn as learned where the pieces from ``start`` on begin with it."""
+        """Mark pieces as learned if those from ``start`` on begin with the end of the last turn."""
         if [part.kind for part in self.template.end] == ["eos"]:
             if self.out[start : start + 1] and self.out[start].kind == "eos":
                 self.out[start] = replace(self.out[start], trained=True)

@@ -1,6 +1,6 @@
-"""The plan of a reply, made once from a template: the renderer and every writer follow it.
+"""The plan of a reply, made once for each template. The renderer and all writers use it.
 
-It says how a reply begins and ends, what is dropped from it and when, what is put in front, and what is learned.
+It says how a reply begins and ends, what is dropped from it and when, what is put in front of it, and what is learned.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Way = Literal["between", "to_last_end", "answer"]
 
 @dataclass(frozen=True)
 class Body:
-    """The slots of a reply: of an ``earlier`` one, and of the ``last`` one.
+    """The slots of a reply: of an ``earlier`` reply and of the ``last`` one.
 
-    ``cut`` says that an earlier one ends in another way than the last one, whose end alone is learned.
+    ``cut`` says that earlier replies end differently; then only the end of the last reply is learned.
     """
 
     earlier: Slot
@@ -29,9 +29,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What becomes of a reply that loses its thought: what is kept, how that is trimmed, and what is put in front.
+    """How a thought is dropped: ``when``, how the rest is trimmed, and what is put in ``front`` of it.
 
-    ``way`` says what is kept: the text outside of the ``words``, after the last second one, or between them.
+    ``way`` says what is kept: ``between`` keeps the text outside of the ``words``, ``to_last_end`` the text after the
+    last end word, and ``answer`` the text between the words.
     """
 
     when: Some
@@ -43,7 +44,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Empty:
-    """The empty thought that a reply begins with: when, and when it is learned."""
+    """An empty thought at the beginning of a reply: when it is written, when it is learned, and its text."""
 
     when: All
     learned: All
@@ -60,10 +61,10 @@ class Plan:
     calls: Body
     learned: Some
     trims_first: Trim  # how the text is trimmed before a thought is put in front of it
-    frames_calls: bool  # whether a turn that is calls alone is framed like a text
+    frames_calls: bool  # whether a turn with calls only is framed like a text
     dropped: Dropped | None
     empty: Empty | None
-    before_calls: str  # what comes before a learned turn that is calls alone
+    before_calls: str  # the text before a learned turn with calls only
 
 
 def plan_reply(template: Template) -> Plan:
@@ -98,7 +99,7 @@ def _body(slots: Slots, earlier: Slot, last: Slot) -> Body:
 
 
 def _learned(template: Template) -> tuple[Condition, ...]:
-    """When a model learns a reply: any of these."""
+    """The conditions of which one is enough for a reply to be learned."""
     return Fact("replied"), *_when(template.learns == "all", All((Fact("preserves"), Not(Fact("opens")))))
 
 

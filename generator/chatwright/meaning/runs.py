@@ -1,4 +1,4 @@
-"""Runs: a rendered text as stretches, each with whether it is learned."""
+"""Runs: a rendered text as pairs of text and whether it is learned."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import date
 
 from .render import Piece
 
-TODAY = date(2025, 3, 4)  # the day of every recorded text, since some formats write today's date
+TODAY = date(2025, 3, 4)  # the date of every recorded text, since some formats write today's date
 BOS, EOS = "<BOS>", "<EOS>"  # the tokens of the byte-level tokenizer that recorded texts are written with
 
 Run = tuple[str, bool]  # a text and whether it is learned
 
 
 def normal(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Runs without empty ones, and with neighbours of the same kind joined, so that equal texts compare equal."""
+    """The runs without empty ones and with equal neighbours joined, so that equal texts compare equal."""
     out: list[Run] = []
     for text, trained in runs:
         if text and out and out[-1][1] == trained:

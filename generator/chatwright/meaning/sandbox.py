@@ -1,7 +1,7 @@
-"""Chat templates of others, and the Jinja of specs: they run in a sandbox, in a process of its own that is bounded.
+"""Run foreign chat templates and the Jinja of specs in a sandbox, in a separate process with limits.
 
-The sandbox alone keeps a template from reaching out, but not from running forever or filling the memory. So each one
-runs in :mod:`.sandbox_worker`, a process that :mod:`.bounded` bounds: at most :data:`SECONDS` of processor time,
+Jinja's sandbox keeps a template from accessing the system, but does not limit its time and memory. So each template
+runs in :mod:`.sandbox_worker`, a process of :mod:`.bounded` with at most :data:`SECONDS` of processor time,
 :data:`MEMORY` and :data:`CHARACTERS` of output.
 """
 
@@ -16,35 +16,35 @@ from ..characters import clipped
 from ..limits import LONGEST_MESSAGE
 from .bounded import Failed, Process
 
-SECONDS = 3  # for everything that one template renders in one call; the process itself takes about one more to start
-MEMORY = 500 * 1024**2  # bytes of address space, of which Python with transformers' sandbox takes about 190 MB
+SECONDS = 3  # for everything that one template renders in one call; the process takes about one more second to start
+MEMORY = 500 * 1024**2  # bytes of address space; Python with transformers' sandbox takes about 190 MB of it
 CHARACTERS = 4_000_000
-FORBIDDEN = "it does what the sandbox forbids"  # what the reason of such a request or failure begins with
+FORBIDDEN = "it does what the sandbox forbids"  # the beginning of the reason of such a request or failure
 DATE_MARKS = ("\ue000", "\ue001")
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The template raised instead of rendering; ``reason`` is what it said."""
+    """The template raised an error instead of rendering; ``reason`` is its message."""
 
     reason: str
 
 
 class TemplateFailed(Failed):
-    """A template does not compile, or does what it may not: takes too long or too much, leaves the sandbox."""
+    """A template does not compile, exceeds a limit, or does what the sandbox forbids."""
 
 
 class Marked(date):
-    """A day that is written as the format it is asked in, as a sandbox without a day writes it."""
+    """A date that is written as its format between marks, as the sandbox does if it is given no date."""
 
     def strftime(self, form: str, /) -> str:
         return DATE_MARKS[0] + form + DATE_MARKS[1]
 
 
 def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: date) -> list[str | Refused]:
-    """The texts that a chat template makes of the variables of each request, as transformers would have it.
+    """Render a chat template with the variables of each request, as transformers does.
 
-    ``today`` is the day that the template's ``strftime_now`` tells.
+    ``today`` is the date that the template's ``strftime_now`` writes.
 
     Raises:
         TemplateFailed: the template cannot be run within the limits; the message says why.
@@ -54,9 +54,9 @@ def render_foreign(source: str, requests: Sequence[Mapping[str, Any]], today: da
 
 
 class Sandbox(Process):
-    """One chat template in its process, which may be asked more than once; the limits are for all it does there.
+    """One chat template in its own process. It may be rendered more than once; the limits are for all of it.
 
-    Where it does what the sandbox forbids, it fails if ``strict``, else it has refused that one request. Jinja of our
+    If it does what the sandbox forbids, all requests fail if ``strict``; else only that request is refused.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Sandbox(Process):
         return self
 
     def render(self, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
-        """The texts of the requests; where ``today`` is None, dates are written as their format between DATE_MARKS.
+        """The texts of the requests; if ``today`` is None, dates are written as their format between DATE_MARKS.
 
         Raises:
-            TemplateFailed: the template cannot be run within the limits; nothing more can be asked then.
+            TemplateFailed: the template cannot be run within the limits; the process must not be asked again.
         """
         return self._texts(self.source, requests, today)
 
     def facts(self) -> dict[str, Any]:
-        """What the syntax tree of the template tells: see :func:`.sandbox_worker.facts_of`.
+        """Facts from the syntax tree of the template: see :func:`.sandbox_worker.facts_of`.
 
         Raises:
             TemplateFailed: it does not compile.
@@ -93,16 +93,16 @@ class Sandbox(Process):
         return dict(self.ask({"source": self.source, "facts": True})["facts"])
 
     def fragments(self) -> tuple[list[dict[str, str]], list[str]]:
-        """What its loops do, and its calls of macros with the tools: see :mod:`.fragments`.
+        """The bodies of its loops, and its calls of macros with the tools: see :mod:`.fragments`.
 
         Raises:
-            TemplateFailed: they cannot be told within the limits.
+            TemplateFailed: they cannot be found within the limits.
         """
         answer = self.ask({"source": self.source, "fragments": True})
         return answer["loops"], answer["calls"]
 
     def run(self, source: str, requests: Sequence[Mapping[str, Any]], today: date) -> tuple[list[str | Refused], float]:
-        """The texts that another source makes of the requests in this process, and the processor's seconds it took.
+        """Render another source with the requests in this process; also returns the processor time in seconds.
 
         Raises:
             TemplateFailed: as :meth:`render`.
@@ -121,28 +121,28 @@ class Sandbox(Process):
 
 
 class Workshop:
-    """A process that runs one chat template after another, each within the limits; another one follows where it ends.
+    """A process that runs one chat template after another, each within the limits; it is restarted when it ends.
 
-    No state of a template outlives it: the sandbox lets none change anything, and every request is made of new data.
+    Templates share no state: the sandbox lets them change nothing, and every request is made of new data.
     """
 
-    _MOST = 2000  # templates for one process, so that nothing adds up
+    _MOST = 2000  # templates for one process, so that its memory does not grow
 
     def __init__(self, *, seconds: int = SECONDS) -> None:
         self.seconds = seconds
-        self.took = 0.0  # seconds of the processor in all templates so far
+        self.took = 0.0  # processor time of all templates so far, in seconds
         self._count = 0
         self._sandbox: Sandbox | None = None
 
     def start(self) -> Workshop:
-        """Begin the process, which takes about a second; :meth:`render` does it where it is not there."""
+        """Start the process, which takes about a second; :meth:`render` does it if needed."""
         self._count = 0
         self._sandbox = Sandbox("", strict=False, seconds=self.seconds, anew=True)
         self._sandbox.ready()
         return self
 
     def render(self, source: str, requests: Sequence[Mapping[str, Any]], today: date | None) -> list[str | Refused]:
-        """The texts of the requests, as :meth:`Sandbox.render` has them.
+        """The texts of the requests, as in :meth:`Sandbox.render`.
 
         Raises:
             TemplateFailed: the template cannot be run within the limits.
@@ -157,7 +157,7 @@ class Workshop:
             return self._sandbox.render(requests, today)
         finally:
             took = self._sandbox.took - before
-            self.took += took if took or not self._sandbox.spent else self.seconds  # one that was ended told nothing
+            self.took += took if took or not self._sandbox.spent else self.seconds  # a killed process reports no time
             if self._sandbox.spent or self._count >= self._MOST:
                 self.close()
 

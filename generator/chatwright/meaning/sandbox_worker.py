@@ -1,9 +1,9 @@
-"""The worker of :mod:`.bounded` in which one foreign chat template runs, in Jinja's sandbox.
+"""The worker of :mod:`.bounded` that runs a foreign chat template in Jinja's sandbox.
 
-A question holds ``source``, ``requests``: the variables of each rendering, ``noon``: the instant that the template
-takes for now, null to have dates written as their format between two marks, the ``characters`` of output, and
-``strict``: whether one request that does what the sandbox forbids fails them all. The answer is ``texts``, a list of
-``{"text": …}`` or ``{"refused": reason}``. Asked for ``facts`` or ``fragments`` it answers with those instead.
+A question holds ``source``; ``requests``, the variables of each rendering; ``noon``, the current time for the
+template, or null to write dates as their format between two marks; ``characters``, the limit of output; and
+``strict``: whether all requests fail if one of them does what the sandbox forbids. The answer is ``texts``, a list of
+``{"text": …}`` or ``{"refused": reason}``. A question for ``facts`` or ``fragments`` is answered with those instead.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def _compiled(source: str) -> Any:
 
 
 def facts_of(source: str) -> dict[str, Any]:
-    """What the syntax tree of a template tells a prober what to try.
+    """Facts from the syntax tree of a template that suggest requests to try.
 
-    ``variables`` are those that a request may set, ``texts`` the literal ones in it, and ``compared`` maps a variable
-    to the texts that it is compared with.
+    ``variables`` are those that a request may set, ``texts`` the literal texts, and ``compared`` maps a variable to
+    the texts that it is compared with.
     """
     from jinja2 import meta, nodes
 
@@ -79,7 +79,7 @@ def _render(job: dict[str, Any]) -> list[dict[str, str]]:
             answers.append({"refused": said(error) or type(error).__name__})
         except (MemoryError, Failed):
             raise
-        except Exception as error:  # whatever Python says to what the template computes
+        except Exception as error:  # a template can raise any Python exception
             if isinstance(error, OverflowError) and "range" in str(error).casefold():
                 raise Failed(f"it does what the sandbox forbids: {said(error)}") from error
             answers.append({"refused": named(error)})

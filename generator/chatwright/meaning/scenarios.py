@@ -1,4 +1,4 @@
-"""The scenario catalogue: the conversations that every template is tried on, read from ``scenarios.yaml``."""
+"""The scenarios: conversations that every template is tested with, read from ``scenarios.yaml``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from .render import Kind, Piece, render
 class Scenario:
     """One conversation of OpenAI messages; it ends with an assistant's reply.
 
-    ``base`` scenarios are recorded in full, the others as hashes. ``thinking`` is on, off, or None where the request
-    says nothing. ``variables`` are further ones of the chat template that the request sets, for formats that know them.
+    ``base`` scenarios are recorded in full, the others as hashes. ``thinking`` is on, off, or None if the request does
+    not set it. ``variables`` are other variables of the chat template that the request sets, for formats that have
+    them.
     """
 
     name: str
@@ -34,11 +35,11 @@ class Scenario:
 
     @property
     def asked(self) -> tuple[Message, ...]:
-        """The messages of the prompt: everything before the last reply."""
+        """The messages of the prompt: all before the last reply."""
         return self.messages[:-1]
 
     def pieces(self, template: Template, kind: Kind, today: date | None = None) -> tuple[Piece, ...]:
-        """What the reference renderer makes of it, at the level of thinking that it names where the format has levels.
+        """Render it with the reference renderer; its level of thinking is used if the format has levels.
 
         Raises:
             Unsupported: the template cannot express it.
@@ -58,7 +59,7 @@ class Scenario:
 
 @cache
 def scenarios() -> Mapping[str, Scenario]:
-    """All scenarios by name, in the order of the file."""
+    """All scenarios by name, in file order."""
     file = resources.files(__package__).joinpath("scenarios.yaml")
     data = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return {

@@ -1,4 +1,4 @@
-"""Thoughts in the texts of replies, and how a request is thought about."""
+"""Thoughts in the texts of replies, and the thinking mode of a request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .reply import Way
 
 @dataclass(frozen=True)
 class Mode:
-    """How a request is thought about: whether at all, and at which level of the template, if any counts."""
+    """The thinking mode of a request: on or off, and the template's level of thinking, if it has one."""
 
     on: bool
     level: Level | None = None
 
 
 def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str | None) -> Mode:
-    """The mode of a request that turns thinking on or off, or says nothing (None), and names a level or none.
+    """The mode of a request; ``thinking`` and ``level`` are None if the request does not set them.
 
     Raises:
-        Unsupported: the template has levels, and none of that name.
+        Unsupported: the template has levels, but none of that name.
     """
     on = thinking if thinking is not None else settings is not None and settings.default
     levels = settings.levels if settings else None
@@ -41,9 +41,7 @@ def thinking_mode(settings: Thinking | None, thinking: bool | None, level: str |
 
 
 def remove_thoughts(text: str, words: tuple[str, str], way: Way = "between") -> str:
-    """The text without its thoughts: what is between the two words, everything up to the last end word, or all but
-    the answer between the two words.
-    """
+    """The text without its thoughts; see :class:`.reply.Dropped` for ``way``."""
     if way == "answer":
         return text.split(words[0])[-1].rstrip().removesuffix(words[1])
     if way == "to_last_end":
@@ -52,7 +50,7 @@ def remove_thoughts(text: str, words: tuple[str, str], way: Way = "between") -> 
 
 
 def rewritten(text: str, words: tuple[str, str]) -> str:
-    """A reply that holds both words with its thought, trimmed, between them, and the rest after them."""
+    """Rewrite a reply that holds both words: the trimmed thought between them, then the rest."""
     start, end = (word.strip() for word in words)
     if start not in text or end not in text:
         return text
@@ -61,10 +59,10 @@ def rewritten(text: str, words: tuple[str, str]) -> str:
 
 
 def framed(text: str, frame: Frame, settings: Thinking) -> str:
-    """A reply in its frame.
+    """Put the frame around a reply.
 
     Raises:
-        Unsupported: a thought begins and does not end.
+        Unsupported: a thought begins but does not end.
     """
     if frame.unless and frame.unless in text:
         return text
@@ -82,7 +80,7 @@ def framed(text: str, frame: Frame, settings: Thinking) -> str:
 
 
 def has_thought(text: str, settings: Thinking) -> bool:
-    """Whether a reply brings its own thought: it begins with the first word or an empty thought, or it holds a word."""
+    """Whether a reply has its own thought: it begins with the first word or an empty thought, or it holds a word."""
     start, end = (word.strip() for word in settings.words)
     if settings.empty_unless == "begins":
         return text.startswith((start, settings.empty or start))

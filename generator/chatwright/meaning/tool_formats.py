@@ -2,33 +2,32 @@
 
 A definition is a list of parts for the description of the tools (``tools``) and one for the calls of a turn
 (``calls``). A part is literal ``text``, a ``date`` in a strftime format, ``each``: a Jinja fragment rendered once
-per tool or per call, with ``join`` between them, or ``once``: a fragment rendered once. The fragment ``each`` sees
+per tool or per call, with ``join`` between them, or ``once``: a fragment rendered once. The variables of ``each`` are
 ``function`` (name, description, parameters) and ``tool`` (the function in its OpenAI wrapping), or ``call``,
-``arguments_object``, ``arguments_json`` and ``call_id``; it stays within the Jinja that every engine understands. A
-format that writes ``call_id`` refuses calls without an id. ``single``
-replaces ``calls`` where a turn makes one call only; ``parallel: false`` refuses more.
+``arguments_object``, ``arguments_json`` and ``call_id``. Fragments use portable Jinja only. A format that writes
+``call_id`` refuses calls without an id. ``single`` replaces ``calls`` if a turn has one call; ``parallel: false``
+refuses more than one.
 
-``place`` says where the description stands: ``behind_system``, behind the system text; ``system``, as the whole system
-text; ``user``, as the whole text of the first user message; or ``before_last_user``, in front of the turn of the last
-user message. Fragments of a description see the text that it takes
-the place of: ``system``, none where there is neither a system message nor a default text, or ``user``. With
-``writes_mark`` they see as ``first_mark`` what a template says of thinking in front of everything, and put it in its
-place.
+``place`` says where the description is written: ``behind_system``, after the system text; ``system``, as the whole
+system text; ``user``, as the whole text of the first user message; or ``before_last_user``, before the turn of the last
+user message. Fragments of a description can use the text that it replaces: ``system``, which is none if there is
+neither a system message nor a default text, or ``user``. With ``writes_mark`` they also have ``first_mark``, the mark
+on thinking before everything else, and write it themselves.
 
-``beside`` says what becomes of the text in front of calls, by two fragments that see it as ``text``: ``text``, what is
-written of it, and ``separator``, what then stands between it and the calls. Both are asked for before a thought in the
-text is dropped.
+``beside`` handles the text of a reply that also has calls, by two fragments with the variable ``text``: ``text`` writes
+the text, and ``separator`` writes what comes between it and the calls. Both are rendered before a thought in the text
+is dropped.
 
-``result`` is a fragment that writes the result of one call, for formats that name the call again. It sees the result as
-``text``, and as ``name`` what its message calls the function, empty where it does not. It may also see the ``call``
-that is answered, its ``call_id`` and its number ``index`` in its turn, from 0; a result that answers no call is then
-refused. The call is the one with the id that the message names, or else the one at the result's place.
+``result`` is a fragment that writes the result of one call, for formats that name the call again. Its variables are
+``text``, the result, and ``name``, the function's name in the message, empty if it has none. It may also use ``call``,
+the call that is answered, its ``call_id``, and ``index``, its number in its turn, from 0; then a result that answers no
+call is refused. The call is found by the id in the message, else by the position of the result.
 
-``results`` is for ms-swift alone, where the format and not the template says how calls are answered: the slots of a
-template must say the same. See :class:`Results`.
+``results`` is for ms-swift only, where the tool format and not the template decides how calls are answered. The slots
+of a template must agree with it. See :class:`Results`.
 
 The reference renderer runs the Jinja that :func:`tools_jinja` and :func:`calls_jinja` compose, and the portable Jinja
-target writes the very same text into its files.
+target writes the same Jinja into its files.
 """
 
 from __future__ import annotations
@@ -59,14 +58,14 @@ if TYPE_CHECKING:
 
 Part = Mapping[str, str]
 Place = Literal["behind_system", "system", "user", "before_last_user"]
-_ALL = "{{ text }}"  # the text beside calls as it is
+_ALL = "{{ text }}"  # the text of a reply with calls, unchanged
 _CALL_ID = "call_id"
-_OF_CALL = {"call", _CALL_ID, "index"}  # what a fragment sees of the call that a result answers
+_OF_CALL = {"call", _CALL_ID, "index"}  # variables of a fragment about the call that a result answers
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What becomes of the text beside calls: two Jinja fragments, see the module's text."""
+    """How the text of a reply with calls is written: two Jinja fragments, see the module docstring."""
 
     text: str = _ALL
     separator: str = ""
@@ -76,10 +75,10 @@ class Beside:
 class Results:
     """How ms-swift's agent template writes the results of calls.
 
-    ``text`` holds ``{{content}}`` in the place of the results, which ``separator`` joins. It stands ``in_user_turn``,
-    as the text of a user's turn, or else ``between`` the calls of one turn and what the next one says.
-    ``calls_end`` is what every turn with calls ends with, the last one too; empty: it ends like any other, or with
-    what ``between`` begins with.
+    ``text`` holds ``{{content}}`` for the results, which ``separator`` joins. ``way`` says where it is written:
+    ``in_user_turn``, as the text of a user's turn, or ``between`` the calls of one turn and the text of the next.
+    ``calls_end`` ends every turn with calls, also the last one. If it is empty, such a turn ends like any other, or
+    with the beginning of ``between``.
     """
 
     way: Literal["in_user_turn", "between"]
@@ -90,11 +89,11 @@ class Results:
 
 @dataclass(frozen=True)
 class ToolFormat:
-    """One definition; ``frameworks`` maps a framework to the name it knows this very format by.
+    """One definition; ``frameworks`` maps a framework to its name of this format.
 
-    One that a spec brings along is of its ``own``: its Jinja is somebody's, and runs in the sandbox.
-    ``slot`` is given where the description is the JSON list of the functions between two texts, ``call_words`` where
-    calls stand between two words.
+    ``own`` is true if a spec defines the format itself: its Jinja is foreign and runs in the sandbox. ``slot`` is set
+    if the description is the JSON list of the functions between two texts, ``call_words`` if calls are written
+    between two words.
     """
 
     name: str
@@ -130,7 +129,7 @@ def tool_formats() -> Mapping[str, ToolFormat]:
 
 
 def read_definition(name: str, data: Mapping[str, Any]) -> ToolFormat:
-    """The definition of a format from its data, a file's or a spec's."""
+    """Read a definition from the data of a file or of a spec."""
     return ToolFormat(
         name=name,
         tools=tuple(data["tools"]) if "tools" in data else _in_slot(data["tools_slot"]),
@@ -149,7 +148,7 @@ def read_definition(name: str, data: Mapping[str, Any]) -> ToolFormat:
 
 
 def format_of(template: Template) -> ToolFormat | None:
-    """The tool format of a template: the one that its spec brings along, or the known one of that name."""
+    """The tool format of a template: its spec's own definition, or the known one of that name."""
     if template.tool_format is None:
         return None
     if template.tool_definition is not None:
@@ -168,14 +167,14 @@ def _in_slot(slot: str) -> tuple[Part, ...]:
 
 
 def tool_format(name: str) -> ToolFormat:
-    """The tool format of that name; the catalogue's cross-checks have made sure that there is one."""
+    """The tool format of that name; the cross-checks of the catalogue ensure that it exists."""
     return tool_formats()[name]
 
 
 def tools_jinja(definition: ToolFormat) -> str:
     """Jinja that describes the list ``tools``, each in its OpenAI wrapping or bare.
 
-    It may see ``system`` or ``user``, the text that the description takes the place of, and ``first_mark``.
+    Its variables may include ``system`` or ``user``, the text that the description replaces, and ``first_mark``.
     """
     unwrap = (
         "{%- set function = item.function if item.function is defined else item -%}"
@@ -187,8 +186,8 @@ def tools_jinja(definition: ToolFormat) -> str:
 def calls_jinja(definition: ToolFormat) -> str:
     """Jinja that writes the list ``calls``, each with ``name`` and ``arguments``, in its OpenAI wrapping or bare.
 
-    Arguments should be an object. Jinja cannot parse JSON, so arguments that are JSON text are written as they stand
-    by formats that write JSON, and refused by the others.
+    Arguments should be an object. Jinja cannot parse JSON, so formats that write JSON copy arguments that are JSON
+    text, and other formats refuse them.
     """
     unwrap = (
         "{%- set call = item.function if item.function is defined else item -%}"
@@ -211,24 +210,24 @@ def calls_jinja(definition: ToolFormat) -> str:
 
 
 def beside_jinja(definition: ToolFormat) -> tuple[str, str]:
-    """Jinja that writes the ``text`` beside calls, and Jinja that writes what stands between them; empty: nothing."""
+    """Jinja that writes the ``text`` of a reply with calls, and Jinja that writes the separator; empty: nothing."""
     beside = definition.beside or Beside()
     return portable(beside.text.strip()), portable(beside.separator.strip())
 
 
 def result_jinja(definition: ToolFormat) -> str:
-    """Jinja that writes the result of one call; see the module's text for what it sees."""
+    """Jinja that writes the result of one call; the module docstring lists its variables."""
     source = portable((definition.result or _ALL).strip())
     return id_demand(definition) + source if _CALL_ID in source else source
 
 
 def answers_call(definition: ToolFormat) -> bool:
-    """Whether the format's results name the call that they answer."""
+    """Whether results of the format name the call that they answer."""
     return not _OF_CALL.isdisjoint(names_in(definition.result or ""))
 
 
 def needs_objects(definition: ToolFormat) -> bool:
-    """Whether the format looks inside the arguments of a call, which Jinja cannot do where they are JSON text."""
+    """Whether the format needs the arguments of a call as an object; Jinja cannot parse JSON text."""
     parts = (*definition.calls, *(definition.single or ()))
     return any("arguments_object" in part.get("each", "") for part in parts)
 
@@ -246,7 +245,7 @@ def id_demand(definition: ToolFormat) -> str:
 
 
 def needs_python(definition: ToolFormat) -> bool:
-    """Whether the format shows arguments as Python shows an object, which Jinja in another language refuses."""
+    """Whether the format writes arguments by Python's ``str``, which Jinja in other languages cannot do."""
     return any("arguments_object ~ ''" in part.get("each", "") for part in definition.calls)
 
 
@@ -275,9 +274,9 @@ def format_tools(
     user: str = "",
     first_mark: str = "",
 ) -> str:
-    """The description of the tools (bare functions); ``system`` or ``user`` is the text that it takes the place of.
+    """The description of the tools (bare functions); ``system`` or ``user`` is the text that it replaces.
 
-    ``first_mark`` is what a template says of thinking in front of everything.
+    ``first_mark`` is the template's mark on thinking before everything else.
 
     Raises:
         Unsupported: a tool lacks what the format needs.
@@ -291,25 +290,25 @@ def format_calls(definition: ToolFormat, calls: Sequence[Call]) -> str:
     """The text of the calls of one turn.
 
     Raises:
-        Unsupported: the format writes one call per turn and there are more.
+        Unsupported: the format writes one call per turn, and there are more.
     """
     return _run(definition, calls_jinja(definition), date.min, calls=[asdict(call) for call in calls])
 
 
 def format_beside(definition: ToolFormat, text: str) -> str:
-    """What is written of the text beside calls."""
+    """The text of a reply with calls, as the format writes it."""
     return _run(definition, beside_jinja(definition)[0], date.min, text=text)
 
 
 def format_separator(definition: ToolFormat, text: str) -> str:
-    """What stands between a text and the calls beside it."""
+    """The separator between the text of a reply and its calls."""
     return _run(definition, beside_jinja(definition)[1], date.min, text=text)
 
 
 def format_result(definition: ToolFormat, text: str, result: Result, calls: Sequence[Call], place: int) -> str:
-    """The ``text`` of a result, where the format names the call again.
+    """The ``text`` of a result as the format writes it.
 
-    ``calls`` are those of the turn before, and ``place`` counts the results of this turn from 0.
+    ``calls`` are those of the turn before; ``place`` is the number of the result in its turn, from 0.
 
     Raises:
         Unsupported: the format names the call, and the result answers none.
@@ -325,7 +324,7 @@ def format_result(definition: ToolFormat, text: str, result: Result, calls: Sequ
 
 
 def unnamed_observation(template: Template) -> Slot:
-    """The slot of a tool result whose message does not name its function, for targets that know no names."""
+    """The slot of a tool result without the name of its function, for targets that do not know names."""
     definition = format_of(template)
     if definition is None or definition.result is None or answers_call(definition):
         return template.slots.observation
@@ -341,12 +340,12 @@ def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> 
         if definition.own:
             return _run_bounded(source, _day(today), json.dumps(variables))
         return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
-    except Exception as error:  # whatever Python says to what a fragment computes
+    except Exception as error:  # a fragment can raise any Python exception
         raise Unsupported(f"the tool format cannot write this: {error}") from error
 
 
 def _day(today: date) -> date | None:
-    """None for a day that is written as the format it is asked in."""
+    """The date, or None if dates are written as their format."""
     from .sandbox import Marked
 
     return None if isinstance(today, Marked) else today
@@ -361,11 +360,11 @@ def _run_bounded(source: str, today: date | None, variables: str) -> str:
     if source in _over:
         raise TemplateFailed(_over[source])
     if _slow[process] > _TOGETHER:
-        raise TemplateFailed(f"what is slow of all specs together takes more than {_TOGETHER} seconds")
+        raise TemplateFailed(f"the slow fragments of all specs together take more than {_TOGETHER} seconds")
     before = workshop.took
     try:
         found = workshop.render(source, [json.loads(variables)], today)[0]
-    except TemplateFailed as reason:  # to wait for the same once more would add up
+    except TemplateFailed as reason:  # remembered, so that the time is not spent twice
         _over[source] = str(reason)
         raise
     finally:
@@ -376,14 +375,14 @@ def _run_bounded(source: str, today: date | None, variables: str) -> str:
     return found
 
 
-_SLOW, _TOGETHER = 0.05, 60  # seconds of the processor for one text, and in one process for all that take longer
-_slow: dict[int, float] = defaultdict(float)  # by process: one that was forked begins anew
-_over: dict[str, str] = {}  # Jinja that was more than the sandbox allows -> what it was
+_SLOW, _TOGETHER = 0.05, 60  # seconds of processor time: from where a text is slow; all slow texts of a process
+_slow: dict[int, float] = defaultdict(float)  # by process id: a forked process starts from zero
+_over: dict[str, str] = {}  # Jinja that exceeded a limit -> the reason
 
 
 @cache
 def _workshop(process: int) -> Workshop:
-    """The sandbox of a process: one that was forked from it must not share it."""
+    """The sandbox of a process; a forked process must not share it."""
     from .sandbox import Workshop
 
     workshop = Workshop()

@@ -1,4 +1,4 @@
-"""Prompts for the eye: every character of a text visible, and every slot as its author writes it."""
+"""Show prompts with every character visible, and slots as their author writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..characters import escaped, is_seen
 from .render import Piece, Role
 
 _SHOWN = {" ": "·", "\t": "→", "\n": "⏎"}
-_CUT = "…"  # what stands where a text is cut
+_CUT = "…"  # marks the place where a text is cut
 _TABLE = str.maketrans({**{sign: escaped(sign) for sign in (*_SHOWN.values(), _CUT)}, **_SHOWN})
 _LIKE_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _OWN_TOKEN_LIKE = re.compile("<((?:bos|eos)>)")
@@ -19,7 +19,7 @@ _OWN_TOKEN_LIKE = re.compile("<((?:bos|eos)>)")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a shown prompt: text of one role, all of it trained on or none. ``text`` is made visible."""
+    """One line of a shown prompt: visible text of one role, either trained on or not."""
 
     role: Role
     trained: bool
@@ -27,19 +27,19 @@ class Row:
 
 
 def visible(text: str) -> str:
-    """The text with white space as ``·``, ``→`` and ``⏎``, and whatever else cannot be seen as an escape.
+    """The text with white space as ``·``, ``→`` and ``⏎``, and other invisible characters as escapes.
 
-    No two texts look the same: a sign that stands in the text itself, and a backslash that looks like the start of an
-    escape, are shown as escapes.
+    Different texts are always shown differently: if the text itself contains one of these signs, or a backslash that
+    looks like the start of an escape, that character is escaped, too.
     """
     shown = _LIKE_ESCAPE.sub(lambda match: escaped(match[0]), text).translate(_TABLE)
     return shown if is_seen(shown) else "".join(each if is_seen(each) else escaped(each) for each in shown)
 
 
 def rows(pieces: Sequence[Piece]) -> Iterator[Row]:
-    """The pieces as lines: a new one behind every newline and wherever the role or the training changes.
+    """The pieces as lines: a new one starts after every newline, and if the role or ``trained`` changes.
 
-    The tokenizer's own tokens are shown as ``<bos>`` and ``<eos>``, a text that reads so with an escape.
+    The tokenizer's own tokens are shown as ``<bos>`` and ``<eos>``; a text that looks like one is escaped.
     """
     current: Row | None = None
     for piece in pieces:
@@ -64,7 +64,7 @@ def _shown_lines(piece: Piece) -> Iterator[str]:
 
 
 def slot_text(slot: Slot) -> str | list[str]:
-    """A slot in the language of specs: one text, or a list of texts between which tokenization breaks."""
+    """A slot as a spec writes it: one text, or a list of texts with a token boundary between them."""
     written = {"bos": "{{bos_token}}", "eos": "{{eos_token}}"}
     named = {"field": "{{%s}}", "token": "{{token:%s}}", "date": "{{date:%s}}"}
     texts = [""]

@@ -1,4 +1,4 @@
-"""The pipeline: read the catalogue, render every target in memory, compare with the disk, or write."""
+"""The pipeline: load the catalogue, render every target in memory, then compare with the disk or write."""
 
 from __future__ import annotations
 

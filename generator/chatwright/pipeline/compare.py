@@ -193,10 +193,9 @@ def _families(before: Catalogue, after: Catalogue) -> Iterator[Entry]:
     for source in sorted(old.keys() - new.keys()):
         yield Entry("removed", old[source].name, old[source].name, _extent(old[source]))
     for source in sorted(old.keys() & new.keys()):
-        heads = [(spec.name, spec.title, spec.publisher, dict(spec.serving)) for spec in (old[source], new[source])]
         names = ("name", "title", "publisher", "serving")
-        found = [Change(name, *map(plain, values)) for name, *values in zip(names, *heads, strict=True)]
-        if changes := tuple(change for change in found if change.before != change.after):
+        heads = [{name: plain(getattr(spec, name)) for name in names} for spec in (old[source], new[source])]
+        if changes := tuple(_changes(*heads)):
             yield Entry("changed", new[source].name, new[source].name, changes=changes)
 
 
@@ -238,25 +237,23 @@ def _same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _records(catalogue: Catalogue) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Every checkpoint with all that is said of it, by what it is called and its model type."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            for checkpoint in group.checkpoints:
-                templates = {key: group.template_for(key, checkpoint) for key in _CODE}
-                record = {
-                    "family": spec.name,
-                    "name": checkpoint.name,
-                    "template": group.template,
-                    **{f"template in {key}": name for key, name in templates.items() if name != group.template},
-                    "model_type": group.model_type,
-                    **checkpoint.ids,
-                    "path": checkpoint.path,
-                    "multimodal": group.multimodal,
-                    "requires": plain(group.requires),
-                    "tags": plain(group.tags),
-                    "ignore_patterns": plain(group.ignore_patterns),
-                    "targets": {**plain(group.targets), **plain(checkpoint.targets)},
-                }
-                found.setdefault((checkpoint.title, group.model_type or ""), []).append(record)
+    for spec, group, checkpoint in catalogue.checkpoints:
+        templates = {key: group.template_for(key, checkpoint) for key in _CODE}
+        record = {
+            "family": spec.name,
+            "name": checkpoint.name,
+            "template": group.template,
+            **{f"template in {key}": name for key, name in templates.items() if name != group.template},
+            "model_type": group.model_type,
+            **checkpoint.ids,
+            "path": checkpoint.path,
+            "multimodal": group.multimodal,
+            "requires": plain(group.requires),
+            "tags": plain(group.tags),
+            "ignore_patterns": plain(group.ignore_patterns),
+            "targets": {**plain(group.targets), **plain(checkpoint.targets)},
+        }
+        found.setdefault((checkpoint.title, group.model_type or ""), []).append(record)
     return found
 
 

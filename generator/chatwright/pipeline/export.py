@@ -1,11 +1,11 @@
-"""One template for one engine: the file where the engine looks for it, and the command that uses it.
+"""Export one template for one engine: its file, in the place where the engine looks for it, and a command.
 
-What the engines do with stop tokens (read from vLLM 0.33.0 and SGLang 0.5.23): both stop at the tokenizer's EOS and at
-every id in ``eos_token_id`` of the model's ``generation_config.json``. vLLM reads another one with
-``--generation-config DIR`` (``config/model.py``, ``try_get_generation_config``); ``--override-generation-config`` has
-no say in it (``get_diff_sampling_param``). SGLang adds ``eos_token_id`` of ``config.json``, which
-``--json-model-override-args`` overrides (``configs/model_config.py``, ``_get_hf_eos_token_id``); what
-``--preferred-sampling-params`` says of ``stop`` is overwritten by every chat request.
+How the engines use stop tokens (read from vLLM 0.33.0 and SGLang 0.5.23): both stop at the tokenizer's EOS and at
+every id in ``eos_token_id`` of the model's ``generation_config.json``. vLLM reads another ``generation_config.json``
+with ``--generation-config DIR`` (``config/model.py``, ``try_get_generation_config``);
+``--override-generation-config`` does not change stop tokens (``get_diff_sampling_param``). SGLang adds ``eos_token_id``
+of ``config.json``, which ``--json-model-override-args`` overrides (``configs/model_config.py``,
+``_get_hf_eos_token_id``); every chat request overwrites the ``stop`` of ``--preferred-sampling-params``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from .writer import unlike, write_files
 
 _TARGETS = {**FILE_OF, "transformers": "vllm", "llamacpp": "vllm"}
 ENGINES = (*_TARGETS, *FRAMEWORKS)
-MODEL_FILE = "chat_template.jinja"  # where transformers, and so LMDeploy, look in a model's folder
-_MODEL = "MODEL"  # stands in a command for the model that was not named
+MODEL_FILE = "chat_template.jinja"  # the file that transformers, and so LMDeploy, read in a model's folder
+_MODEL = "MODEL"  # the placeholder in a command if the user named no model
 _PAIR = '[{"role": "user", "content": "query"}, {"role": "assistant", "content": "document"}]'
 _HELLO = '[{"role": "user", "content": "Hello"}]'
 
@@ -46,8 +46,8 @@ _HELLO = '[{"role": "user", "content": "Hello"}]'
 class Export:
     """What an engine needs.
 
-    ``files`` holds (file name, content), the first of them the file itself; ``command`` is a line for a shell, None
-    where the file is pasted; ``notes`` are for the user to read.
+    ``files`` holds (file name, content); the first is the template's file. ``command`` is a line for a shell, None if
+    the user pastes the file. ``notes`` are messages for the user.
     """
 
     files: tuple[tuple[str, str], ...]
@@ -60,8 +60,7 @@ def export(
 ) -> Export:
     """The files and the command of a template for an engine; nothing is written.
 
-    ``model`` is the folder or the id of a model, ``into`` the folder that the files will stand in (None: the current
-    one).
+    ``model`` is the folder or the id of a model, ``into`` the folder for the files (None: the current one).
 
     Raises:
         ChatwrightError: the engine cannot have the template, or the model's files cannot be read.
@@ -76,11 +75,11 @@ def export(
 
 
 def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, bool]]:
-    """Write the files into a folder; returns each with whether it changed.
+    """Write the files into a folder; returns each path with whether the file changed.
 
     Raises:
-        ChatwrightError: another file is there and ``force`` is not given, or something that is no regular file, and
-            nothing is written; or the disk refuses.
+        ChatwrightError: a file exists with another content and ``force`` is false, or something else than a regular
+            file is there; then nothing is written. Or the system refuses to write.
     """
     files = dict(export_.files)
     there = [name for name, how in unlike(folder, files).items() if how == "changed"]
@@ -132,22 +131,22 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
         about = llamacpp.gguf_notes(text, stops, *((head.ends, head.adds_bos) if head else ()))
         return Export(tuple(files), shlex.join(words), (*llamacpp.notes(template, text), *about))
     if engine == "ollama" and model is None:
-        notes.append("FROM names the folder the Modelfile stands in; --model names the model's folder, GGUF or name")
+        notes.append("FROM names the folder of the Modelfile; --model names the model's folder, GGUF file or name")
     words = command(template, catalogue, engine, model or _MODEL, path)
     if engine in ("ollama", "lmdeploy"):
         return Export(tuple(files), shlex.join(words), tuple(notes))
     notes += parser_notes(template, engine)
-    flags, further, about_stops = _stops(template.name, stops, engine, model, into)
-    return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *about_stops))
+    flags, further, stop_notes = _stops(template.name, stops, engine, model, into)
+    return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *stop_notes))
 
 
 def _python(text: str) -> str:
-    """The text as a Python literal; JSON's is one where characters beyond the first plane are not escaped."""
+    """The text as a Python literal; a JSON string is one if it escapes no characters outside the first plane."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _instead(catalogue: Catalogue, template: Template, engine: str) -> str:
-    """The templates that a framework has for the models of one that it cannot have, in words."""
+    """A hint that names the templates which a framework has for the models of an unsupported template."""
     if engine not in FRAMEWORKS:
         return ""
     groups = [group for spec in catalogue.specs for group in spec.models]
@@ -164,15 +163,15 @@ def _instead(catalogue: Catalogue, template: Template, engine: str) -> str:
 def _lmdeploy_folder(
     catalogue: Catalogue, template: Template, reason: str, model: str | None, into: Path | None
 ) -> Export:
-    """The Jinja file in the model's folder, where LMDeploy looks for it if the command names no file."""
+    """Export the Jinja file for the model's folder, where LMDeploy reads it if the command names no file."""
     made = _served(catalogue, template, "transformers", model, into)
     folder = _model_folder(model, into) or (str(into) if into else _MODEL)
-    told = f"LMDeploy's JSON cannot hold it: {reason}; the file belongs into the folder with the model's files"
-    return Export(made.files, shlex.join(["lmdeploy", "serve", "api_server", folder]), (told, *made.notes))
+    note = f"LMDeploy's JSON cannot hold it: {reason}; put the file into the folder with the model's files"
+    return Export(made.files, shlex.join(["lmdeploy", "serve", "api_server", folder]), (note, *made.notes))
 
 
 def _model_folder(model: str | None, into: Path | None) -> str | None:
-    """The folder that a chat_template.jinja goes into, where that is one with a tokenizer."""
+    """The folder for a chat_template.jinja if it holds a tokenizer; else None."""
     for folder in [into] if into else [Path(model)] if model else []:
         if any((folder / file).is_file() for file in ("tokenizer_config.json", "tokenizer.json")):
             return str(folder)
@@ -194,14 +193,14 @@ Stops = tuple[list[str], list[tuple[str, str]], list[str]]  # flags, files, note
 
 
 def _stops(name: str, stops: Sequence[str], engine: str, model: str | None, into: Path | None) -> Stops:
-    """How a server is told where generation stops, as far as the model's folder does not say so itself."""
+    """Flags, files and notes that make a server stop at these texts, if the model's own files do not."""
     folder = Path(model) if model and Path(model).is_dir() else None
     if not stops:
         return [], [], []
     shown = ", ".join(stops)
     if folder is None or not (folder / "tokenizer.json").is_file():
-        told = f"replies end at {shown}: eos_token_id of the model's generation_config.json must have their ids"
-        return [], [], [f"{told} (--model FOLDER looks whether it has)"]
+        note = f"replies end at {shown}: eos_token_id of the model's generation_config.json must have their ids"
+        return [], [], [f"{note} (--model FOLDER checks this)"]
     tokenizer_config = read_json(folder / "tokenizer_config.json")
     ids = vocabulary(folder)
     generation = read_json(folder / "generation_config.json")
@@ -233,7 +232,7 @@ def _upstream(catalogue: Catalogue, template: Template, framework: str) -> Expor
     for snippet in found:
         text = format_python(f"# For {snippet.place}\n\n{snippet.text}")
         files.append((f"{template.name}.{framework}.{snippet.kind}.py", text))
-    how = {True: "a new file, imported in the __init__.py beside it", False: "to the others of its kind"}
+    how = {True: "a new file, imported in the __init__.py of its folder", False: "to the others of its kind"}
     own = {"plugin": "a new file, which the template imports"}
     notes = tuple(
         f"{name}: goes into {snippet.place}, {own.get(snippet.kind, how[snippet.whole])}"

@@ -1,4 +1,4 @@
-"""Fidelity: how true each template's file is on each engine, derived from recorded evidence and from nothing else."""
+"""Fidelity: how exactly each engine renders each template's file, derived from recorded evidence only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..targets.protocol import Deployment, Deployments
 
 
 def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -> dict[str, Any]:
-    """Template -> engine -> grade, version, counts by status, and by status and reason the scenarios not exact.
+    """Template -> engine -> grade, version, counts by status, and the scenarios that are not exact with their reasons.
 
     A file that has changed since the engine read it is ``unverified``; a template without a file is ``unsupported``.
-    One that was read ``differs`` where it does in any scenario, else it is ``exact`` where it is in any: the counts
-    tell how many are unsupported.
+    Else the status is ``differs`` if any scenario differs, or ``exact`` if any scenario is exact; the counts say how
+    many are unsupported.
     """
     names = sorted({name for target in deployments.values() for name in target})
     return {
@@ -31,23 +31,23 @@ def fidelity(evidence: Mapping[str, EngineEvidence], deployments: Deployments) -
     }
 
 
-def beside_publishers(comparisons: Comparisons, templates: Iterable[str], deployments: Deployments) -> dict[str, Any]:
-    """How each template compares with its publishers' own: their sources, and by template a status.
+def publisher_fidelity(comparisons: Comparisons, templates: Iterable[str], deployments: Deployments) -> dict[str, Any]:
+    """How each template compares with its publishers' own: the sources, and a verdict for each template.
 
-    ``exact`` where every scenario that any of them carries is, ``differs`` where one is not; then what was compared,
-    a list of publishers' templates that compare alike each.
+    A verdict is ``exact`` if every scenario that a publisher's template supports is exact, and ``differs`` if one is
+    not. ``compared`` has a row for each group of publishers' templates that compare alike.
     """
     served = deployments.get("vllm", {})
-    found = {name: _beside(comparisons, name, served.get(name)) for name in templates}
+    found = {name: _publisher_verdict(comparisons, name, served.get(name)) for name in templates}
     used = {each for verdict in found.values() for row in verdict.get("compared", ()) for each in row["publishers"]}
     sources = {name: asdict(source) for name, source in comparisons.sources.items() if name in used}
     return {"base": list(comparisons.base), "sources": sources, "templates": found}
 
 
-def _beside(comparisons: Comparisons, name: str, deployment: Deployment | None) -> dict[str, Any]:
+def _publisher_verdict(comparisons: Comparisons, name: str, deployment: Deployment | None) -> dict[str, Any]:
     compared = comparisons.templates.get(name)
     if compared is None:
-        return {"status": "no upstream truth", "reason": "no publisher's template is known"}
+        return {"status": "not comparable", "reason": "no publisher's template is known"}
     if deployment is None or deployment.path is None:
         return {"status": "unsupported", "reason": deployment.reason if deployment else "there is no file"}
     if compared.artefact != deployment.sha256:
@@ -55,7 +55,7 @@ def _beside(comparisons: Comparisons, name: str, deployment: Deployment | None) 
     statuses = {status for found in compared.comparisons for status in found.counts}
     status = "differs" if statuses & {"differs", "unsupported"} else "exact" if "exact" in statuses else None
     rows = [_compared(found, comparisons.base) for found in compared.comparisons]
-    return {"status": status or "no upstream truth", "compared": rows}
+    return {"status": status or "not comparable", "compared": rows}
 
 
 def _compared(found: Comparison, base: Iterable[str]) -> dict[str, Any]:
@@ -76,11 +76,10 @@ def _compared(found: Comparison, base: Iterable[str]) -> dict[str, Any]:
 def fidelity_text(
     evidence: Mapping[str, EngineEvidence], known: Mapping[str, Any], publishers: Mapping[str, Any] | None = None
 ) -> str:
-    """``fidelity.json``: the engines with their version, grade and target, then what :func:`fidelity` found.
+    """``fidelity.json``: the engines with version, grade and target, then the result of :func:`fidelity`.
 
-    Behind it stands what :func:`beside_publishers` found, where it was asked.
-
-    What an engine's head says is not repeated in its verdicts, each of which has its line.
+    The result of :func:`publisher_fidelity` comes last, if there is one. Each verdict has a line, which does not repeat
+    the engine's version, grade and target.
     """
     engines = {
         engine: {"version": recorded.version, "grade": recorded.grade, "target": recorded.target}
@@ -93,8 +92,8 @@ def fidelity_text(
         }
         for name, verdicts in known.items()
     }
-    beside = {"publishers": publishers} if publishers else {}
-    return json_text({"engines": engines, "templates": templates, **beside}, depth=3)
+    compared = {"publishers": publishers} if publishers else {}
+    return json_text({"engines": engines, "templates": templates, **compared}, depth=3)
 
 
 def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[str, Any]:
@@ -108,5 +107,5 @@ def _judge(recorded: EngineEvidence, name: str, deployment: Deployment) -> dict[
     found = Counter(result.status for result in template.results.values())
     counts = {status: found[status] for status in STATUSES if found[status]}
     rest = by_reason(template.results)
-    worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "no upstream truth"
+    worst = "differs" if "differs" in counts else "exact" if "exact" in counts else "not comparable"
     return {"status": worst, "grade": recorded.grade, "version": recorded.version, "counts": counts, "not exact": rest}

@@ -1,4 +1,4 @@
-"""Headers and formatting: what stands in a generated file besides its target's body."""
+"""The headers and the formatting of generated files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADER = re.compile(rf"(?:{_OPENINGS}){MARK} from |<!doctype html>\r?\n<!-- {MA
 
 
 def header(file: GeneratedFile) -> str:
-    """The header of a file, the same on every machine and in every version; empty where the format has no comments."""
+    """The header of a file, the same on every machine and in every version; empty if the format has no comments."""
     if file.comment == "none":
         return ""
     sources = ", ".join(f"specs/{quote(source, safe='/ .+@')}" for source in file.sources) or "specs/"
@@ -31,7 +31,7 @@ def header(file: GeneratedFile) -> str:
 
 
 def formatted_body(file: GeneratedFile, cache: Cache | None = None) -> str:
-    """The body as it is written: Python as black formats it, everything else as its target made it."""
+    """The body as it is written to disk: Python is formatted by black, everything else is unchanged."""
     if not file.path.endswith(".py"):
         return file.body
     body: str = (cache or Cache(None)).remember("python", file.body, lambda: format_python(file.body))
@@ -43,9 +43,9 @@ def is_generated(content: bytes) -> bool:
     return _HEADER.match(content) is not None
 
 
-@lru_cache(64)  # the modules that all packages share, where a process generates for one spec after another
+@lru_cache(64)  # for the modules that all packages share
 def format_python(source: str) -> str:
-    """Python as black writes it."""
+    """Format Python with black."""
     import black
     from black.mode import TargetVersion
 

@@ -1,4 +1,4 @@
-"""From the catalogue to the whole generated tree, in memory; then compared with the disk, or written."""
+"""Render the whole generated tree in memory, then compare it with the disk or write it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..json_writer import json_text
 from ..records.publishers import Comparisons
 from ..targets import ABOUT_ALL, PACKAGES, SERVED, TARGETS
 from ..targets.protocol import Context, Deployment, Deployments, GeneratedFile
-from .fidelity import beside_publishers, fidelity_text
+from .fidelity import fidelity_text, publisher_fidelity
 from .index import catalog_index
 from .parallel import in_parallel
 from .select import neighbours
@@ -30,7 +30,7 @@ MAX_BYTES = 64 << 20  # of a file whose differences are shown
 
 @dataclass(frozen=True)
 class Rendering:
-    """Everything that is generated: path below the output folder -> content, and what serves each template."""
+    """Everything that is generated: ``files`` by path below the output folder, and the deployments by target."""
 
     files: Mapping[str, str]
     deployments: Deployments
@@ -40,7 +40,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a file on the disk differs from what the specs say; ``diff`` is a unified diff."""
+    """The difference between a file on disk and the generated one; ``diff`` is a unified diff."""
 
     path: str
     kind: Literal["missing", "changed", "stale"]
@@ -58,24 +58,24 @@ def render(
 ) -> Rendering:
     """Run every target in memory.
 
-    ``evidence`` is what the engines said, by engine; without it every file is unverified. ``comparisons`` tells how
-    templates compare with their publishers' own; without it nothing is said of that. What ``cache`` keeps is not made
-    again; ``workers`` processes make the rest.
+    ``evidence`` is the recorded evidence by engine; without it every file is unverified. ``comparisons`` are the
+    recorded comparisons with the publishers' own templates; without them the output has none. ``cache`` is used if
+    given; ``workers`` is the number of processes.
 
     Raises:
-        ChatwrightError: two specs lead to files of the same name.
+        ChatwrightError: two specs generate files of the same name.
     """
-    tell = progress or (lambda what: None)
+    report = progress or (lambda what: None)
     cache = cache or Cache(None)
-    tell("generating templates and models")
+    report("generating templates and models")
     around = zip(catalogue.specs, neighbours(catalogue), strict=True)
     jobs = [partial(spec_files, spec.source, part, evidence or {}, cache) for spec, part in around]
     parts = in_parallel(jobs, workers)
     deployments = {target: _joined(part.deployments[target] for part in parts) for target in SERVED}
     known = dict(sorted((name, verdict) for part in parts for name, verdict in part.fidelity.items()))
-    beside = beside_publishers(comparisons, catalogue.templates, deployments) if comparisons else {}
-    context = Context(catalogue, deployments, known, beside)
-    tell("generating tables")
+    compared = publisher_fidelity(comparisons, catalogue.templates, deployments) if comparisons else {}
+    context = Context(catalogue, deployments, known, compared)
+    report("generating tables")
     about_all: list[Callable[[], dict[str, str]]] = [
         lambda: {
             file.path: written(file, cache)[0]
@@ -85,7 +85,7 @@ def render(
         lambda: {
             **{file.path: written(file, cache)[0] for file in _packages(parts)},
             "catalog.json": json_text(catalog_index(catalogue, deployments), depth=2),
-            "fidelity.json": fidelity_text(evidence or {}, known, beside),
+            "fidelity.json": fidelity_text(evidence or {}, known, compared),
         },
     ]
     files: dict[str, str] = {}
@@ -95,7 +95,7 @@ def render(
     for found in in_parallel(about_all, workers):
         _add(files, made_from, found, "")
     _add(files, made_from, {MANIFEST: manifest_text(files)}, "")
-    return Rendering(dict(sorted(files.items())), deployments, known, beside)
+    return Rendering(dict(sorted(files.items())), deployments, known, compared)
 
 
 def generate(
@@ -105,11 +105,11 @@ def generate(
     progress: Progress | None = None,
     comparisons: Comparisons | None = None,
 ) -> Changes:
-    """Bring the output folder up to date: write what changed, remove what nothing generates any more.
+    """Bring the output folder up to date: write changed files, remove files that are no longer generated.
 
     Raises:
-        ChatwrightError: something is in the way, and nothing was changed; or the disk refused, and running again does
-            the rest.
+        ChatwrightError: something is in the way, and nothing was changed; or the system refused to write, and another
+            run does the rest.
     """
     return write_tree(out, render(catalogue, evidence, progress, comparisons).files)
 
@@ -121,19 +121,19 @@ def check(
     progress: Progress | None = None,
     comparisons: Comparisons | None = None,
 ) -> tuple[Difference, ...]:
-    """What :func:`generate` would change, sorted by path; nothing is written.
+    """The changes that :func:`generate` would make, sorted by path; nothing is written.
 
     Raises:
-        ChatwrightError: something is in the way that is no regular file.
+        ChatwrightError: something that is no regular file is in the way.
     """
     return differences(out, render(catalogue, evidence, progress, comparisons).files)
 
 
 def differences(out: Path, files: Mapping[str, str]) -> tuple[Difference, ...]:
-    """How a folder differs from what it should hold, sorted by path.
+    """The differences between a folder and the files that it should hold, sorted by path.
 
     Raises:
-        ChatwrightError: something is in the way that is no regular file.
+        ChatwrightError: something that is no regular file is in the way.
     """
     tree = compare_tree(out, files)
     found: dict[str, Literal["missing", "changed", "stale"]] = {**tree.unlike, **dict.fromkeys(tree.stale, "stale")}
@@ -141,7 +141,7 @@ def differences(out: Path, files: Mapping[str, str]) -> tuple[Difference, ...]:
 
 
 def _add(files: dict[str, str], made_from: dict[str, str], further: Mapping[str, str], source: str) -> None:
-    """Add files; two paths that a file system without upper and lower case takes for one are refused, too."""
+    """Add files; refuse a path twice, also if two paths differ only in case."""
     for path, content in further.items():
         key = path.casefold()
         if key in made_from:
@@ -156,7 +156,7 @@ def _joined(deployments: Iterable[Mapping[str, Deployment]]) -> dict[str, Deploy
 
 
 def _packages(parts: Iterable[SpecFiles]) -> Iterator[GeneratedFile]:
-    """What makes packages of the modules of specs."""
+    """The files that make packages of the modules of specs."""
     paths = [PurePosixPath(path) for part in parts for path in part.files]
     for folder, package in PACKAGES.items():
         yield from package([path.stem for path in paths if path.parent == PurePosixPath(folder)])

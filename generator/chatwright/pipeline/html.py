@@ -1,4 +1,4 @@
-"""The generated Markdown as HTML, for where no one renders it: GitHub Pages serves files as they are."""
+"""Convert the generated Markdown to HTML, for servers such as GitHub Pages that do not render Markdown."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ pre {{ overflow-x: auto; padding: .5rem; border: 1px solid #8888 }}
 
 
 def html_pages(docs: Path) -> Iterator[tuple[str, str]]:
-    """Each Markdown file below a folder as (path, HTML); links between them lead to the HTML.
+    """Each Markdown file below a folder as (path, HTML); links between the files lead to the HTML.
 
-    No HTML of the Markdown is taken over: what looks like it is shown.
+    HTML inside the Markdown is escaped and shown as text.
 
     Raises:
         ChatwrightError: markdown-it-py is not installed.

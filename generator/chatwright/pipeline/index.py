@@ -28,7 +28,7 @@ ARGUMENTS: Mapping[str, Callable[[Template], Any]] = {
 
 
 def names_of(template: Template) -> dict[str, str | None]:
-    """The name each framework registers a template under; None where it cannot have it."""
+    """The name that each framework registers a template under; None if it does not support the template."""
     return {
         framework: name if name and _can(ARGUMENTS[framework], template) else None
         for framework, name in template.registered.items()
@@ -44,9 +44,10 @@ def _can(arguments: Callable[[Template], Any], template: Template) -> bool:
 
 
 def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, Any]:
-    """All templates and models; paths are relative to the output folder, null where there is no file.
+    """All templates and models; paths are relative to the output folder, null if there is no file.
 
-    ``added`` names the frameworks that have a template or model from us alone, and above all counts them.
+    In an entry, ``added`` names the frameworks that do not have the template or model built in. At the top level,
+    ``added`` counts them.
     """
     return {
         "added": count_added(catalogue, deployments),
@@ -61,7 +62,7 @@ def catalog_index(catalogue: Catalogue, deployments: Deployments) -> dict[str, A
 
 
 def template_entry(template: Template, deployments: Deployments) -> dict[str, Any]:
-    """One template: what it is called, which files serve it, and why there is none where there is none."""
+    """One template: its names, its files, and the reasons why files or names are missing."""
     served = {target: deployments.get(target, {}).get(template.name) for target in FILES}
     return {
         "family": template.family,
@@ -85,7 +86,7 @@ def template_entry(template: Template, deployments: Deployments) -> dict[str, An
 
 
 def _levels(template: Template) -> dict[str, Any]:
-    """The levels of thinking by name, and the variable in which a request names one, where there are any."""
+    """The names of the levels of thinking, and the variable of a request that selects one; empty without levels."""
     levels = template.thinking.levels if template.thinking else None
     return {"levels": {"variable": levels.variable, "names": list(levels.names)}} if levels else {}
 
@@ -120,5 +121,5 @@ def _model(
 
 
 def _used(name: str | None, framework: str, catalogue: Catalogue, deployments: Deployments) -> str | None:
-    """The template of a model, None where the framework has none registered for it."""
+    """The template of a model; None if the framework registers none for it."""
     return name if name and registered_names(catalogue.templates[name], deployments)[framework] else None

@@ -1,7 +1,7 @@
-"""The losses that people mean: a YAML file of their names, each with the reason why it is meant.
+"""The list of intended losses: a YAML file of their names, each with the reason why it is intended.
 
-An entry counts in the change that adds it, or that gives it another reason: each loss since a revision has one, and
-each of them is such a loss. Entries that stood there at that revision are a record, and excuse nothing new.
+Only entries that are new since a revision, or that have a new reason, count. They must match the losses since that
+revision exactly. Older entries are a record and do not excuse a new loss.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 
 @dataclass(frozen=True)
 class Checked:
-    """What is wrong with a list of losses: losses that it lacks, and entries that name none."""
+    """The errors of a list of losses: losses that are not listed, and entries that match no loss."""
 
     unlisted: tuple[Loss, ...]
     stale: tuple[Problem, ...]
 
 
 def check_losses(file: Path, lost: Sequence[Loss], since: str) -> Checked:
-    """Hold a list against the losses since a revision of the repository that the list stands in.
+    """Compare a list with the losses since a revision of the list's repository.
 
     Raises:
-        CatalogueError: the file is no such list; carries every problem of it.
+        CatalogueError: the file is no valid list; carries every problem of it.
     """
     document = read_yaml(file, shown_path(file), _parsed)
     entries, problems = _entries(document)
@@ -51,13 +51,13 @@ def check_losses(file: Path, lost: Sequence[Loss], since: str) -> Checked:
 
 
 def entry_line(loss: Loss) -> str:
-    """The line of the file that lists a loss, but for the reason."""
+    """The line that lists a loss, with an empty reason."""
     name = loss.name if _PLAIN.fullmatch(loss.name) else json.dumps(loss.name, ensure_ascii=False)
     return f'{name}: ""'
 
 
 def _parsed(content: bytes, shown: str) -> Document:
-    """The content of a list, which may be nothing but comments."""
+    """Parse the content of a list; it may be empty or contain only comments."""
     lines = map(bytes.strip, content.splitlines())
     if all(not line or line.startswith(b"#") for line in lines):
         return Document(shown, None, ())
@@ -65,7 +65,7 @@ def _parsed(content: bytes, shown: str) -> Document:
 
 
 def _entries(document: Document) -> tuple[Mapping[str, str], list[Problem]]:
-    """The entries of a file, and what is wrong with it."""
+    """The entries of a file, and its problems."""
     data = document.data(lambda path: True)
     if document.problems or data is None:
         return {}, list(document.problems)
@@ -75,14 +75,14 @@ def _entries(document: Document) -> tuple[Mapping[str, str], list[Problem]]:
 def _wrong(document: Document, data: Mapping[str, object]) -> Iterator[Problem]:
     for name, reason in data.items():
         if not _NAME.fullmatch(name):
-            message = "no loss is called so; `chatwright diff REV --losses FILE` prints the lines to add"
+            message = "no loss has this name; `chatwright diff REV --losses FILE` prints the lines to add"
             yield Problem(document.locate((name,)), name, message)
         elif not isinstance(reason, str) or not reason.strip():
-            yield Problem(document.locate_value((name,)), name, "say in words why this loss is meant")
+            yield Problem(document.locate_value((name,)), name, "give the reason why this loss is intended")
 
 
 def _entries_at(file: Path, revision: str) -> Mapping[str, str]:
-    """The entries at a revision; none where the file was not there, or no such list."""
+    """The entries at a revision; none if the file did not exist or was no valid list."""
     with suppress(ChatwrightError):
         folder = file.resolve().parent
         text = read_file(folder, resolve(folder, revision), file.name)

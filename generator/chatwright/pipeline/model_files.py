@@ -1,4 +1,4 @@
-"""The files of a model folder, read as they lie there: no code of the folder is run, nothing is looked up elsewhere."""
+"""Read the files of a model folder: no code of the folder is run, and nothing else is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..characters import HALF, clipped
 from ..errors import ChatwrightError
 from ..limits import LONGEST_NAME
 
-# What may be a model's id on a hub.
+# The pattern of a model's id on a hub.
 HUB_ID = re.compile(rf"(?=.{{,{LONGEST_NAME}}}\Z)[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -22,7 +22,7 @@ def read_text(file: Path) -> str:
     """The text of a file.
 
     Raises:
-        ChatwrightError: it is not UTF-8, too large, or something else than a file, from which reading might never end.
+        ChatwrightError: it is not UTF-8, too large, or no regular file; reading from a pipe might never end.
     """
     if not file.is_file():
         raise ChatwrightError(f"{file}: not a regular file")
@@ -37,10 +37,10 @@ def read_text(file: Path) -> str:
 
 
 def read_json(file: Path) -> Mapping[str, Any]:
-    """The JSON object in a file, empty where there is no file.
+    """The JSON object in a file, empty if there is no file.
 
     Raises:
-        ChatwrightError: the file holds no JSON object; the message says where it is wrong.
+        ChatwrightError: the file holds no JSON object; the message names the place of the error.
     """
     if not file.is_file():
         return {}
@@ -61,26 +61,26 @@ def read_json(file: Path) -> Mapping[str, Any]:
 
 
 def vocabulary(folder: Path) -> dict[str, int]:
-    """Token -> id, as the files of the tokenizer list them; empty where there is no ``tokenizer.json``.
+    """Token -> id, as the files of the tokenizer list them; empty if there is no ``tokenizer.json``.
 
     Raises:
-        ChatwrightError: a file lists them in another way.
+        ChatwrightError: a file lists tokens in an unknown way.
     """
     file = folder / "tokenizer.json"
     data = read_json(file)
     with _shape(file):
         listed = (data.get("model") or {}).get("vocab") or {}
-        numbered = ((entry[0], place) for place, entry in enumerate(listed))  # a Unigram model's
+        numbered = ((entry[0], place) for place, entry in enumerate(listed))  # a Unigram model
         pairs = listed.items() if isinstance(listed, Mapping) else numbered
         known = {str(text): _id(index) for text, index in pairs}
     return known | {text: index for index, text in _added(folder, data).items()}
 
 
 def added_tokens(folder: Path) -> dict[int, str]:
-    """Id -> token, of those that the files list beside the plain vocabulary.
+    """Id -> token, of the added tokens, which the files list apart from the vocabulary.
 
     Raises:
-        ChatwrightError: a file lists them in another way.
+        ChatwrightError: a file lists tokens in an unknown way.
     """
     return _added(folder, read_json(folder / "tokenizer.json"))
 
@@ -116,26 +116,26 @@ def _shape(file: Path) -> Iterator[Path]:
     except ChatwrightError as error:
         raise ChatwrightError(f"{file}: {error}") from error
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        told = f"{type(error).__name__}: {clipped(str(error))}"
-        raise ChatwrightError(f"{file}: its tokens are not listed as tokenizers lists them ({told})") from error
+        reason = f"{type(error).__name__}: {clipped(str(error))}"
+        raise ChatwrightError(f"{file}: its tokens are not listed as tokenizers lists them ({reason})") from error
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
-    """The ``architectures`` of a ``config.json``, as far as they are names."""
+    """The ``architectures`` of a ``config.json`` that are valid names."""
     found = config.get("architectures")
     return names_in(found) if isinstance(found, list) else []
 
 
 def names_in(found: Iterable[Any]) -> list[str]:
-    """What of a list can be a name: a text that is not too long and of whole characters."""
+    """The items of a list that can be names: texts that are not too long and have no half characters."""
     return [name for name in found if isinstance(name, str) and len(name) <= LONGEST_NAME and not HALF.search(name)]
 
 
 def token_text(config: Mapping[str, Any], name: str, file: Path | str = "") -> str | None:
-    """The text of a special token, which stands as it is or as the ``content`` of an object.
+    """The text of a special token; the config holds it as text or as the ``content`` of an object.
 
     Raises:
-        ChatwrightError: it is no text that a token can be; the message names the ``file``.
+        ChatwrightError: the text cannot be a token; the message names the ``file``.
     """
     value = config.get(name)
     value = value.get("content") if isinstance(value, Mapping) else value
@@ -155,24 +155,24 @@ def special_tokens(config: Mapping[str, Any], file: Path | str = "") -> dict[str
 
 
 def eos_ids(config: Mapping[str, Any], file: Path | str = "") -> list[int]:
-    """The ids of ``eos_token_id``, which is one or a list, without what is no id.
+    """The ids of ``eos_token_id``, which is one id or a list; invalid ids are skipped.
 
     Raises:
-        ChatwrightError: there are more than anybody stops at; the message names the ``file``.
+        ChatwrightError: there are too many ids; the message names the ``file``.
     """
     found = config.get("eos_token_id")
     listed = found if isinstance(found, list) else [found]
     if len(listed) > limits.MOST_STOPS:
-        told = f"lists {len(listed)} ids; at most {limits.MOST_STOPS} are read"
-        raise ChatwrightError(f"{_in(file, 'eos_token_id')} {told}")
+        reason = f"lists {len(listed)} ids; at most {limits.MOST_STOPS} are read"
+        raise ChatwrightError(f"{_in(file, 'eos_token_id')} {reason}")
     return list(filter(is_id, listed))
 
 
 def whole_text(text: str, what: str) -> str:
-    """The text, which holds no half of a character.
+    """The text, after a check that it holds no half of a character.
 
     Raises:
-        ChatwrightError: it does; the message begins with ``what`` it is.
+        ChatwrightError: it holds one; the message begins with ``what``, the name of the text.
     """
     if half := HALF.search(text):
         raise ChatwrightError(f"{what} holds half of a character, U+{ord(half[0]):04X}, which is no text")

@@ -1,4 +1,4 @@
-"""Work on all cores where the system can fork: a worker starts with everything that this process has in memory."""
+"""Run jobs in forked processes: a worker starts with a copy of everything that this process has in memory."""
 
 from __future__ import annotations
 
@@ -20,31 +20,35 @@ _jobs: Sequence[Callable[[], Any]] = ()  # of a worker
 
 
 def cores() -> int:
-    """How many workers can run at once; 1 where it is not sure that a process can fork safely."""
+    """The number of workers to run at once; 1 if the process may not be able to fork safely."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int) -> list[Result]:
-    """The results of the jobs in their order. Results, and errors of jobs, must be such that they can be pickled.
+    """The results of the jobs in their order. Results and exceptions of jobs must be picklable.
 
     Raises:
-        ChatwrightError: a worker was stopped from outside.
+        ChatwrightError: a worker was killed.
     """
     if workers < 2 or len(jobs) < 2:
         return [job() for job in jobs]
     try:
         with ProcessPoolExecutor(workers, get_context("fork"), _begin, (jobs,)) as pool:
-            return list(pool.map(_do, range(len(jobs)), chunksize=-(-len(jobs) // (workers * 16))))
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers begin without Ctrl-C
+            try:
+                results = pool.map(_do, range(len(jobs)), chunksize=-(-len(jobs) // (workers * 16)))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return list(results)
     except BrokenProcessPool:
         raise ChatwrightError("a process was stopped from outside; run the same command again") from None
 
 
 def _begin(jobs: Sequence[Callable[[], Any]]) -> None:
-    """Make a worker ready, which leaves Ctrl-C to its parent."""
+    """Initialize a worker. It inherits that SIGINT is blocked: its parent handles Ctrl-C."""
     global _jobs
     _jobs = jobs
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()  # what was there before the fork stays
+    gc.freeze()  # objects from before the fork are not collected
     Thread(target=_end_with_parent, daemon=True).start()
 
 

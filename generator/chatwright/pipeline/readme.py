@@ -1,4 +1,4 @@
-"""The README's figures, written between two marks so that they are the catalogue's."""
+"""Write the catalogue's figures into the README, between two marks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START, END = "<!-- counts: written by make generate -->", "<!-- end of counts --
 
 
 def with_counts(text: str, catalogue: Catalogue) -> str:
-    """The text with the catalogue's figures between the marks; as it was where a mark is missing."""
+    """The text with the catalogue's figures between the marks; unchanged if a mark is missing."""
     head, _, rest = text.partition(START)
     _, end, tail = rest.partition(END)
     return f"{head}{marked_counts(catalogue)}{tail}" if end else text
@@ -21,7 +21,7 @@ def marked_counts(catalogue: Catalogue) -> str:
 
 
 def counts(catalogue: Catalogue) -> str:
-    """How much the catalogue and the frameworks' registries hold, in a sentence."""
+    """A sentence with the sizes of the catalogue and of the frameworks' registries."""
     groups = [group for spec in catalogue.specs for group in spec.models]
     checkpoints = sum(len(group.checkpoints) for group in groups)
     held = f"{len(catalogue.specs)} families, {len(catalogue.templates)} templates, {checkpoints} checkpoints"

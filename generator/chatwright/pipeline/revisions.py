@@ -1,4 +1,4 @@
-"""What stood in a folder at an earlier revision, read through git; nothing of the work tree is touched."""
+"""Read a folder at an earlier revision through git; the work tree is not changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILES = (b"100644", b"100755")  # the modes of a regular file
 
 
 def resolve(folder: Path, revision: str) -> str:
-    """The full hash of a revision of the repository that a folder lies in.
+    """The full hash of a revision of the repository that a folder is in.
 
     Raises:
         ChatwrightError: the folder is in no repository, or git is not installed.
@@ -29,10 +29,10 @@ def resolve(folder: Path, revision: str) -> str:
 
 
 def copy_folder(folder: Path, revision: str, into: Path) -> None:
-    """Write what was in a folder at a resolved revision into another one, which is empty where there was no folder.
+    """Copy a folder as it was at a resolved revision into another one; nothing is copied if it did not exist.
 
-    Links and submodules are left out, and so are paths that lead out of the folder: git hands on what a tree says,
-    ``..`` too.
+    Links, submodules and paths that lead out of the folder are skipped: git does not check the paths of a tree, which
+    may contain ``..``.
 
     Raises:
         ChatwrightError: the repository lacks the content of a file.
@@ -43,7 +43,7 @@ def copy_folder(folder: Path, revision: str, into: Path) -> None:
     files = [
         (path.decode("utf-8", "surrogateescape"), head.split()[2])
         for head, _, path in entries
-        if head.split()[0] in _FILES  # no link, and no submodule
+        if head.split()[0] in _FILES  # neither a link nor a submodule
     ]
     batch = git(folder, "cat-file", "--batch", input=b"".join(name + b"\n" for _, name in files)) or b""
     at = 0
@@ -59,16 +59,16 @@ def copy_folder(folder: Path, revision: str, into: Path) -> None:
 
 
 def read_file(folder: Path, revision: str, path: str) -> str | None:
-    """The text of a file below a folder at a resolved revision, None where there was none."""
+    """The text of a file below a folder at a resolved revision, None if there was no such file."""
     found = git(folder, "cat-file", "blob", f"{revision}:./{path}")
     return None if found is None else found.decode("utf-8", "replace")
 
 
 def load_readable(load: Callable[[], Catalogue], folder: Path) -> tuple[Catalogue, list[Path]]:
-    """The catalogue without those specs below a folder of copies that cannot be read, and their places in it.
+    """The catalogue without the invalid specs of a folder of copies, and the paths of those specs in it.
 
     Raises:
-        CatalogueError: what is wrong lies elsewhere.
+        CatalogueError: there are problems in other files.
     """
     left_out: list[Path] = []
     while True:

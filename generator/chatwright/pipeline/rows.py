@@ -1,8 +1,8 @@
-"""A family's rows in the tables that the frameworks keep themselves, for a pull request there.
+"""A family's rows for the frameworks' own tables of supported models, for a pull request there.
 
-LLaMA-Factory: ``README.md`` and ``README_zh.md``, "Supported Models" (of 0.9.5): a row for a family, with all sizes and
-the names of its templates. ms-swift: ``docs/source*/Instruction/Supported-models-and-datasets.md``: a row for each
-model; ms-swift's own script writes that file from its registry, and its column on Megatron tells what no spec says.
+LLaMA-Factory: ``README.md`` and ``README_zh.md``, "Supported Models" (of 0.9.5): one row per family, with all sizes and
+the names of its templates. ms-swift: ``docs/source*/Instruction/Supported-models-and-datasets.md``: one row per
+model. ms-swift's own script writes that file from its registry; specs have no data for its column on Megatron.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ HEADS = {
     "swift": "| Model ID | Model Type | Default Template | Requires | Support Megatron | Tags | HF Model ID |\n"
     "| -------- | -----------| ---------------- | -------- | ---------------- | ---- | ----------- |",
 }
-_SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 .,/()+-]|_(?=[A-Za-z0-9]))*")  # nothing that Markdown would act on
+_SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 .,/()+-]|_(?=[A-Za-z0-9]))*")  # no special characters of Markdown
 _NONE = "-"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """``lines`` go into the table ``head`` of the file ``place``; ``notes`` are for whoever pastes them."""
+    """``lines`` go into the table ``head`` of the file ``place``; ``notes`` are messages for the user."""
 
     head: str
     lines: tuple[str, ...]
@@ -58,9 +58,9 @@ def _llamafactory(catalogue: Catalogue, spec: Spec) -> Rows:
     if homes:
         title = link(spec.title, address("huggingface", homes.most_common(1)[0][0])).replace(cell(spec.title), title)
     unsized = [item.title for _, item in listed if not total_sizes([item])]
-    notes = ["the table is sorted by name, and stands in English and in Chinese"]
+    notes = ["the table is sorted by name, and there is one in English and one in Chinese"]
     if unsized:
-        notes.append(f"no name or id tells the size of {', '.join(unsized[:3])}{' and others' * (len(unsized) > 3)}")
+        notes.append(f"no name or id contains the size of {', '.join(unsized[:3])}{' and others' * (len(unsized) > 3)}")
     sizes = "/".join(total_sizes(item for _, item in listed)) or _NONE
     line = f"| {title} | {sizes} | {'/'.join(shown) or _NONE} |"
     return Rows(HEADS["llamafactory"], (line,), "README.md and README_zh.md", tuple(notes))
@@ -79,7 +79,7 @@ def _swift(catalogue: Catalogue, spec: Spec) -> Rows:
         )
     notes = [
         f"multimodal models have a table of their own{', and some of these are' if several else ''}",
-        "Support Megatron: a spec tells it only where it overrides mcore_model_type; "
+        "Support Megatron: a spec knows it only if it overrides mcore_model_type; "
         "scripts/utils/run_model_info.py of ms-swift writes the file from its registry",
     ]
     return Rows(
@@ -97,7 +97,7 @@ def _swift_group(catalogue: Catalogue, group: ModelGroup) -> Iterator[str]:
     tags = ", ".join(dict.fromkeys((*model_type.tags, *group.tags)))
     for item in group.checkpoints:
         ids = {**item.ids, **{hub: value for hub, value in item.targets.get("swift", {}).items() if hub in HUBS}}
-        if not ids:  # a folder of somebody's
+        if not ids:  # a local folder
             continue
         cells = (
             _hub(ids.get("modelscope"), "modelscope"),
@@ -124,5 +124,5 @@ def _template(catalogue: Catalogue, group: ModelGroup, item: Checkpoint, framewo
 
 
 def text(value: str) -> str:
-    """A text for a cell, as a person writes it where Markdown takes nothing in it for more than text."""
+    """A text for a cell: unchanged if Markdown treats all of it as plain text, else escaped."""
     return value if _SAFE.fullmatch(value) else cell(value)

@@ -27,7 +27,7 @@ def load_public_catalogue(*folders: Path, cache: Cache | None = None) -> Catalog
 
 
 def select(catalogue: Catalogue, sources: Collection[str]) -> Catalogue:
-    """The specs with these sources, and those they use templates or model types of."""
+    """The specs with these sources, and the specs whose templates or model types they use."""
     home = {name: spec for spec in catalogue.specs for name in _defined(spec)}
     chosen = {spec.source for spec in catalogue.specs if spec.source in sources}
     waiting = [spec for spec in catalogue.specs if spec.source in chosen]
@@ -40,10 +40,10 @@ def select(catalogue: Catalogue, sources: Collection[str]) -> Catalogue:
 
 
 def neighbours(catalogue: Catalogue) -> list[Catalogue]:
-    """For each spec those that its files may depend on.
+    """For each spec, the specs that its generated files may depend on.
 
-    They are the specs with groups that use a template of its own or share a model type with it, and those that define
-    what these groups, or its own, use.
+    These are the specs with groups that use one of its templates or share a model type with it, and the specs that
+    define what these groups, or its own groups, use.
     """
     defined = [set(_defined(spec)) for spec in catalogue.specs]
     groups = [[set(_used(group)) for group in spec.models] for spec in catalogue.specs]

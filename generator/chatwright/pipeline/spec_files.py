@@ -1,4 +1,4 @@
-"""The files of one spec: a pure function of it, of the specs around it, and of what engines said of its templates."""
+"""Generate the files of one spec: a pure function of the spec, its neighbours, and the evidence of engines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ..cache import Cache
 from ..catalogue.model import Catalogue
 from ..records.engines import EngineEvidence
-from ..targets import SERVED, TARGETS, TOLD
+from ..targets import ABOUT_ONE, SERVED, TARGETS
 from ..targets.protocol import Context, Deployment, GeneratedFile
 from .fidelity import fidelity
 from .formatting import formatted_body, header
@@ -20,7 +20,7 @@ Evidence = Mapping[str, EngineEvidence]
 
 @dataclass(frozen=True)
 class SpecFiles:
-    """What is made of one spec: path below the output folder -> content, what serves its templates, and how well."""
+    """The output for one spec: files by path below the output folder, deployments, and fidelity."""
 
     files: Mapping[str, str]
     deployments: Mapping[str, Mapping[str, Deployment]]
@@ -28,7 +28,7 @@ class SpecFiles:
 
 
 def spec_files(source: str, around: Catalogue, evidence: Evidence, cache: Cache) -> SpecFiles:
-    """The files of the spec with this source; ``around`` holds it and all that they may depend on."""
+    """The files of the spec with this source; ``around`` holds it and the specs that its files may depend on."""
     context = Context(around, {}, {}, source=source)
     inputs = (source, [spec.digest for spec in around.specs])
     files, served = cache.remember("served", inputs, lambda: _made(SERVED, context, cache))
@@ -40,12 +40,12 @@ def spec_files(source: str, around: Catalogue, evidence: Evidence, cache: Cache)
     }
     known = fidelity(evidence, deployments)
     context = replace(context, deployments=deployments, fidelity=known)
-    told, _ = cache.remember("told", (inputs, deployments, known), lambda: _made(TOLD, context, cache))
-    return SpecFiles({**files, **told}, deployments, known)
+    pages, _ = cache.remember("about one", (inputs, deployments, known), lambda: _made(ABOUT_ONE, context, cache))
+    return SpecFiles({**files, **pages}, deployments, known)
 
 
 def _made(targets: Sequence[str], context: Context, cache: Cache) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """What targets make: the files, and the fields of each deployment, as JSON has them."""
+    """The output of targets: the files, and the fields of each deployment as JSON values."""
     files: dict[str, str] = {}
     deployments = dict(context.deployments)
     for name in targets:

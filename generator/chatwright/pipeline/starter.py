@@ -1,4 +1,4 @@
-"""A commented spec to start from: valid as it stands, and complete with its schema where there is no checkout."""
+"""Write a commented spec to start from. It is valid unchanged; outside of a checkout its schema is copied, too."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..resources import checkout_root, schema_path
 from .writer import write_files
 
 OWN_SCHEMA = "../schema.json"
-_TITLE, _HEAD = b'"title": "Chatwright spec"', 4096  # how a schema of ours says so, within so many bytes
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # of a family, as schema.json has it
+_TITLE, _HEAD = b'"title": "Chatwright spec"', 4096  # marks our schema, within the first bytes of the file
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # of a family, as in schema.json
 
 
 def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher: str, folder: Path) -> Path:
@@ -26,8 +26,8 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     Outside of a checkout a copy of the schema is put into the folder, for editors.
 
     Raises:
-        UsageError: the name cannot be a family's, or another has it.
-        ChatwrightError: the file exists, a link or something else is in the way, or the disk refuses.
+        UsageError: the name is invalid or taken.
+        ChatwrightError: the file exists, a link or something else is in the way, or the system refuses to write.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a family's name: small letters, digits and - _ . after the first")
@@ -38,7 +38,7 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     owner = re.sub(r"[^a-z0-9]+", "_", publisher.casefold()).strip("_") or "own"
     place = f"{owner}/{name}.yaml"
     if os.path.lexists(folder / place):
-        raise ChatwrightError(f"{folder / place}: is there already")
+        raise ChatwrightError(f"{folder / place}: exists already")
     root = checkout_root()
     schema = schema_reference(folder / owner)
     values = {
@@ -56,14 +56,14 @@ def write_starter(catalogue: Catalogue, name: str, title: str | None, publisher:
     if schema == OWN_SCHEMA:
         copy = folder / "schema.json"
         if _TITLE not in (read(copy, _HEAD) or _TITLE):
-            raise ChatwrightError(f"{copy}: is there, and not the schema of specs; move it elsewhere")
+            raise ChatwrightError(f"{copy}: exists, and is not the schema of specs; move it elsewhere")
         new["schema.json"] = schema_path().read_text(encoding="utf-8")
     write_files(folder, new)
     return folder / place
 
 
 def schema_reference(folder: Path) -> str:
-    """Where a spec in a publisher's folder has its schema: the repository's in a checkout, else a copy of its own."""
+    """The path from a spec in a publisher's folder to its schema: the repository's in a checkout, else a copy."""
     root = checkout_root()
     if root is None or not folder.resolve().is_relative_to(root.resolve()):
         return OWN_SCHEMA

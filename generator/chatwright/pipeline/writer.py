@@ -1,7 +1,7 @@
-"""The one writer: it writes whole files, follows no link below its folder, and replays nothing that it finds there.
+"""The only module that writes output. Writes are atomic, and no link below the output folder is followed.
 
-Each file is written on its own (:func:`..files.write`): a run that was killed is finished by running again. Files are
-removed from a tree with a manifest only: those that it lists, that are no longer generated, and that look like ours.
+Each file is written separately (:func:`..files.write`): if a run was killed, another run completes it. Files are
+removed only from a tree with a manifest: files that it lists, that are no longer generated, and that have our header.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..errors import ChatwrightError
 from ..targets.lmdeploy import FIELDS
 from .formatting import is_generated
 
-MANIFEST = ".manifest"  # the files that the last run made, one path a line
-MAX_MANIFEST = 16 << 20  # bytes; that of the public catalogue has 64 kB
+MANIFEST = ".manifest"  # the files of the last run, one path per line
+MAX_MANIFEST = 16 << 20  # bytes; the public catalogue's has 64 kB
 MAX_LISTED = 400_000  # files in a manifest; the public catalogue has 1900
-_HEAD = 4096  # bytes of a file in which its header is
+_HEAD = 4096  # bytes at the beginning of a file that contain its header
 _MAX_TEXT = 64 << 20  # bytes of a file that is read to be edited
 _MAX_JSON = 1 << 20  # bytes of a JSON file that could be ours
 _MARKS = ("<<<<<<<", "=======", ">>>>>>>")  # of a merge conflict
@@ -36,7 +36,7 @@ Unlike = Literal["missing", "changed"]
 class Changes:
     """What a run changed, as sorted paths below the output folder.
 
-    ``left`` are files that the manifest listed and that are no longer generated, but do not look like ours.
+    ``left`` are files that the manifest listed and that are no longer generated, but do not have our header.
     """
 
     written: tuple[str, ...]
@@ -48,10 +48,10 @@ class Changes:
 class Tree:
     """How a folder differs from the files that it should hold, as paths below it.
 
-    ``unlike`` are the files to write. ``stale`` are those to remove: listed in the manifest, no longer generated, and
-    ours. ``left`` are listed and no longer generated, but not ours. ``renamed`` maps a stale file to the new path that
-    is the same file on a disk without upper and lower case. ``parts`` are what killed runs left of files of this tree.
-    ``listed`` is what the manifest lists.
+    ``unlike`` are the files to write. ``stale`` are the files to remove: listed in the manifest, no longer generated,
+    and ours. ``left`` are listed and no longer generated, but not ours. ``renamed`` maps a stale file to the new path
+    that is the same file on a case-insensitive disk. ``parts`` are unfinished files of killed runs. ``listed`` are the
+    files in the manifest.
     """
 
     unlike: Mapping[str, Unlike]
@@ -63,17 +63,17 @@ class Tree:
 
 
 def manifest_text(files: Iterable[str]) -> str:
-    """The manifest of these files and of itself."""
+    """The manifest of these files; it lists itself, too."""
     return "".join(f"{path}\n" for path in sorted({*files, MANIFEST}))
 
 
 def owned_paths(out: Path) -> frozenset[str]:
-    """The files that the manifest of a folder lists; a line that is no path below it (a merge conflict's) is ignored.
+    """The files that the manifest of a folder lists; lines that are no path below it (merge conflicts) are skipped.
 
     Raises:
-        ChatwrightError: what is there cannot be a manifest.
+        ChatwrightError: the file cannot be a manifest.
     """
-    with _told(out, "read"):
+    with _reporting(out, "read"):
         _refuse_obstacles(out, [MANIFEST])
         content = disk.read(out / MANIFEST, MAX_MANIFEST + 1) or b""
     if reason := _no_manifest(content):
@@ -100,14 +100,14 @@ def _no_manifest(content: bytes) -> str | None:
 
 
 def unlike(out: Path, files: Mapping[str, str]) -> dict[str, Unlike]:
-    """The files that are not there, or not with this content.
+    """The files that are missing or have another content.
 
     Raises:
         ChatwrightError: a file could not be written: its path leads out of the folder or through a link, something
-            else than a regular file is in its place, or two paths are the same where case does not count.
+            else than a regular file is in its place, or two paths differ only in case.
     """
     _refuse_paths(files)
-    with _told(out, "read"):
+    with _reporting(out, "read"):
         found = _refuse_obstacles(out, files)
         return {
             path: "missing" if found[path].kind == "nothing" else "changed"
@@ -117,14 +117,14 @@ def unlike(out: Path, files: Mapping[str, str]) -> dict[str, Unlike]:
 
 
 def compare_tree(out: Path, files: Mapping[str, str]) -> Tree:
-    """What :func:`write_tree` would do; nothing is written.
+    """The changes that :func:`write_tree` would make; nothing is written.
 
     Raises:
-        ChatwrightError: as :func:`unlike`; or what is in the manifest's place cannot be one.
+        ChatwrightError: as :func:`unlike`; or the file in the manifest's place cannot be a manifest.
     """
     different = unlike(out, files)
     listed = owned_paths(out) if MANIFEST in files else frozenset[str]()
-    with _told(out, "read"):
+    with _reporting(out, "read"):
         stale, left = [], []
         folders: dict[str, disk.Kind] = {}
         for path in sorted(listed - files.keys()):
@@ -140,16 +140,15 @@ def compare_tree(out: Path, files: Mapping[str, str]) -> Tree:
 
 
 def write_tree(out: Path, files: Mapping[str, str]) -> Changes:
-    """Make the folder hold these files and, where a manifest is among them, none that an earlier manifest listed.
+    """Write these files into the folder; if a manifest is among them, remove files that only the old one lists.
 
-    Everything is looked at first, so that a refusal changes nothing. Then a manifest is written that lists the old
-    files and the new ones together, then each file; then the stale ones are removed, and last the manifest is written
-    that remains. So there is never a file of ours that no manifest lists. What is not listed stays, and so does what is
-    listed but does not look like ours.
+    All checks come first, so that a refusal changes nothing. Then a manifest of the old and the new files together is
+    written, then each file. Then the stale files are removed, and the final manifest is written last. So every file of
+    ours is listed in a manifest at any time. Files that are not listed, or do not have our header, are not removed.
 
     Raises:
-        ChatwrightError: as :func:`compare_tree`; a file made by hand is in the way; or the disk refuses: then each
-            file is whole, the old or the new one, and running again does the rest.
+        ChatwrightError: as :func:`compare_tree`; a file made by hand is in the way; or the system refuses to write:
+            then each file is complete, old or new, and another run does the rest.
     """
     tree = compare_tree(out, files)
     _refuse_hand_made(out, tree)
@@ -157,9 +156,9 @@ def write_tree(out: Path, files: Mapping[str, str]) -> Changes:
     if manifest is not None and (reason := _no_manifest(manifest_text({*files, *tree.stale}).encode())):
         raise ChatwrightError(f"{out / MANIFEST}: too many files for a list of them ({reason})")
     new = sorted(tree.unlike.keys() - {MANIFEST})
-    with _told(out, "write") as done:
+    with _reporting(out, "write") as done:
         for part in tree.parts:
-            with suppress(OSError):  # another run has it open
+            with suppress(OSError):  # another run has the file open
                 disk.remove(out / part)
         if manifest is not None and (new or tree.stale):
             _update(out, MANIFEST, manifest_text({*files, *tree.stale}), done)
@@ -176,22 +175,22 @@ def write_tree(out: Path, files: Mapping[str, str]) -> Changes:
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    """Write files into a folder, whoever made those that are there; returns the paths of what changed, sorted.
+    """Write files into a folder, also over files without our header; returns the paths of changed files, sorted.
 
-    Nothing is removed. Everything is looked at first, so that a refusal changes nothing.
+    Nothing is removed. All checks come first, so that a refusal changes nothing.
 
     Raises:
-        ChatwrightError: as :func:`unlike`; or the disk refuses: then each file is whole, the old or the new one.
+        ChatwrightError: as :func:`unlike`; or the system refuses to write: then each file is complete, old or new.
     """
     new = sorted(unlike(folder, files))
-    with _told(folder, "write") as done:
+    with _reporting(folder, "write") as done:
         for path in new:
             _write(folder, path, files[path], done)
     return tuple(new)
 
 
 def write_file(file: Path, text: str) -> bool:
-    """Write one file into the folder that it is in; returns whether it changed.
+    """Write one file into its folder; returns whether it changed.
 
     Raises:
         ChatwrightError: as :func:`write_files`.
@@ -209,14 +208,14 @@ def write_chunks(file: Path, content: Callable[[], Iterable[bytes]], size: int, 
     """
     folder, name = file.parent, file.name
     _refuse_paths([name])
-    with _told(folder, "read"):
+    with _reporting(folder, "read"):
         found = _refuse_obstacles(folder, [name])[name]
         if found.kind == "file" and found.size == size and disk.holds(file, content()):
             return False
         parts = _parts(folder, [name])
     if found.kind == "file" and not force:
         raise ChatwrightError(f"{file}: is there with another content; --force replaces it")
-    with _told(folder, "write"):
+    with _reporting(folder, "write"):
         for part in parts:
             disk.remove(folder / part)
         disk.write_chunks(file, content)
@@ -224,12 +223,12 @@ def write_chunks(file: Path, content: Callable[[], Iterable[bytes]], size: int, 
 
 
 def read_text(file: Path) -> str | None:
-    """The text of a file that is to be written again, None where there is none.
+    """The text of a file that will be edited, None if there is no file.
 
     Raises:
         ChatwrightError: something else than a regular file is there, it is larger than 64 MB, or not UTF-8 text.
     """
-    with _told(file, "read"):
+    with _reporting(file, "read"):
         _refuse_obstacles(file.parent, [file.name])
         content = disk.read(file, _MAX_TEXT + 1)
     if content is None:
@@ -264,8 +263,8 @@ def _remove(out: Path, path: str, done: list[str]) -> None:
 
 
 @contextmanager
-def _told(out: Path, act: str) -> Iterator[list[str]]:
-    """The paths that are changed inside, to be added to; what the system refuses becomes a message."""
+def _reporting(out: Path, act: str) -> Iterator[list[str]]:
+    """Turn an OSError inside the block into a message. The block adds the paths of its changes to the list."""
     done: list[str] = []
     try:
         yield done
@@ -283,7 +282,7 @@ def _encoded(file: Path, text: str) -> bytes:
 
 
 def _holds(out: Path, path: str, found: disk.Found, text: str) -> bool:
-    """Whether a file has this content; one of another size is not read."""
+    """Whether a file has this content; a file of another size is not read."""
     content = _encoded(out / path, text)
     if found.kind != "file" or found.size != len(content):
         return False
@@ -294,14 +293,14 @@ def _holds(out: Path, path: str, found: disk.Found, text: str) -> bool:
 
 
 def _folded(path: str) -> str:
-    """A path without upper and lower case, and with one form of each accented letter, as macOS and Windows see it."""
+    """A path with case folded and accents normalized, as macOS and Windows compare paths."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _refuse_paths(paths: Iterable[str]) -> None:
-    """Refuse paths that lead out of a folder, cannot be on every system, or are the same file on some."""
+    """Refuse paths that lead out of a folder, are invalid on some system, or name the same file on some system."""
     known: dict[str, str] = {}
     for path in paths:
         if not disk.is_inside(path):
@@ -309,7 +308,7 @@ def _refuse_paths(paths: Iterable[str]) -> None:
                 printable(f"{path!r} is not a path below the output folder that every system can have")
             )
         if (other := known.setdefault(_folded(path), path)) != path:
-            raise ChatwrightError(f"{other} and {path} are one file where upper and lower case are not told apart")
+            raise ChatwrightError(f"{other} and {path} are the same file where case does not count")
     for path in known.values():
         parts = path.split("/")
         for end in range(1, len(parts)):
@@ -318,7 +317,7 @@ def _refuse_paths(paths: Iterable[str]) -> None:
 
 
 def _refuse_obstacles(out: Path, paths: Iterable[str]) -> dict[str, disk.Found]:
-    """What is at each path; everything that keeps a regular file from being there is refused together."""
+    """What is at each path; all obstacles to writing regular files there are reported together."""
     folders: dict[str, disk.Kind] = {}
     obstacles, found = [], {}
     for path in paths:
@@ -339,7 +338,7 @@ _WHAT: Mapping[disk.Kind, str] = {
 
 
 def _look(out: Path, path: str, folders: dict[str, disk.Kind]) -> tuple[str | None, disk.Found]:
-    """What keeps a regular file from being at a path, in words, or None; and what is there."""
+    """A message about the obstacle to a regular file at a path, or None; and what is there."""
     nothing = disk.Found("nothing", 0)
     if (place := disk.not_a_folder(out, path, folders)) is not None:
         kind, due = folders[place], "a folder"
@@ -350,26 +349,26 @@ def _look(out: Path, path: str, folders: dict[str, disk.Kind]) -> tuple[str | No
         if found.kind in ("nothing", "file"):
             return None, found
         place, kind, due = path, found.kind, "a file"
-    told = f"{out / place}: {_WHAT[kind]}, and {due} has to be there; move it elsewhere"
-    return printable(told), nothing
+    message = f"{out / place}: {_WHAT[kind]}, and {due} has to be there; move it elsewhere"
+    return printable(message), nothing
 
 
 def _refuse_hand_made(out: Path, tree: Tree) -> None:
     known = {*tree.listed, *tree.renamed.values(), MANIFEST}
-    told = [
+    messages = [
         f"{out / path}: not made by chatwright, and in the way; move it elsewhere"
         for path, how in tree.unlike.items()
         if how == "changed" and path not in known and not is_generated(disk.read(out / path, _HEAD) or b"")
     ]
-    if told:
-        raise ChatwrightError(*told)
+    if messages:
+        raise ChatwrightError(*messages)
 
 
 # -- what is ours ------------------------------------------------------------------------------------------------------
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file carries our header or, as JSON has no place for one, exactly the fields of a file for LMDeploy."""
+    """Whether a file has our header or, since JSON has no comments, exactly the fields of a file for LMDeploy."""
     content = disk.read(file, _MAX_JSON + 1) or b""
     if is_generated(content[:_HEAD]):
         return True
@@ -383,7 +382,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def _renamed(out: Path, stale: Iterable[str], files: Iterable[str]) -> dict[str, str]:
-    """Of the stale files those that are the very file of a new path, which differs in case alone."""
+    """The stale files that are the same file as a new path, which differs only in case."""
     new = {_folded(path): path for path in files}
     found = {}
     for path in stale:
@@ -401,7 +400,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _parts(out: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Unfinished parts of these files, which runs left that were killed."""
+    """Unfinished parts of these files, left by killed runs."""
     beginnings: dict[str, set[str]] = {}
     for path in paths:
         folder, slash, name = path.rpartition("/")

@@ -1,9 +1,9 @@
-"""Recorded evidence: what the engines said about each generated file, read from ``data/engines/*.json``.
+"""Recorded evidence: how each engine rendered the generated files, read from ``data/engines/*.json``.
 
-A file holds one engine: its version, the grade of the evidence (``engine``: the real thing ran; ``emulated@version``:
-its documented rule was applied), the target whose files it read, the scenarios that were tried, and per template the
-hash of the file's body and what became of the scenarios: by status and reason those that are not exact; the others
-are. Evidence about a file that has changed since counts for nothing.
+A file holds one engine: its version, the grade of the evidence (``engine``: the real engine ran; ``emulated@version``:
+its documented rule was applied), the target whose files it read, and the scenarios. For each template it holds the hash
+of the file's body and the scenarios that are not exact, by status and reason; all others are exact. Evidence about a
+file that has changed since is ignored.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from ..json_writer import json_text
 from ..resources import records_path
 
-STATUSES = ("exact", "differs", "unsupported", "no upstream truth")
+STATUSES = ("exact", "differs", "unsupported", "not comparable")
 _HEAD = ("engine", "version", "grade", "target")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one scenario: one of :data:`STATUSES`, and why where it is not exact."""
+    """The result of one scenario: one of :data:`STATUSES`, and the reason if it is not exact."""
 
     status: str
     reason: str | None = None
@@ -31,7 +31,7 @@ class Result:
 
 @dataclass(frozen=True)
 class TemplateEvidence:
-    """What an engine said about one template's file, whose body had the hash ``artefact``; results by scenario."""
+    """An engine's results by scenario for one template's file, whose body had the hash ``artefact``."""
 
     artefact: str
     results: Mapping[str, Result]
@@ -39,7 +39,7 @@ class TemplateEvidence:
 
 @dataclass(frozen=True)
 class EngineEvidence:
-    """What one engine said."""
+    """The evidence of one engine."""
 
     engine: str
     version: str
@@ -49,7 +49,7 @@ class EngineEvidence:
 
 
 def load_evidence(folder: Path | None = None) -> dict[str, EngineEvidence]:
-    """All recorded evidence by engine, sorted; that of another folder is empty where this does not exist."""
+    """All recorded evidence by engine, sorted; empty if ``folder`` does not exist."""
     folder = folder or records_path("engines")
     if not folder.is_dir():
         return {}
@@ -58,7 +58,7 @@ def load_evidence(folder: Path | None = None) -> dict[str, EngineEvidence]:
 
 
 def dump_evidence(evidence: EngineEvidence) -> str:
-    """The evidence as the text of its file: sorted, a line per template and status.
+    """The evidence as the text of its file: sorted, with a line per template and status.
 
     Raises:
         ValueError: a template was not tried on the same scenarios as the others.

@@ -1,7 +1,8 @@
-"""What the frameworks have themselves, read from ``data/frameworks/*.json``: every other registration is ours.
+"""The built-in templates and models of the frameworks, read from ``data/frameworks/*.json``.
 
-``make record`` writes one file per framework from its registries, ``make conformance`` compares them, and a wheel
-carries them. Of a framework without a file nothing is known, and nothing is called ours.
+Every registration that is not built in is added by us. ``make record`` writes one file per framework from its
+registries, ``make conformance`` compares them with the framework, and the wheel contains them. Without a file for a
+framework, everything counts as built in.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from ..resources import records_path
 
 @dataclass(frozen=True)
 class BuiltIns:
-    """What one version of a framework registers.
+    """The registries of one version of a framework.
 
-    ``models`` holds what it knows models by: hub -> ids, and ``name`` or ``model_type`` -> names. ``text_in_code`` are
-    the templates whose text is not that of their fields alone, because code of their own changes it. ``plugins`` are
-    LLaMA-Factory's multimodal plugins with what they can be told besides their tokens.
+    ``models`` maps hub -> ids, and ``name`` or ``model_type`` -> names. ``text_in_code`` are the templates whose text
+    is changed by their own code, so that their fields alone do not give it. ``plugins`` are LLaMA-Factory's multimodal
+    plugins with their parameters other than tokens.
     """
 
     version: str
@@ -32,29 +33,29 @@ class BuiltIns:
     plugins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def has(self, names: Iterable[tuple[str, str | None]]) -> bool:
-        """Whether the framework knows a model by one of these names, each with what it is: ``name``, or a hub."""
+        """Whether the framework knows a model by one of these (kind, name) pairs; a kind is ``name`` or a hub."""
         return any(name in self.models.get(kind, ()) for kind, name in names)
 
 
 @cache
 def built_ins() -> Mapping[str, BuiltIns]:
-    """What is recorded, by framework."""
+    """The records by framework."""
     return load_built_ins(records_path("frameworks"))
 
 
 def is_built_in(framework: str, template: str) -> bool:
-    """Whether the framework has a template of that name itself; True where nothing is known of the framework."""
+    """Whether a template of that name is built into the framework; True if the framework has no record."""
     known = built_ins().get(framework)
     return known is None or template in known.templates
 
 
 def load_built_ins(folder: Path) -> dict[str, BuiltIns]:
-    """The records in a folder by framework, sorted; empty where it does not exist."""
+    """The records in a folder by framework, sorted; empty if it does not exist."""
     return {path.stem: _read(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))}
 
 
 def dump_built_ins(record: BuiltIns) -> str:
-    """The record as the text of its file, sorted, one name a line."""
+    """The record as the text of its file, sorted, one name per line."""
     data: dict[str, Any] = {"version": record.version, "templates": sorted(record.templates)}
     if record.text_in_code:
         data["text_in_code"] = sorted(record.text_in_code)

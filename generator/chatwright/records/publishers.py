@@ -1,9 +1,9 @@
 """How each template compares with its publishers' own chat templates, read from ``data/publishers``.
 
-Recorded by ``make conformance`` and bound, as all evidence is, to the hash of the generated file that was compared. A
-scenario is ``exact``; ``differs``, by its causes in a word each; ``unsupported`` where our file refuses what the
-publisher's writes; or has ``no upstream truth`` where the publisher's raises, or
-passes over the tools.
+Recorded by ``make conformance``. Like all evidence, it is valid only for a generated file with the recorded hash. A
+scenario is ``exact``; ``differs``, with the causes in a word each; ``unsupported`` if our file refuses what the
+publisher's template renders; or ``not comparable`` if the publisher's template raises an error or ignores the
+tools.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ..resources import records_path
 from .engines import STATUSES, Result, by_reason
 
 FILE = "compared.json"
-# Why two texts differ, as far as a program can tell, in the order in which they are listed.
+# The causes of differences between two texts that a program can detect, in listing order.
 CAUSES = (
-    "default-system",  # a default system text or another head that only one of them writes where none is asked for
+    "default-system",  # only one of them writes a default system text, or another head, without a system message
     "empty-system",  # an empty system message
-    "system-layout",  # where and how the system message stands
+    "system-layout",  # the place and the form of the system message
     "turn-layout",  # how turns are written
     "generation-prompt",  # the end of the prompt, where the model begins to write
-    "thinking-prefill",  # the thought mark behind it
+    "thinking-prefill",  # the mark of a thought after the generation prompt
     "thought-layout",  # thoughts in earlier replies
-    "thinking-switch",  # what a request adds that turns thinking on or off, or names a level
+    "thinking-switch",  # the effect of turning thinking on or off, or of a level
     "tool-layout",  # how tools are described
     "tool-calls",  # how calls and results are written
     "trimming",  # white space around messages
@@ -40,9 +40,9 @@ SEPARATOR = ", "  # between the causes of one scenario
 
 @dataclass(frozen=True)
 class Source:
-    """A publisher's template: its repository, the hash of its text, and the place and revision it was read from.
+    """A publisher's template: its repository, the hash of its text, and ``source``, its place and revision.
 
-    ``verbatim`` says that the place calls it the publisher's own text; else it is a third party's copy.
+    ``verbatim``: according to that place, this is the publisher's own text; else it is a copy by a third party.
     """
 
     repo: str
@@ -53,7 +53,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Example:
-    """Where two texts of a scenario part, made visible: what stands before, and what each of them goes on with."""
+    """The first difference between two texts of a scenario: the common text before it, and how each text continues.
+
+    All texts are made visible.
+    """
 
     scenario: str
     before: str
@@ -63,10 +66,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of our templates beside publishers' templates that compare alike, which are named by their ids.
+    """The comparison of one of our templates with publishers' templates that give the same results, named by ids.
 
-    ``examples`` holds the first scenario of each cause. ``bos`` names the only one of the two whose text begins with
-    the BOS, ``publisher`` or ``ours``: the other leaves it to the tokenizer, and it is left aside.
+    ``examples`` holds the first scenario of each cause. If only one of the two texts begins with the BOS, ``bos`` names
+    it: ``publisher`` or ``ours``. The other one leaves the BOS to the tokenizer, so the BOS is not compared.
     """
 
     publishers: tuple[str, ...]
@@ -76,18 +79,18 @@ class Comparison:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many scenarios there are of each status."""
+        """The number of scenarios by status."""
         found = [result.status for result in self.results.values()]
         return {status: found.count(status) for status in STATUSES if status in found}
 
     @property
     def same(self) -> bool:
-        """Whether every scenario that the publisher's template carries is exact."""
+        """Whether every scenario that the publisher's template supports is exact."""
         return not {"differs", "unsupported"} & self.counts.keys() and "exact" in self.counts
 
     @property
     def causes(self) -> dict[str, list[str]]:
-        """The scenarios that differ, by each of their causes."""
+        """The scenarios that differ, by cause."""
         found: dict[str, list[str]] = {}
         for scenario, result in self.results.items():
             for cause in (result.reason or "").split(SEPARATOR) if result.status == "differs" else ():
@@ -97,7 +100,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Compared:
-    """The comparisons of one template, whose generated file had the hash ``artefact``, None where there is none."""
+    """The comparisons of one template; ``artefact`` is the hash of its generated file, None if there is no file."""
 
     artefact: str | None
     comparisons: tuple[Comparison, ...]
@@ -105,15 +108,15 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Everything that is recorded: the publishers' templates by id, and what was compared by template."""
+    """All recorded comparisons: the publishers' templates by id, and the comparisons by template."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     templates: Mapping[str, Compared] = field(default_factory=dict)
-    base: tuple[str, ...] = ()  # the scenarios that any format must write
+    base: tuple[str, ...] = ()  # the scenarios that every format must support
 
 
 def load_comparisons(folder: Path | None = None) -> Comparisons:
-    """What is recorded, or what another folder holds; nothing where nothing is."""
+    """The recorded comparisons, or those in ``folder``; empty if there are none."""
     file = (folder or records_path("publishers")) / FILE
     if not file.is_file():
         return Comparisons()
@@ -129,7 +132,7 @@ def load_comparisons(folder: Path | None = None) -> Comparisons:
 
 
 def dump_comparisons(comparisons: Comparisons, scenarios: Sequence[str]) -> str:
-    """The comparisons as the text of their file; every one is about all of the scenarios."""
+    """The comparisons as the text of their file; each must cover all of the scenarios."""
     templates = {
         name: {"artefact": each.artefact, "compared": [comparison_entry(found) for found in each.comparisons]}
         for name, each in sorted(comparisons.templates.items())

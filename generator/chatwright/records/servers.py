@@ -1,8 +1,8 @@
-"""What vLLM and SGLang call their parsers, and which of them have read what a template writes.
+"""The names of vLLM's and SGLang's parsers, and which of them have parsed a template's replies.
 
-Both stand in ``data/servers/*.json``: ``make record`` writes one file per server, the names from the
-registries in the server's source, and ``proven`` by running the parsers; ``make conformance`` compares them, and a
-wheel carries them. Of a server without a file nothing is known, and every name is accepted.
+Read from ``data/servers/*.json``. ``make record`` writes one file per server: the names from the registries in the
+server's source, and ``proven`` by running the parsers. ``make conformance`` compares them with the server, and the
+wheel contains them. Without a file for a server, every name is accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = ("tool_call_parser", "reasoning_parser")
 
 @dataclass(frozen=True)
 class Proof:
-    """The parsers that have read a template's replies; ``parallel``: also several calls in one reply."""
+    """The parsers that have parsed a template's replies; ``parallel``: also several calls in one reply."""
 
     parsers: Mapping[str, str]
     parallel: bool
@@ -30,7 +30,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Parsers:
-    """The parsers of one version of a server: kind -> names, and by template what was proven."""
+    """The parsers of one version of a server: kind -> names, and template -> proof."""
 
     version: str
     names: Mapping[str, frozenset[str]]
@@ -39,12 +39,12 @@ class Parsers:
 
 @cache
 def parsers() -> Mapping[str, Parsers]:
-    """What is recorded, by server."""
+    """The records by server."""
     return load_parsers(records_path("servers"))
 
 
 def load_parsers(folder: Path) -> dict[str, Parsers]:
-    """The records in a folder by server, sorted; empty where it does not exist."""
+    """The records in a folder by server, sorted; empty if it does not exist."""
     return {path.stem: _read(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))}
 
 

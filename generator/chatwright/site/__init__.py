@@ -1,7 +1,7 @@
-"""The site: one static page with every model, its prompt and its files, for people who look something up.
+"""The site: one static page to look up models, their prompts and their files.
 
-``data.py`` makes what the page knows from ``catalog.json``, ``fidelity.json``, the generated files and the reference
-renderer; ``page.py`` puts it into one HTML file with the style and the program of ``assets/``. Nothing here prints.
+``data.py`` makes the data of the page from ``catalog.json``, ``fidelity.json``, the generated files and the reference
+renderer. ``page.py`` writes them into one HTML file with the style and the scripts of ``assets/``. Nothing here prints.
 """
 
 from __future__ import annotations

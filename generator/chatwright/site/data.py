@@ -1,7 +1,7 @@
-"""What the page knows, as JSON values.
+"""The data of the page, as JSON values.
 
-Three blocks, so that a visitor's browser takes apart only what he looks at: ``index`` is what is searched, ``prompts``
-and ``files`` are read when a model is opened. Equal texts stand in them once, and are told by their place in a list:
+There are three blocks, so that a browser parses only what it shows: ``index`` is for the search, ``prompts`` and
+``files`` are parsed when a model is opened. Each text is stored once, in a list, and other places refer to its index:
 templates of one family share most lines of their files, and most turns of their prompts.
 """
 
@@ -26,13 +26,13 @@ from ..targets.models import HUBS, MEDIA, modalities, requirements
 from ..targets.parsers import parser_notes
 from ..targets.protocol import listed_in
 
-FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files a visitor can take with him
+FILES = ("vllm", "training", "ollama", "lmdeploy")  # the targets whose files can be downloaded
 ROLES: tuple[Role, ...] = get_args(Role)
-FROM_SLOT, TRAINED = 1, 2  # added to four times a piece's role, by its place in ROLES
+FROM_SLOT, TRAINED = 1, 2  # flags; added to four times the index of a piece's role in ROLES
 
 
 class Texts:
-    """Texts by number: each stands once."""
+    """Numbers texts; equal texts have the same number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -57,7 +57,7 @@ def blocks(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
 
 
 def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
-    """``catalog.json`` with what only the page needs, and ``fidelity.json`` with each reason once."""
+    """``catalog.json`` with further data for the page, and ``fidelity.json`` with each reason once."""
     catalog = json.loads(rendering.files["catalog.json"])
     entries = zip(catalog["models"], _checkpoints(catalogue), strict=True)
     models = [{**entry, **_model(entry, catalogue, group, checkpoint)} for entry, (group, checkpoint) in entries]
@@ -87,21 +87,21 @@ def index(catalogue: Catalogue, rendering: Rendering) -> dict[str, Any]:
 
 
 def _publishers(known: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
-    """How templates compare with their publishers' own: what each cause is called, and the rows of each template."""
+    """How templates compare with their publishers' own: the names of causes, and the rows of each template."""
     return {
         "causes": {each.code: {cause: each.tables[cause] for cause in CAUSES} for each in languages()},
         "templates": {
-            name: [_beside(row, known["sources"], names, reasons) for row in verdict["compared"]]
+            name: [_row(row, known["sources"], names, reasons) for row in verdict["compared"]]
             for name, verdict in known.get("templates", {}).items()
             if "compared" in verdict
         },
     }
 
 
-def _beside(row: Mapping[str, Any], sources: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
-    """A row: whose templates they are, the verdict in the shape of an engine's, and where the first one differs."""
+def _row(row: Mapping[str, Any], sources: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
+    """A row: the publishers, the verdict in the form of an engine's, and the first difference."""
     counts = row["counts"]
-    status = "differs" if counts.keys() & {"differs", "unsupported"} else next(iter(counts), "no upstream truth")
+    status = "differs" if counts.keys() & {"differs", "unsupported"} else next(iter(counts), "not comparable")
     not_exact = {status: row[status] for status in counts if status in row}
     return {
         "publishers": [[sources[one]["repo"], sources[one]["verbatim"]] for one in row["publishers"]],
@@ -120,13 +120,13 @@ def _checkpoints(catalogue: Catalogue) -> Iterator[tuple[ModelGroup, Checkpoint]
 
 
 def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What ``catalog.json`` does not say of a model."""
+    """Data of a model that ``catalog.json`` does not have."""
     model_type = catalogue.model_types.get(group.model_type or "")
     listed = listed_in(checkpoint, group)
     return {
         "listed": listed,
         "templates": {
-            framework: name if framework in listed or not group.multimodal else None  # as the tables have it
+            framework: name if framework in listed or not group.multimodal else None  # as in the tables
             for framework, name in entry["templates"].items()
         },
         "requires": list(requirements(group, catalogue)),
@@ -136,7 +136,7 @@ def _model(entry: Mapping[str, Any], catalogue: Catalogue, group: ModelGroup, ch
 
 
 def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What a model's permanent link ends with: its id on the first hub that has it, else its path or its name."""
+    """The ends of models' permanent links: the id on the first hub that has the model, else its path or its name."""
     seen: dict[str, int] = {}
     for model in models:
         named = ((hub, model[hub]) for hub in (*HUBS, "path", "name"))
@@ -147,7 +147,7 @@ def _keys(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _template(catalogue: Catalogue, template: Template, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``catalog.json`` does not say of a template; in a command, null stands for the model."""
+    """Data of a template that ``catalog.json`` does not have; in a command, null is the placeholder of the model."""
     lines = {
         engine: command(template, catalogue, engine, "", PurePosixPath(path).name)
         for engine, path in served_by(template, catalogue, entry["files"])
@@ -163,7 +163,7 @@ def _template(catalogue: Catalogue, template: Template, entry: Mapping[str, Any]
 
 
 def _verdict(verdict: Mapping[str, Any], names: Sequence[str], reasons: Texts) -> dict[str, Any]:
-    """One engine's verdict: status, counts, and ``why`` as status, reason and scenarios by their numbers."""
+    """One engine's verdict: status, counts, and ``why`` as status, reason number and scenario numbers."""
     why = [
         [status, reasons.number(reason), [names.index(name) for name in found if name in names]]
         for status, by_reason in verdict.get("not exact", {}).items()
@@ -178,11 +178,11 @@ def _verdict(verdict: Mapping[str, Any], names: Sequence[str], reasons: Texts) -
 
 
 def prompts(catalogue: Catalogue, conversations: Mapping[str, Scenario]) -> dict[str, Any]:
-    """Every template's texts of every scenario, as the reference renderer writes them on a fixed day.
+    """The texts of every template and scenario, rendered by the reference renderer for a fixed date.
 
-    ``templates`` holds by name, for each scenario in turn, the three kinds of text: the number of one in ``drawn``, or
-    below zero that of the reason why there is none, less one. One that is drawn is a list of pairs: what a piece is
-    (its role's place in ``roles``, times four, with :data:`FROM_SLOT` and :data:`TRAINED`), and its text's number.
+    ``templates`` holds for each name a list: for each scenario, the three kinds of text. A number from 0 is an index in
+    ``drawn``; a negative number -1 - n is reason n why there is no text. An entry of ``drawn`` is a list of pairs: the
+    index of a piece's role in ``roles``, times four, plus :data:`FROM_SLOT` and :data:`TRAINED`; and its text's number.
     """
     texts, reasons, drawn = Texts(), Texts(), Texts()
     templates = {
@@ -214,7 +214,7 @@ def _drawn(template: Template, scenario: Scenario, kind: Kind, texts: Texts, rea
 
 
 def _runs(template: Template, pieces: Sequence[Piece]) -> Iterator[tuple[int, str]]:
-    """The pieces as runs of one role, of the template's own words or not, learned or not."""
+    """Join pieces into runs with the same role, the same origin (slot or content), and equally learned."""
     own = frozenset(_literals(template))
     what, text = -1, ""
     for piece in pieces:
@@ -232,7 +232,7 @@ def _runs(template: Template, pieces: Sequence[Piece]) -> Iterator[tuple[int, st
 
 
 def _literals(template: Template) -> Iterator[str]:
-    """What the template writes of its own around what is said: the texts of its slots and of its thinking."""
+    """The template's own texts: those of its slots and of its thinking."""
     for slot in _slots(template):
         yield from (part.value for part in slot if part.kind in ("text", "token") and part.value)
     if thinking := template.thinking:

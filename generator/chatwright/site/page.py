@@ -1,8 +1,8 @@
-"""One HTML file that needs nothing beside it: the data, the style and the program stand in it.
+"""Write one self-contained HTML file with data, style and script.
 
-So it works from a folder as from a server, and a policy can forbid it everything else: no address is fetched, and
-nothing runs but the one script whose hash the policy names. The data is JSON in blocks that no browser runs, in which
-nothing can end the block; the program writes it into the page as text, never as HTML.
+So it works from a folder as well as from a server, and its content security policy can forbid everything else: nothing
+is fetched, and only the script whose hash the policy names runs. The data is JSON in blocks that browsers do not run;
+it is escaped so that it cannot end its block. The script writes data into the page as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SCRIPTS = ("words", "data", "elements", "search", "list", "prompt", "files", "fi
 
 
 def page(catalogue: Catalogue, rendering: Rendering, tables: str | None = None) -> str:
-    """The page of everything in the catalogue; the same bytes on every machine.
+    """The page of the whole catalogue; the same bytes on every machine.
 
-    ``tables`` is where the tables are published, as seen from the page; without it nothing leads there.
+    ``tables`` is the relative address of the published tables; without it the page has no link to them.
     """
     known = {"words": {each.code: each.site for each in languages()}, **blocks(catalogue, rendering)}
     script = "\n".join(['"use strict";', *(_asset(f"{name}.js") for name in SCRIPTS)])
@@ -50,12 +50,12 @@ def page(catalogue: Catalogue, rendering: Rendering, tables: str | None = None) 
 
 
 def compressed(text: str) -> int:
-    """How many bytes a server sends of a page."""
+    """The size of a page in bytes after gzip, as a server sends it."""
     return len(gzip.compress(text.encode(), 9, mtime=0))
 
 
 def json_block(value: Any) -> Markup:
-    """JSON as it may stand in a ``script`` element: without the one character that could end it or open a comment."""
+    """JSON for a ``script`` element; ``<``, which could end it or open a comment, is escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
@@ -65,5 +65,5 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """A policy's name for a script or a style."""
+    """The hash of a script or style in a content security policy."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

@@ -1,4 +1,4 @@
-"""The targets, in the order they run: what a target deploys is known to those after it."""
+"""The targets, in the order they run: a target knows the deployments of those before it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ TARGETS: dict[str, Target] = {
     "docs": docs,
     "pages": pages,
 }
-SERVED = ("llamafactory", "swift", "vllm", "ollama", "lmdeploy", "training")  # what frameworks and engines read
-TOLD = ("pages",)  # what people read of one spec, when it is known what engines said
-ABOUT_ALL = ("docs",)  # what they read of all
+SERVED = ("llamafactory", "swift", "vllm", "ollama", "lmdeploy", "training")  # files for frameworks and engines
+ABOUT_ONE = ("pages",)  # documentation of one spec, which needs its fidelity
+ABOUT_ALL = ("docs",)  # documentation of all specs
 PACKAGES: dict[str, Callable[[Sequence[str]], Iterable[GeneratedFile]]] = {  # what makes packages of specs' modules
     llamafactory.PACKAGE: llamafactory.package,
     swift.PACKAGE: swift.package,

@@ -1,4 +1,4 @@
-"""ms-swift's agent templates: which one a template has, and whether its slots answer calls as that one does."""
+"""ms-swift's agent templates: the one of a template, and a check that its slots write tool results the same way."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .places import placed
 
 
 def agent_template(template: Template) -> str | None:
-    """The agent template: the one that the spec names, or the one of the tool format."""
+    """The agent template that the spec names, or the one of the tool format."""
     named: str | None = template.targets.get("swift", {}).get("agent_template")
     definition = format_of(template)
     return named or (definition.frameworks.get("swift") if definition else None)
 
 
 def refusals_of_answers(template: Template) -> Iterator[str]:
-    """From the end of the calls to the next reply the slots must say what ms-swift writes."""
+    """Reasons why the slots differ from ms-swift's text between the end of the calls and the next reply."""
     slots, definition = template.slots, format_of(template)
     agent, known = agent_template(template), definition.frameworks.get("swift") if definition else None
     if definition and agent != known:
@@ -55,7 +55,7 @@ def refusals_of_answers(template: Template) -> Iterator[str]:
 
 
 def _answers(slots: Slots, results: Results) -> Iterator[tuple[str, Slot, Slot]]:
-    """Yield places in the spec with the text from the end of the calls to the next reply: the spec's and ms-swift's."""
+    """Yield places in the spec with the text between calls and next reply: the spec's text and ms-swift's."""
     end, opener = split_content(slots.function)[1], slots.opener_after_observation
     whole = join_slots(end, slots.observation, opener)
     if results.way == "between":
@@ -74,6 +74,6 @@ def _shown(slot: Slot) -> str:
 
 
 def results_in_user_turn(user: Slot, results: Results) -> Slot:
-    """The user's turn around the results."""
+    """The user's turn with the results as its content."""
     head, tail = split_content(user)
     return join_slots(head, parse_slot(results.text), tail)

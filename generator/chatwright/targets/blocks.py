@@ -1,4 +1,4 @@
-"""A writer of statements with blocks, for Jinja and Go: what is nested in Python is nested in the output."""
+"""A writer of statements and blocks, for Jinja and Go: nesting in Python is nesting in the output."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 class BlockWriter:
-    """Writes statements one a line. Nobody writes the end of a block: it comes where the block of Python ends."""
+    """Writes one statement per line. The end of a block is written when its ``with`` block in Python ends."""
 
-    OTHERWISE = "elif"  # how a further case of an ``if`` begins
+    OTHERWISE = "elif"  # the keyword of the second and later cases of an ``if``
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -24,18 +24,18 @@ class BlockWriter:
         raise NotImplementedError
 
     def end_of(self, word: str) -> str:
-        """The statement that ends a block which begins with a word."""
+        """The statement that ends a block; ``word`` is the first word of the block."""
         raise NotImplementedError
 
     def line(self, text: str) -> None:
-        """Write a line as it is, indented."""
+        """Write an indented line."""
         self.lines.append("  " * self.depth + text)
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """Write a block with what is written inside; ``else`` and its like go on with the ``if`` just before.
+        """Write a block around the statements written inside; ``else`` and the like continue the ``if`` just before.
 
-        Without a head only what is written inside.
+        If the head is empty, only the statements inside are written.
         """
         if not head:
             yield
@@ -47,7 +47,7 @@ class BlockWriter:
             self._close(word)
 
     def open(self, head: str) -> str:
-        """Begin a block, and return the word that :meth:`end_of` knows it by."""
+        """Begin a block, and return its first word for :meth:`end_of`."""
         word = head.partition(" ")[0]
         if word in ("else", self.OTHERWISE):
             word = "if"
@@ -61,13 +61,13 @@ class BlockWriter:
         self.statement(self.end_of(word))
 
     def reopen(self) -> None:
-        """Take back the end of the ``if`` that was just written."""
+        """Remove the end of the ``if`` that was just written."""
         del self.lines[-1]
 
     def branches(self, cases: Sequence[tuple[str, T]]) -> Iterator[T]:
-        """Go through the cases of one decision, each in its block; one without a condition holds where no other does.
+        """Iterate over (condition, value) cases, each in its block; an empty condition means ``else``.
 
-        A case without a condition that is alone needs no block.
+        A single case without a condition is written without a block.
         """
         word = "if"
         for condition, value in cases:
@@ -76,7 +76,7 @@ class BlockWriter:
             word = self.OTHERWISE
 
     def write(self, source: str) -> None:
-        """Write statements, one a line; what is indented below one is its block."""
+        """Write statements, one per line; the lines indented below a statement are its block."""
         lines = _parsed(source)
         blocks: list[tuple[int, str]] = []
         for (indent, text), (following, _) in zip(lines, (*lines[1:], lines[0]), strict=True):

@@ -1,4 +1,4 @@
-"""The commands by which engines serve a model with the file that was generated for its template."""
+"""The commands that serve a model with the generated file of its template."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE_OF = {"vllm": "vllm", "sglang": "vllm", "ollama": "ollama", "lmdeploy": "lm
 
 
 def served_by(template: Template, catalogue: Catalogue, files: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """The engines that take a file of the template, each with its path; ``files`` are the paths by target."""
+    """The engines that use a file of the template, each with its path; ``files`` are the paths by target."""
     for engine, target in FILE_OF.items():
         path = files.get(target)
         if path and not (engine in SERVERS and refusal(template, catalogue, engine)):
@@ -21,7 +21,7 @@ def served_by(template: Template, catalogue: Catalogue, files: Mapping[str, str 
 
 
 def command(template: Template, catalogue: Catalogue, engine: str, model: str, path: str) -> list[str]:
-    """The words of the command by which an engine serves a model with the template's file."""
+    """The words of the command that makes an engine serve a model with the template's file."""
     if engine == "ollama":
         return ["ollama", "create", template.name, "-f", path]
     if engine == "lmdeploy":

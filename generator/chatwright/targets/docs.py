@@ -1,8 +1,8 @@
-"""The tables of models and of templates in each language, as GitHub shows Markdown (CommonMark with tables).
+"""The tables of models and templates in each language, in GitHub's Markdown (CommonMark with tables).
 
-All languages are made from the same rows, so that they cannot fall out of step; only the labels differ. Models,
-templates and what publishers' own templates write have pages of their own, since GitHub shows no file of more than
-512 KB; the last is left out where no publisher's template is known.
+All languages have the same rows; only the labels differ. Models, templates and the comparison with publishers' own
+templates are separate pages, since GitHub does not show a file of more than 512 KB. The last page is left out if no
+publisher's template is known.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def generate(context: Context) -> Output:
     pages = _PAGES if compared else tuple(page for page in _PAGES if page != "publishers")
     for language in languages():
         labels, suffix = language.tables, language.suffix
-        told = [
+        counts_added = [
             labels["added_counts"].format(framework=FRAMEWORKS[key], **found)
             for key, found in added.items()
             if any(found.values())
@@ -83,7 +83,7 @@ def generate(context: Context) -> Output:
                         "training": labels["training"].format(file=FILES["training"]),
                     },
                     links=" · ".join(link(*address) for address in linked),
-                    added=" ".join([note, *told]) if told else "",
+                    added=" ".join([note, *counts_added]) if counts_added else "",
                     frameworks=FRAMEWORKS,
                     engines=_ENGINES.values(),
                     families=families,
@@ -115,7 +115,7 @@ def _families(context: Context) -> Iterator[dict[str, Any]]:
 
 
 def _used(spec: Spec, context: Context) -> list[str]:
-    """The templates that a family introduces or its models use, its own first."""
+    """The templates that a family defines or its models use, its own first."""
     own = [template.name for template in spec.templates]
     found = {
         name
@@ -132,7 +132,7 @@ def _page(name: str) -> str:
 
 
 def _share(context: Context, name: str, engine: str) -> str:
-    """How many conversations of those that have an upstream truth an engine writes exactly."""
+    """The share of conversations that an engine writes exactly, of those that have an upstream truth."""
     verdict = context.fidelity.get(name, {}).get(engine)
     if verdict is None:
         return "–"
@@ -148,7 +148,7 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
     used = {
         framework: context.catalogue.templates[name]
         for framework in FRAMEWORKS
-        if framework in listed or not group.multimodal  # what stands for an image is known to those that list it
+        if framework in listed or not group.multimodal  # only a framework that lists it knows its image placeholder
         if (name := group.template_for(framework, checkpoint))
     }
     added = {
@@ -178,9 +178,9 @@ def _model(checkpoint: Checkpoint, group: ModelGroup, context: Context) -> dict[
 
 
 def _hubs(checkpoint: Checkpoint) -> dict[str, str]:
-    """The checkpoint's repositories by hub; of one without ids of its own, those a framework lists it with.
+    """The checkpoint's repositories by hub; if it has no ids, the repositories that a framework lists for it.
 
-    What stands behind the colon of an id is a folder inside the repository, which has no page of its own.
+    The part of an id after a colon is a folder inside the repository, which has no page of its own.
     """
     listed = [checkpoint.ids] if checkpoint.ids else checkpoint.targets.values()
     ids = {hub: str(found[hub]) for found in listed for hub in HUBS if found.get(hub)}
@@ -192,7 +192,7 @@ def _marked(name: str, added: bool) -> str:
 
 
 def _which(templates: Sequence[Template], has: Callable[[Template], bool]) -> tuple[bool, str]:
-    """Whether all templates of a model have something; else the names of those that do."""
+    """Whether all templates of a model have a feature; if not, the names of those that do."""
     found = [template.name for template in templates if has(template)]
     everyone = bool(found) and len(found) == len(templates)
     return everyone, "" if everyone else cell(", ".join(found))
@@ -216,7 +216,7 @@ def _templates(context: Context, labels: Mapping[str, str], page: str) -> Iterat
 
 
 def _parsers(template: Template, context: Context, labels: Mapping[str, str]) -> Iterator[str]:
-    """The options that a server is given with the template's file."""
+    """The options of servers for the template's file."""
     made = context.deployments.get("vllm", {}).get(template.name)
     for server, named in serving_entry(template).items() if made and made.path else ():
         proven = "" if named["proven"] else f" ({labels['unverified']})"
@@ -253,6 +253,6 @@ def _links(addresses: Mapping[str, str]) -> str:
 
 
 def _natural(title: str) -> tuple[tuple[str, int, str], ...]:
-    """A key that sorts 7B before 72B, however many digits a number has."""
+    """A sort key that compares numbers by value: 7B comes before 72B."""
     found = ((text.casefold(), number.lstrip("0")) for text, number in re.findall(r"([^0-9]*)([0-9]*)", title))
     return tuple((text, len(number), number) for text, number in found)

@@ -1,7 +1,7 @@
-"""Source of Go ``text/template``: how text and actions are written so that any Ollama Modelfile carries them unchanged.
+"""Write Go ``text/template`` sources that any Ollama Modelfile can hold unchanged.
 
-Statements are written one a line and trim the white space around them (``{{- if … -}}``). Between them come lines of
-output, whose own white space is written as string literals where a neighbouring statement would trim it.
+Each statement has its own line and trims the white space around it (``{{- if … -}}``). Lines of output come between
+statements; white space that a neighbouring statement would trim is written as a string literal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .blocks import BlockWriter
 
 NOT_FOUND = "Ollama finds thoughts by plain texts around them; these words need escapes"
 _DELIMITERS = re.compile(r'\{\{+|"""+')
-_ISO_DATE = "%Y-%m-%d"  # as Ollama's currentDate writes it
+_ISO_DATE = "%Y-%m-%d"  # the format of Ollama's currentDate
 _DIRECTIVES = re.compile(f"({_ISO_DATE}|%.)", re.DOTALL)
 _DATE_FIELDS = {"%Y": (0, 4), "%y": (2, 4), "%m": (5, 7), "%d": (8, 10)}  # their places in YYYY-MM-DD
 _MONTHS = (
@@ -28,7 +28,7 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 NEWLINE = (("\n",),)
-WHITE_SPACE = tuple(  # what Python's str.strip removes, by length in UTF-8
+WHITE_SPACE = tuple(  # the characters that Python's str.strip removes, by length in UTF-8
     tuple(chr(code) for code in range(0x3001) if chr(code).isspace() and len(chr(code).encode()) == length)
     for length in (1, 2, 3)
 )
@@ -46,7 +46,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Inline:
-    """Actions and texts inside a line of output, as they are."""
+    """Actions and texts inside a line of output, written unchanged."""
 
     source: str
 
@@ -56,7 +56,7 @@ class Inline:
 
 @dataclass(frozen=True)
 class Thought:
-    """A thought between its words, all on one line, as Ollama looks for it."""
+    """A thought between its words, all on one line, so that Ollama finds it."""
 
     condition: str
     words: tuple[str, str]
@@ -74,7 +74,7 @@ class Thought:
 
 @dataclass(frozen=True)
 class Block:
-    """What statements write in the middle of an output."""
+    """Statements in the middle of an output."""
 
     write: Callable[[], None]
 
@@ -84,17 +84,17 @@ Pieces = Sequence[Piece]
 
 
 class GoWriter(BlockWriter):
-    """Writes statements one a line, trimming the white space around them, and between them lines of output."""
+    """Writes one statement per line, which trims the white space around it, and lines of output between statements."""
 
     OTHERWISE = "else if"
 
     def __init__(self) -> None:
         super().__init__()
-        self.definitions: list[str] = []  # of templates that the text calls; they come first
+        self.definitions: list[str] = []  # definitions of templates that the text calls; they come first
         self.pending: list[Piece] = []
 
     def source(self) -> str:
-        """Everything that was written."""
+        """The whole source."""
         self._flush()
         return "\n".join([*self.definitions, *self.lines])
 
@@ -104,7 +104,7 @@ class GoWriter(BlockWriter):
         return bool(self.lines)
 
     def put(self, output: Pieces) -> None:
-        """Add to the line of output that the next statement ends."""
+        """Add pieces to the current line of output; the next statement ends the line."""
         for piece in output:
             if isinstance(piece, Block):
                 piece.write()
@@ -129,11 +129,11 @@ class GoWriter(BlockWriter):
                 self.put(output)
 
     def refuse(self, reason: str) -> None:
-        """End the rendering with an error that gives the reason."""
+        """Write a statement that ends the rendering with this error."""
         self.statement(f"call {go_literal(reason)}")
 
     def trim(self, variable: str, how: Trim = "both") -> None:
-        """Trim a variable's text, as the meaning of a spec does."""
+        """Write statements that trim a variable's text, as the reference renderer does."""
         for edge, rest in sides(how):
             cases = [
                 (at_edge(variable, edge, length, characters), f"{variable} = {rest.format(variable, length)}")
@@ -144,7 +144,7 @@ class GoWriter(BlockWriter):
                     self.statement(statement)
 
     def find(self, text: str, word: str, *then: str) -> None:
-        """Write statements for the first place of a text that holds a word; ``$at`` counts the bytes before it."""
+        """Write a search for the first place of a word in a text; ``$at`` is the byte offset in the ``then`` part."""
         length = len(word.encode())
         rest = f"slice {text} $at"
         found = f"and (ge (len ({rest})) {length}) (eq (slice ({rest}) 0 {length}) {go_literal(word)})"
@@ -153,7 +153,7 @@ class GoWriter(BlockWriter):
                 self.statement(statement)
 
     def remove_between(self, variable: str, words: tuple[str, str]) -> None:
-        """Take everything between two words out of a variable's text, and the words."""
+        """Write statements that remove two words and everything between them from a variable's text."""
         start, end = words
         after_start, after_end = (len(word.encode()) for word in words)
         head, tail = f"$head = slice {variable} 0 $at", f"$tail = slice (slice {variable} $at) {after_start}"
@@ -174,8 +174,8 @@ class GoWriter(BlockWriter):
             """)
         self.statement(f'{variable} = printf "%s%s" $kept {variable}')
 
-    def keep_behind(self, variable: str, word: str) -> None:
-        """Leave of a variable's text what follows the last place of a word."""
+    def keep_after_last(self, variable: str, word: str) -> None:
+        """Write statements that keep only the text after the last place of a word in a variable."""
         with self.block(f"range len {variable}"):
             self.statement("$held := false")
             rest = f"{variable} = slice (slice {variable} $at) {len(word.encode())}"
@@ -186,14 +186,14 @@ class GoWriter(BlockWriter):
             """)
 
     def include(self, other: GoWriter) -> None:
-        """Go on with what another writer wrote."""
+        """Append the output of another writer."""
         other._flush()
         self._flush()
         self.definitions += other.definitions
         self.lines += ["  " * self.depth + line if line.lstrip().startswith("{{-") else line for line in other.lines]
 
     def define(self, other: GoWriter) -> None:
-        """Put a definition that another writer wrote first."""
+        """Add the output of another writer to the definitions, which come first."""
         other._flush()
         self.definitions += [*other.definitions, *other.lines]
 
@@ -217,20 +217,20 @@ class GoWriter(BlockWriter):
 
 
 def sides(how: Trim) -> list[tuple[str, str]]:
-    """The ends of a text that are trimmed: Go for what is at that end, and for the rest, of a text and a length."""
+    """The edges of a text to trim: for each, Go for the edge of a length, and Go for the rest of the text."""
     head = ("slice {0} 0 {1}", "slice {0} {1}")
     tail = ("slice {0} (len (slice {0} {1}))", "slice {0} 0 (len (slice {0} {1}))")
     return {"none": [], "leading_newlines": [head], "newlines": [head, tail], "both": [head, tail]}[how]
 
 
 def at_edge(text: str, edge: str, length: int, characters: Sequence[str]) -> str:
-    """Go that asks whether an end of a text is one of some characters of a length in bytes."""
+    """A Go condition: the edge of a text is one of these characters, which have this length in bytes."""
     wanted = " ".join(map(go_literal, characters))
     return f"and (ge (len {text}) {length}) (eq ({edge.format(text, length)}) {wanted})"
 
 
 def go_literal(text: str) -> str:
-    """The text as a Go string literal that any Modelfile carries unchanged."""
+    """The text as a Go string literal that any Modelfile can hold unchanged."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     return f'"{"".join(escapes.get(character) or _go_character(character) for character in text)}"'
 
@@ -239,7 +239,7 @@ def go_date(form: str) -> list[Piece]:
     """Today's date in a strftime form, in the C locale; Ollama's ``currentDate`` writes YYYY-MM-DD.
 
     Raises:
-        Unsupported: the form has more than years, months and days of the month.
+        Unsupported: the form has other parts than years, months and days of the month.
     """
     pieces: list[Piece] = []
     for index, run in enumerate(_DIRECTIVES.split(form)):
@@ -267,10 +267,11 @@ def _month(*, short: bool) -> str:
 
 @cache
 def is_plain(character: str) -> bool:
-    """Whether Go calls the character printable, whatever its Unicode version.
+    """Whether every version of Go calls the character printable, independent of its Unicode version.
 
-    Go prints letters, marks, numbers, punctuation, symbols and the ASCII space (``strconv.IsPrint``). Unicode 3.2,
-    which every Python carries, has them all except newer characters; the soft hyphen has changed sides since.
+    Go prints letters, marks, numbers, punctuation, symbols and the ASCII space (``strconv.IsPrint``). The check uses
+    Unicode 3.2, which every Python includes: newer characters count as not printable, and so does the soft hyphen,
+    whose category has changed since.
     """
     if character == "\u00ad":
         return False
@@ -284,7 +285,7 @@ def _go_character(character: str) -> str:
 
 
 def _go_text(text: str, *, first: bool, last: bool) -> str:
-    """Text of a template: plain where it can be, else a literal; white space at the ends of a line is trimmed by Go."""
+    """Text of a template: plain if possible, else a literal. Go trims white space at the ends of a line."""
     start = len(text) - len(text.lstrip()) if first else 0
     end = max(start, len(text.rstrip())) if last else len(text)
     written = [_literal_action(text[:start])]
@@ -299,13 +300,13 @@ def _literal_action(text: str) -> str:
 
 
 def _runs(text: str) -> list[tuple[bool, str]]:
-    """The text in runs that a template may hold as they are, and runs that it may not."""
+    """Split the text into runs, each with whether a template can hold it as plain text."""
     raw = [character == "\n" or is_plain(character) for character in text]
     for match in _DELIMITERS.finditer(text):
         raw[match.start() : match.end()] = [False] * len(match[0])
     for index in reversed(range(len(text))):
         if text[index] == "{" and not (index + 1 < len(text) and raw[index + 1]):
-            raw[index] = False  # an action follows, and would begin one brace too early
+            raw[index] = False  # the next action would otherwise begin one brace too early
     runs = groupby(zip(raw, text, strict=True), key=itemgetter(0))
     return [(plain, "".join(character for _, character in run)) for plain, run in runs]
 

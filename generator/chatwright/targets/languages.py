@@ -1,4 +1,4 @@
-"""The words of the tables and of the site, one file a language: ``words/*.yaml``."""
+"""The words of the tables and of the site, one file per language: ``words/*.yaml``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST = "en"
 
 @dataclass(frozen=True)
 class Language:
-    """A language: its code, its own name, and its words by the name of each."""
+    """A language: its code, its own name, and its words by key."""
 
     code: str
     name: str
@@ -25,7 +25,7 @@ class Language:
 
     @property
     def suffix(self) -> str:
-        """What the names of its pages end with, before ``.md``."""
+        """The suffix of the names of its pages, before ``.md``."""
         return "" if self.code == _FIRST else f".{self.code}"
 
 

@@ -1,4 +1,4 @@
-"""What the targets share whose files cannot ask a tokenizer for its tokens: Ollama's and LMDeploy's."""
+"""Shared by Ollama's and LMDeploy's targets, whose files cannot get tokens from a tokenizer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..catalogue.slots import split_content
 
 
 def token_text(spec: Spec, token: Literal["bos_token", "eos_token"]) -> str | None:
-    """The text of the tokenizer's own token as the spec tells it (``serving.tokens``), or None where it does not."""
+    """The text of the tokenizer's own token from the spec (``serving.tokens``); None if the spec has none."""
     text: str | None = spec.serving.get("tokens", {}).get(token)
     return text
 
 
 def without_bos(slot: Slot, bos: str | None) -> Slot:
-    """The slot without the BOS it begins with, be it the placeholder or the token's text: the engines add it."""
+    """The slot without a BOS at its beginning, as placeholder or as text: the engines add the BOS."""
     if slot and slot[0].kind == "bos":
         return slot[1:]
     if slot and bos and slot[0].kind in ("text", "token") and slot[0].value.startswith(bos):
@@ -30,11 +30,11 @@ def begins_with_bos(slot: Slot, bos: str | None) -> bool:
 
 
 def stop_texts(spec: Spec, template: Template) -> tuple[str, ...]:
-    """Every text at which generation stops: the stop words, and the ends of turns where none of them covers one.
+    """Every text at which generation stops: the stop words, and the ends of turns that no stop word covers.
 
-    A turn that calls tools may end in another way than others. A text that stands inside what the model must write
-    before it goes on is left out: the words around a thought, and what stands in front of a reply or a call. Where the
-    end of a turn is the tokenizer's own EOS, its text is known only if the spec tells it; engines stop there anyway.
+    A turn that calls tools may have its own end. Texts are left out if the model writes them before a reply is
+    complete: the words around a thought, and the text before a reply or a call. If a turn ends with the tokenizer's
+    own EOS, its text is known only from the spec; engines stop there anyway.
     """
     stops = list(template.stop_words)
     function_head, function_end = split_content(template.slots.function)

@@ -1,9 +1,9 @@
 """LLaMA-Factory: a package that registers templates and model groups (read from llamafactory 0.9.5).
 
-Its conventions, all derived here and never typed in a spec: the assistant's opener is glued to the user and the
-observation slot; a slot is a list of elements that are tokenized one by one (text, a set naming the tokenizer's own
-token, a dictionary naming one token); the system text goes into a turn of its own (``Template``) or into the first
-user turn (``Llama2Template``); thoughts make it a ``ReasoningTemplate``.
+Conventions of LLaMA-Factory, all derived here and never written in a spec: the assistant's opener is the end of the
+user slot and of the observation slot. A slot is a list of elements that are tokenized one by one: text, a set that
+names the tokenizer's own token, or a dictionary that names one token. The system text goes into its own turn
+(``Template``) or into the first user turn (``Llama2Template``). A format with thoughts is a ``ReasoningTemplate``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SOURCES = {"huggingface": "DEFAULT", "modelscope": "MODELSCOPE", "openmind": "O
 _TOOLS = "default"  # the tool format of a template that names none (data/template.py, register_template)
 _RESULT_SEPARATOR = "\n</tool_response>\n<tool_response>\n"  # data/converter.py, OpenAIDatasetConverter
 _PLACEHOLDER = re.compile(r"\{\{[a-zA-Z_]\w*\}\}")  # data/formatter.py, EmptyFormatter
-_WRITTEN = (  # slots, those together that make one of LLaMA-Factory's
+_WRITTEN = (  # our slots, grouped by the slot of LLaMA-Factory that they form
     *(("prefix",), ("system",), ("user", "opener"), ("body",)),
     *(("function",), ("observation", "opener_after_observation")),
 )
@@ -53,7 +53,7 @@ def generate(context: Context) -> Output:
 
 
 def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
-    """What registers these modules of specs: the package, the launcher, and the code that they share."""
+    """The files that register these modules of specs: the package, the launcher, and shared code."""
     paths = {
         "package": f"{FOLDER}/__init__.py",
         "launcher": f"{FOLDER}/launcher.py",
@@ -65,7 +65,7 @@ def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
 
 
 def _written(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The arguments as they stand in Python: what makes formatters and plugins is called."""
+    """The arguments as Python values: formatters and plugins become calls."""
     for key, value in arguments.items():
         if key.startswith("format_"):
             function, slots, tools = value
@@ -78,13 +78,13 @@ def _written(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def declared_plugins(templates: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The names of the plugins that are ours to register, of templates as :func:`template_arguments` gives them."""
+    """The names of the plugins that must be registered for templates, given their :func:`template_arguments`."""
     plugins = (arguments.get("mm_plugin", {}) for arguments in templates)
     return sorted({plugin["name"] for plugin in plugins if "inputs" in plugin})
 
 
 def template_arguments(template: Template) -> dict[str, Any]:
-    """The arguments of ``register_template``; formatters stand as (class name, slots, tool format).
+    """The arguments of ``register_template``; a formatter is a tuple (class name, slots, tool format).
 
     Raises:
         Unsupported: LLaMA-Factory cannot express the template; the message says why.
@@ -146,7 +146,7 @@ def elements(slot: Slot) -> list[str | set[str] | dict[str, str]]:
     """The slot as LLaMA-Factory's list of elements.
 
     Raises:
-        Unsupported: it has no element for a part of the slot.
+        Unsupported: LLaMA-Factory has no element for a part of the slot.
     """
     Refusals(_unwritable(slot)).check()
     return _elements(slot)
@@ -189,7 +189,7 @@ def _prefix(template: Template) -> list[str | set[str] | dict[str, str]]:
 
 
 def notes(template: Template, sees: bool) -> Iterator[str]:
-    """Where LLaMA-Factory has the template, but not to the letter; ``sees``: its models take more than text."""
+    """Known deviations of LLaMA-Factory's rendering; ``sees``: models with this template take more than text."""
     if sees and template.mm_plugin is None:
         yield "text only: the spec names no plugin for the images, videos or sounds of these models"
     if template.tool_format is None:
@@ -203,7 +203,7 @@ def notes(template: Template, sees: bool) -> Iterator[str]:
 
 
 def _adds_white_space(last: Slot, body: Slot) -> bool:
-    """Whether the body is the last turn's with white space behind it."""
+    """Whether the body of earlier turns is the last turn's body followed by white space."""
     longer = join_slots(last, (Part("text", "".join(part.value for part in body[-1:] if part.kind == "text")),))
     return any(
         body == join_slots(last, (Part("text", longer[-1].value[-count:]),)) and not longer[-1].value[-count:].strip()
@@ -316,7 +316,7 @@ def _starts_with(slot: Slot, word: str) -> bool:
 
 
 def model_groups(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    """Every group of models, as ``register_model_group`` takes it."""
+    """The arguments of ``register_model_group`` for every group of models."""
     for spec in catalogue.specs:
         yield from _model_groups(spec, catalogue)
 
@@ -333,7 +333,7 @@ def _model_groups(spec: Spec, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
 
 
 def composite_models(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    """The models whose parts LLaMA-Factory can freeze apart once it knows them."""
+    """The models whose parts LLaMA-Factory can freeze separately once they are registered."""
     for spec in catalogue.specs:
         yield from _composite_models(spec, catalogue)
 

@@ -2,15 +2,15 @@
 
 Conventions:
 
-- The file becomes a ``ChatTemplateConfig``: unknown fields are a ``TypeError``, and a field that is null or left out
-  takes the default of the class that ``model_name`` names. Built-in names have defaults, and some have code, of their
-  own; ``base`` is the plain ``BaseChatTemplate``, whose every text, ``meta_instruction`` included, is empty by default.
+- The file becomes a ``ChatTemplateConfig``: an unknown field is a ``TypeError``, and a field that is null or missing
+  has the default of the class that ``model_name`` names. Built-in names have their own defaults, and some have their
+  own code. ``base`` is the plain ``BaseChatTemplate``: all its texts, also ``meta_instruction``, are empty by default.
 - Prompt: ``system + text + eosys``, ``user + text + eoh``, ``assistant + text + eoa + separator``, ``tool + text +
-  eotool``, and at the end ``assistant``; a last message of the assistant is continued. When the first message is not a
-  system message, ``system + meta_instruction + eosys`` stands in front. Since null means the empty text, a conversation
-  without system message always gets these, so a format with a system turn needs a default system text.
-- An empty system message makes an empty system turn; nothing else of a message is read than its role and content.
-- BOS is added by the tokenizer; stop words are single tokens, the EOS of the generation config stops as well.
+  eotool``, and at the end ``assistant``; a last message of the assistant is continued. If the first message is not a
+  system message, ``system + meta_instruction + eosys`` comes first. Since null means the empty text, a conversation
+  without system message always gets this text, so a format with a system turn needs a default system text.
+- An empty system message makes an empty system turn. Only the role and the content of a message are read.
+- The tokenizer adds BOS. Stop words are single tokens; the EOS of the generation config stops, too.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def chat_template(spec: Spec, template: Template) -> Mapping[str, str | list[str
 
 
 def _refusals(template: Template) -> Iterator[str]:
-    """What has no field, every reason with its place in the spec."""
+    """Reasons why no field can express the template, each with its place in the spec."""
     slots, thinking = template.slots, template.thinking
     if thinking:
         yield from _refusals_of_thinking(thinking)
@@ -140,10 +140,10 @@ def _refusals_of_thinking(thinking: Thinking) -> Iterator[str]:
 
 
 def _refused_parts(template: Template, bos: str | None, eos: str | None) -> Iterator[tuple[str, str]]:
-    """What slots hold that is no fixed text: their places, and why not."""
+    """Parts of slots that are no fixed text: their places, and the reasons."""
     slots = template.slots
     written = placed(slots, "prefix", "system", "no_system", "user", "opener", "generation", "body", "observation")
-    first = placed(slots, "prefix") or placed(slots, "system", "no_system", "user")  # what may begin the prompt
+    first = placed(slots, "prefix") or placed(slots, "system", "no_system", "user")  # slots that can begin the prompt
     for place, slot in (*written, ("default_system", template.default_system or ())):
         begins = (place, slot) in first
         if begins and not slots.prefix and begins_with_bos(slot, bos):
@@ -168,12 +168,12 @@ def _two_openers(template: Template, assistant: str, generation: str) -> str:
 
 
 def _prompts(levels: Levels) -> set[str]:
-    """What levels of their own end the generation prompt with."""
+    """The ends of the generation prompt that levels define."""
     return {level.prompt for level in levels.names.values() if level.prompt is not None}
 
 
 def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, eos: str | None) -> str:
-    """The default system text that makes ``system + meta_instruction + eosys`` what begins a prompt without one."""
+    """The ``meta_instruction`` so that ``system + meta_instruction + eosys`` begins a prompt without system text."""
     default = template.default_system
     if default is not None:
         return trim(_text(default, eos), template.trim["system"])
@@ -189,9 +189,9 @@ def _meta_instruction(template: Template, prefix: str, system: str, eosys: str, 
 
 
 def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
-    """What stands around a tool message; only formats that make a turn of each result, as LMDeploy does, have it.
+    """The texts before and after a tool message; (None, None) if LMDeploy cannot write the format's tool results.
 
-    Nor has it one whose replies to tools begin otherwise: LMDeploy has one opener.
+    LMDeploy makes a turn of each result and has one opener for all replies, so the format must do the same.
     """
     tool, eotool = (_text(part, eos) for part in split_content(template.slots.observation))
     separate = template.result_separator == eotool + tool and template.trim["observation"] == "none"
@@ -200,12 +200,12 @@ def _tool(template: Template, eos: str | None) -> tuple[str | None, str | None]:
 
 
 def _split(slot: Slot) -> tuple[Slot, Slot]:
-    """What stands before and behind the content, all of it before where there is none."""
+    """The parts before and after the content; without a content, all parts come before."""
     return split_content(slot) if CONTENT in slot else (slot, ())
 
 
 def _text(slot: Slot, eos: str | None) -> str:
-    """The text of a slot. What is no fixed text stands in it as a spec writes it, so that it can still be compared."""
+    """The text of a slot; parts that are no fixed text are written as in a spec, so that texts can be compared."""
     text = ""
     for part in slot:
         if part.kind in ("text", "token"):

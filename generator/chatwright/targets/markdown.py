@@ -1,4 +1,4 @@
-"""Text in Markdown as GitHub shows it: whatever a value holds, a reader sees exactly that."""
+"""Escape text for GitHub's Markdown, so that every value is shown exactly as it is."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BLOCK = re.compile(r"^([0-9]{1,9}(?=[.)](?: |$))|)([-+.)=])(?= |$|-*$|=*$)")  #
 
 @lru_cache(maxsize=1 << 16)
 def cell(value: str) -> str:
-    """The text as it may stand in a table's cell, or anywhere else in a line of Markdown.
+    """The text escaped for a cell of a table, or for any other place in a line of Markdown.
 
-    What cannot be seen is shown as :func:`visible` shows it. Characters that Markdown, HTML or GitHub would act on are
-    written as character references or behind a backslash, so that a reader sees exactly them.
+    Invisible characters are shown as in :func:`visible`. Characters that are special in Markdown, HTML or for GitHub
+    are written as character references or with a backslash.
     """
     shown = value if is_seen(value) else "".join(each if is_seen(each) else visible(each) for each in value)
     escaped = _AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", shown)
@@ -28,6 +28,6 @@ def cell(value: str) -> str:
 
 
 def link(title: str, address: str) -> str:
-    """A link; ``address`` is percent-encoded but for its first ``https://``."""
+    """A link; ``address`` is percent-encoded, except for its first ``https://``."""
     scheme, mark, rest = address.partition("://") if address.startswith("https://") else ("", "", address)
     return f"[{cell(title)}]({scheme}{mark}{quote(rest, safe='/.-_~')})"

@@ -1,4 +1,4 @@
-"""What tables, pages and the site tell of models."""
+"""Facts about models for tables, pages and the site."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Catalogue, Checkpoint, ModelGroup
 from ..meaning.conversation import MediaKind
 
-HUBS = {  # how each is called where there is little room, and where its models stand
+HUBS = {  # each hub's short name, and the address of its models
     "huggingface": ("HF", "https://huggingface.co/"),
     "modelscope": ("MS", "https://modelscope.cn/models/"),
     "openmind": ("OM", "https://modelers.cn/models/"),
@@ -19,18 +19,18 @@ _TAGS: Mapping[str, MediaKind] = {"vision": "image", "video": "video", "audio": 
 
 
 def address(hub: str, repository: str) -> str:
-    """The page of a repository. What stands behind a colon is a folder inside it, which has none of its own."""
+    """The page of a repository. The part after a colon is a folder inside it, which has no page."""
     return f"{HUBS[hub][1]}{repository.partition(':')[0]}"
 
 
 def requirements(group: ModelGroup, catalogue: Catalogue) -> tuple[str, ...]:
-    """The packages that models need: their group's, else their model type's."""
+    """The packages that models need: those of their group, else of their model type."""
     model_type = catalogue.model_types.get(group.model_type or "")
     return group.requires if group.requires is not None else model_type.requires if model_type else ()
 
 
 def modalities(group: ModelGroup, checkpoint: Checkpoint, catalogue: Catalogue) -> list[MediaKind]:
-    """What a multimodal model takes besides text: as ms-swift's tags say, and as its templates have a place for it."""
+    """The media that a model accepts, from ms-swift's tags and from the placeholders of its templates."""
     if not group.multimodal:
         return []
     model_type = catalogue.model_types.get(group.model_type or "")

@@ -1,9 +1,9 @@
-"""Models whose prompts a server writes by its own code, whatever chat template it is given.
+"""Models whose prompts a server writes in its own code and ignores the chat template.
 
-vLLM 0.33.0 does so for gpt-oss (``renderers/online_renderer.py``), and where an architecture stands for a tokenizer
-mode (``config/model.py``) or a repository has Mistral's own files (``tokenizers/registry.py``), which
-``--tokenizer-mode hf`` undoes. SGLang 0.5.23: ``entrypoints/openai/chat_encoding.py``. `make conformance` holds the
-names against both sources.
+vLLM 0.33.0 does so for gpt-oss (``renderers/online_renderer.py``). It also does so if an architecture has its own
+tokenizer mode (``config/model.py``) or if a repository has Mistral's own files (``tokenizers/registry.py``);
+``--tokenizer-mode hf`` turns both off. SGLang 0.5.23: ``entrypoints/openai/chat_encoding.py``. `make conformance`
+checks the names against both sources.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ VLLM_MODES = frozenset(
         *("InklingForCausalLM", "InklingForConditionalGeneration"),
     }
 )
-SGLANG = ("DeepseekV4", "KimiK3", "InklingForConditionalGeneration")  # what stands in the architecture's name
-SGLANG_WITHOUT_TEMPLATE = ("DeepseekV3",)  # the same, only where the model's folder has no chat template
+SGLANG = ("DeepseekV4", "KimiK3", "InklingForConditionalGeneration")  # parts of the name of an architecture
+SGLANG_WITHOUT_TEMPLATE = ("DeepseekV3",)  # the same, but only if the model's folder has no chat template
 
 
 def tokenizer_flags(template: Template, catalogue: Catalogue) -> list[str]:
-    """The option without which vLLM would not use the file of a template."""
+    """The option that makes vLLM use the file of a template; empty if none is needed."""
     needed = not VLLM_MODES.isdisjoint(catalogue.architectures[template.name])
     return ["--tokenizer-mode", "hf"] if needed or _is_mistrals(template) else []
 
 
 def refusal(template: Template, catalogue: Catalogue, server: str) -> str | None:
-    """Why a server uses the file of a template for none of its models, None where it does for some."""
+    """The reason if a server ignores the file of a template for all of its models; else None."""
     own = _own(catalogue.architectures[template.name], server)
     if not own or own != catalogue.architectures[template.name]:
         return None
@@ -39,7 +39,7 @@ def refusal(template: Template, catalogue: Catalogue, server: str) -> str | None
 
 
 def prompt_notes(template: Template, catalogue: Catalogue) -> Iterator[str]:
-    """What a user must know of servers that do not use the file of a template for some of its models."""
+    """Notes about servers that ignore the file of a template for some of its models."""
     architectures = catalogue.architectures[template.name]
     for server, name in (("vllm", "vLLM"), ("sglang", "SGLang")):
         if own := _own(architectures, server):

@@ -1,8 +1,8 @@
-"""A page for each template, so that a change of its prompt is read in the diff of the page, in a pull request.
+"""A page for each template, so that a pull request shows a change of its prompt as a diff of the page.
 
-A page shows a handful of conversations with every character visible, one line of the prompt a line of the page: those
-that between them show each kind of turn that the format has. What all scenarios are is in ``meaning/scenarios.yaml``;
-``chatwright show`` renders any of them.
+A page shows a few conversations with every character visible; each line of a prompt is a line of the page. Together
+they show each kind of turn that the format has. All scenarios are in ``meaning/scenarios.yaml``; ``chatwright show``
+renders any of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .protocol import FILES, Context, GeneratedFile, Output, added_templates, re
 from .rendering import environment
 
 FOLDER = "docs/templates"
-DAY = date(2024, 7, 26)  # what a page shows where a format writes today's date
+DAY = date(2024, 7, 26)  # the date in prompts that contain today's date
 _PROMPT_ENDS = "  ----------- the prompt ends here"
 _USUAL: tuple[Any, ...] = (dict.fromkeys(("system", "user", "assistant", "observation"), "none"), "all")
 _PLAIN = (
@@ -50,7 +50,7 @@ _PLAIN = (
 
 
 def generate(context: Context) -> Output:
-    """One page a template."""
+    """One page per template."""
     models = _models(context)
     files = [
         GeneratedFile(f"{FOLDER}/{template.name}.md", _page(template, spec, models, context), "html", (spec.source,))
@@ -82,7 +82,7 @@ def _page(template: Template, spec: Spec, models: Mapping[str, list[str]], conte
 
 
 def telling(template: Template) -> list[str]:
-    """The scenarios of a template's page: those that show the kinds of turns it has."""
+    """The scenarios of a template's page; together they show each kind of turn that the template has."""
     names = ["plain", "system_multi"]
     if template.tool_format:
         names.append("tool_parallel" if _carries(template, scenarios()["tool_parallel"]) else "tool_result")
@@ -102,7 +102,7 @@ def _carries(template: Template, scenario: Scenario) -> bool:
 
 
 def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
-    """A scenario's prompt and training text for the eye, as one where the text continues the prompt."""
+    """The lines that show a scenario's prompt and training text, as one text if the prompt begins the training text."""
     written = {}
     for kind in (Kind.PROMPT, Kind.TRAINING):
         try:
@@ -127,7 +127,7 @@ def scenario_lines(template: Template, scenario: Scenario) -> Iterator[str]:
 
 
 def _parted(training: Sequence[Piece], prompt: Sequence[Piece]) -> tuple[list[Piece], list[Piece]] | None:
-    """A training text in two: the prompt and what follows; None where it begins in another way."""
+    """Split a training text into the prompt and the rest; None if it does not begin with the prompt."""
     text, head = "".join(map(_shown, training)), "".join(map(_shown, prompt))
     if not text.startswith(head):
         return None
@@ -144,17 +144,17 @@ def _parted(training: Sequence[Piece], prompt: Sequence[Piece]) -> tuple[list[Pi
 
 
 def _shown(piece: Piece) -> str:
-    """The text of a piece; one character stands for a token of the tokenizer's own."""
+    """The text of a piece; the tokenizer's own tokens are represented by one private character each."""
     return {"bos": "\ue000", "eos": "\ue001"}.get(piece.kind, piece.text)
 
 
 def shown_line(row: Row) -> str:
-    """A line of a shown prompt: whether it is learned, whose it is, and its text."""
+    """A line of a shown prompt: whether it is learned, its role, and its text."""
     return f"{'*' if row.trained else ' '} {row.role:<11} {row.text}"
 
 
 def fenced(lines: Sequence[str], language: str = "text") -> str:
-    """The lines as a code block, whose fence is longer than any inside it; empty where there are none."""
+    """The lines as a code block; its fence is longer than any fence in the lines. Empty if there are no lines."""
     if not lines:
         return ""
     text = "\n".join(lines)
@@ -183,7 +183,7 @@ _SAME_AS = {
 
 
 def settings(template: Template) -> Iterator[tuple[str, str]]:
-    """Whatever else a template says, but for what it says by default."""
+    """The other settings of a template that do not have their default value."""
     for field in fields(template):
         value = getattr(template, field.name)
         if field.name not in _PLAIN and value not in (None, (), frozenset(), False, "", *_USUAL) and value != {}:
@@ -232,7 +232,7 @@ def _files(template: Template, context: Context) -> Iterator[str]:
 
 
 def _commands(template: Template, registered: Mapping[str, str | None], context: Context) -> Iterator[str]:
-    """How the files are used, from the folder that holds ``deploy/``."""
+    """The commands that use the files, to be run in the folder that contains ``deploy/``."""
     made = {target: found.get(template.name) for target, found in context.deployments.items()}
     paths = {target: deployment.path for target, deployment in made.items() if deployment}
     for engine, path in served_by(template, context.catalogue, paths):
@@ -250,7 +250,7 @@ def _commands(template: Template, registered: Mapping[str, str | None], context:
 
 
 def _models(context: Context) -> dict[str, list[str]]:
-    """Template -> its models, each a link where a hub is known."""
+    """Template -> its models, each as a link if it has an id on a hub."""
     found: dict[str, dict[str, None]] = {}
     for spec in context.catalogue.specs:
         for group in spec.models:

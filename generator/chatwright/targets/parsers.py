@@ -1,6 +1,6 @@
-"""What vLLM and SGLang are told of a template besides its file: their parsers' names (vLLM 0.33.0, SGLang 0.5.23).
+"""The parsers that vLLM and SGLang need for a template's replies (vLLM 0.33.0, SGLang 0.5.23).
 
-vLLM: ``entrypoints/common/cli_args.py``; a tool parser is of no use without ``--enable-auto-tool-choice``. SGLang:
+vLLM: ``entrypoints/common/cli_args.py``; a tool parser works only with ``--enable-auto-tool-choice``. SGLang:
 ``server_args.py``.
 """
 
@@ -14,14 +14,14 @@ from ..records.servers import SERVERS, parsers
 
 
 def parser_flags(template: Template, server: str) -> list[str]:
-    """The options of a server's command line that name the parsers of a template."""
+    """The options of a server's command line for the parsers of a template."""
     named = template.serving[server]
     flags = [f for kind, name in sorted(named.items(), reverse=True) for f in (f"--{kind.replace('_', '-')}", name)]
     return ["--enable-auto-tool-choice", *flags] if server == "vllm" and "tool_call_parser" in named else flags
 
 
 def parser_notes(template: Template, server: str) -> Iterator[str]:
-    """What a user must know about the parsers of a template: those it lacks, and what is not proven."""
+    """Notes about the parsers of a template: which are missing, and which are not proven."""
     named = template.serving[server]
     if template.tool_format and "tool_call_parser" not in named:
         yield f"no parser of {server}'s is known to read this template's tool calls: they stay in the text of replies"
@@ -36,13 +36,13 @@ def parser_notes(template: Template, server: str) -> Iterator[str]:
 
 
 def is_proven(template: Template, server: str) -> bool:
-    """Whether the real parsers of a server have taken apart what the template writes."""
+    """Whether a server's real parsers have parsed the template's replies."""
     proof = parsers()[server].proven.get(template.name) if server in parsers() else None
     return proof is not None and dict(proof.parsers) == dict(template.serving[server])
 
 
 def serving_entry(template: Template) -> dict[str, Any]:
-    """What the servers need besides a template, by server, for the indexes."""
+    """The parser options by server, for the indexes."""
     return {
         server: {
             **template.serving[server],

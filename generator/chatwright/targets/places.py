@@ -1,4 +1,4 @@
-"""Where in a spec a reason lies: the keys under which an author writes what a target cannot express."""
+"""The places in a spec that reasons refer to: the keys of what a target cannot express."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..catalogue.model import PartKind, Slot, Slots, Template, Thinking
 from ..catalogue.slots import join_slots
 
-SLOTS: Mapping[str, str] = {  # by the field of Slots
+SLOTS: Mapping[str, str] = {  # field of Slots -> key in a spec
     "prefix": "slots.prefix",
     "system": "slots.system",
     "system_with_tools": "slots.system_with_tools",
@@ -24,7 +24,7 @@ SLOTS: Mapping[str, str] = {  # by the field of Slots
     "function_last": "slots.function_last",
     "observation": "slots.observation",
 }
-_DEFAULTS: Mapping[str, tuple[str, ...]] = {  # the slots that a slot is the same as where a spec leaves it out
+_DEFAULTS: Mapping[str, tuple[str, ...]] = {  # slot -> the slots that it defaults to
     "opener_after_observation": ("opener",),
     "generation": ("opener",),
     "last": ("body",),
@@ -35,7 +35,7 @@ _DEFAULTS: Mapping[str, tuple[str, ...]] = {  # the slots that a slot is the sam
 
 
 def placed(slots: Slots, *names: str) -> list[tuple[str, Slot]]:
-    """The slots of these fields that a spec writes, each with its place there; none that is what it is by default."""
+    """The slots of these fields, each with its place in the spec; slots with their default value are left out."""
     found = [(name, getattr(slots, name)) for name in names]
     return [(SLOTS[name], slot) for name, slot in found if slot and not _by_default(slots, name)]
 
@@ -45,12 +45,12 @@ def _by_default(slots: Slots, name: str) -> bool:
 
 
 def holding(slots: Slots, kind: PartKind, names: Iterable[str] = tuple(SLOTS)) -> str:
-    """The places of the slots that hold a part of a kind."""
+    """The places of the slots that contain a part of this kind."""
     return ", ".join(place for place, slot in placed(slots, *names) if any(part.kind == kind for part in slot))
 
 
 def merged(found: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Reasons with their places, one for each that is the same in several places."""
+    """Reasons with their places; a reason that occurs in several places is listed once with all of them."""
     places: dict[str, list[str]] = {}
     for place, reason in found:
         places.setdefault(reason, []).append(place)
@@ -60,9 +60,9 @@ def merged(found: Iterable[tuple[str, str]]) -> Iterator[str]:
 def refusals_of(
     written: Iterable[Sequence[tuple[str, Slot]]], unwritable: Callable[[Slot], Iterable[str]]
 ) -> Iterator[str]:
-    """Why slots with their places cannot be written; those in one sequence are written end to end.
+    """Reasons why slots cannot be written, each with its place; slots in one sequence are written end to end.
 
-    ``unwritable`` gives the reasons of a slot. What only arises where slots meet has the places of all of them.
+    ``unwritable`` gives the reasons for a slot. A reason that arises only from joining slots has all their places.
     """
     return merged(pair for parts in written for pair in _refused(parts, unwritable))
 
@@ -78,10 +78,10 @@ def _refused(
 
 
 def trims(template: Template, *roles: str) -> str:
-    """The places where the content of these roles, or of any, is trimmed; empty: nowhere."""
+    """The keys that trim the content of these roles, or of any role; empty if nothing is trimmed."""
     return ", ".join(f"trim.{role}" for role in roles or template.trim if template.trim[role] != "none")
 
 
 def other_thinking(thinking: Thinking, **usual: Any) -> str:
-    """The places where thoughts are written in another way than the usual one; empty: nowhere."""
+    """The thinking fields whose values differ from the usual ones; empty if none does."""
     return ", ".join(f"thinking.{name}" for name, value in usual.items() if getattr(thinking, name) != value)

@@ -1,4 +1,4 @@
-"""What a target is: one module that turns the catalogue into files, found in :data:`chatwright.targets.TARGETS`."""
+"""The protocol of targets. A target is a module, listed in :data:`chatwright.targets.TARGETS`, that makes files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..catalogue.model import Catalogue, Checkpoint, ModelGroup, Spec, Template
 from ..records.frameworks import built_ins, is_built_in
 
 Comment = Literal["hash", "jinja", "html", "none"]
-FILES = {  # the targets with a file for each template, and what people call them
+FILES = {  # the targets with a file per template, and their titles
     "vllm": "vLLM",
     "ollama": "Ollama",
     "lmdeploy": "LMDeploy",
@@ -37,23 +37,23 @@ class GeneratedFile:
 class Deployment:
     """The file that serves one template on one engine, or all the reasons why there is none.
 
-    ``notes`` say where a template that a framework does not have itself cannot be had there to the letter.
+    ``notes`` list known deviations of the framework's rendering, for templates that are not built in there.
     """
 
     path: str | None
-    sha256: str | None = None  # of the file's body without its header: what evidence is keyed by
+    sha256: str | None = None  # of the body without its header; the key of evidence
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
-        """The reasons as one text, None where there are none."""
+        """The reasons as one text, None if there are none."""
         return "; ".join(self.reasons) or None
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a target made; ``deployments`` maps a template's name to its file, for targets that deploy templates."""
+    """The output of a target; ``deployments`` maps a template's name to its file, for targets that deploy templates."""
 
     files: tuple[GeneratedFile, ...]
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
@@ -63,7 +63,7 @@ Deployments = Mapping[str, Mapping[str, Deployment]]  # by target, then by templ
 
 
 def registered_names(template: Template, deployments: Deployments) -> dict[str, str | None]:
-    """The name each framework registers the template under; None where it does not, or cannot."""
+    """The name that each framework registers the template under; None if it is not registered there."""
     made = {framework: deployments.get(framework, {}).get(template.name) for framework in template.registered}
     return {
         framework: name if (deployment := made[framework]) and deployment.path else None
@@ -72,7 +72,7 @@ def registered_names(template: Template, deployments: Deployments) -> dict[str, 
 
 
 def added_templates(template: Template, deployments: Deployments) -> list[str]:
-    """The frameworks that get the template from us alone: they have no built-in of the name it is registered under."""
+    """The frameworks that do not have the template built in under its registered name, so that we add it."""
     return [
         framework
         for framework, name in registered_names(template, deployments).items()
@@ -81,7 +81,7 @@ def added_templates(template: Template, deployments: Deployments) -> list[str]:
 
 
 def listed_as(checkpoint: Checkpoint, group: ModelGroup) -> dict[str, str | None]:
-    """What each framework lists a checkpoint under, one by name, the other by model type; None where it does not."""
+    """The name or model type that each framework lists a checkpoint under; None if it does not list it."""
     return {"llamafactory": checkpoint.name, "swift": group.model_type}
 
 
@@ -91,7 +91,7 @@ def listed_in(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
 
 
 def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
-    """The frameworks that get the checkpoint from us alone: they know none of its names and ids."""
+    """The frameworks that do not have the checkpoint built in, by none of its names and ids, so that we add it."""
     return [
         framework
         for framework in listed_in(checkpoint, group)
@@ -100,7 +100,7 @@ def added_models(checkpoint: Checkpoint, group: ModelGroup) -> list[str]:
 
 
 def count_added(catalogue: Catalogue, deployments: Deployments) -> dict[str, dict[str, int]]:
-    """How many templates and models each framework gets from us alone; nothing of a framework we know nothing of."""
+    """The numbers of templates and models that we add to each framework whose built-ins are recorded."""
     templates = Counter(name for item in catalogue.templates.values() for name in added_templates(item, deployments))
     models = Counter(
         framework
@@ -114,11 +114,11 @@ def count_added(catalogue: Catalogue, deployments: Deployments) -> dict[str, dic
 
 @dataclass(frozen=True)
 class Context:
-    """What a target may read. ``deployments`` holds what the targets before it in the registry made, by target.
+    """The input of a target. ``deployments`` holds the deployments of earlier targets in the registry, by target.
 
-    ``publishers`` tells how templates compare with their publishers' own, as ``fidelity.json`` does. ``source`` names
-    the one spec whose files are to be made, from a catalogue that holds what these may depend on (and nothing else, so
-    that it can be told when they change); without it the files of all specs are, and those that are about all of them.
+    ``publishers`` is the comparison with the publishers' own templates, as in ``fidelity.json``. ``source`` names the
+    only spec whose files are made; then the catalogue is the closed subset that these files may depend on, so that it
+    can be the key of the cache. Without ``source`` the files of all specs are made, and the files about all of them.
     """
 
     catalogue: Catalogue
@@ -129,7 +129,7 @@ class Context:
 
     @property
     def specs(self) -> tuple[Spec, ...]:
-        """The specs whose files are to be made."""
+        """The specs whose files the target makes."""
         return tuple(spec for spec in self.catalogue.specs if self.source in (None, spec.source))
 
 
@@ -137,5 +137,5 @@ class Target(Protocol):
     """A target module. It never imports another target, never prints, and writes nothing itself."""
 
     def generate(self, context: Context) -> Output:
-        """Make the target's files; deterministic, without network and without any framework."""
+        """Make the target's files; deterministic, without network, and without importing a framework."""
         ...

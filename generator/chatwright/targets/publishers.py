@@ -1,4 +1,4 @@
-"""The page that tells how each template compares with the chat template that its publisher ships."""
+"""The page that compares each template with the chat template of its publisher."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HASH = 8  # characters of a template's hash that are shown
 
 
 def publishers_rows(known: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the page shows, each text ready for a cell."""
+    """The data of the page; each text is escaped for a cell."""
     templates = known["templates"]
     compared = {name: verdict["compared"] for name, verdict in templates.items() if "compared" in verdict}
     rest = {name: verdict["reason"] for name, verdict in templates.items() if "compared" not in verdict}
-    unknown = [name for name, verdict in templates.items() if verdict["status"] == "no upstream truth" and name in rest]
+    unknown = [name for name, verdict in templates.items() if verdict["status"] == "not comparable" and name in rest]
     return {
         "counts": list(_counts(known, compared, labels)),
         "causes": list(_causes(compared, labels)),
@@ -31,12 +31,12 @@ def publishers_rows(known: Mapping[str, Any], labels: Mapping[str, str]) -> dict
 
 
 def same_cell(verdict: Mapping[str, Any], labels: Mapping[str, str], page: str) -> str:
-    """How a template compares in a few words, with a link to the page that tells more."""
+    """The verdict of a template in a few words, with a link to the page with details."""
     if "compared" not in verdict:
         return "" if verdict.get("status") != "unverified" else labels["unverified"]
     shares = {f"{exact}/{total}": None for exact, total in map(_share, verdict["compared"]) if total}
-    told = f" ({', '.join(shares)})" if shares else ""
-    return f"{link(labels[verdict['status']], page)}{told}"
+    exact = f" ({', '.join(shares)})" if shares else ""
+    return f"{link(labels[verdict['status']], page)}{exact}"
 
 
 def _share(entry: Mapping[str, Any]) -> tuple[int, int]:
@@ -64,8 +64,8 @@ def _counts(known: Mapping[str, Any], compared: Mapping[str, Any], labels: Mappi
     yield labels["count_differ"].format(count=sum(not any(found) for found in same.values()))
     if without + others:
         yield labels["count_without"].format(count=without + others)
-    told = ", ".join(f"{statuses[status]} {labels[status]}" for status in sorted(statuses))
-    yield labels["count_scenarios"].format(rows=len(rows), total=sum(statuses.values()), told=told)
+    counts = ", ".join(f"{statuses[status]} {labels[status]}" for status in sorted(statuses))
+    yield labels["count_scenarios"].format(rows=len(rows), total=sum(statuses.values()), told=counts)
 
 
 def _causes(compared: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _row(
         differs.append(f"{labels['refuses']} {refused}")
     if bos := entry.get("bos"):
         differs.append(labels[f"bos_{bos}"])
-    without = {reason: len(names) for reason, names in entry.get("no upstream truth", {}).items()}
+    without = {reason: len(names) for reason, names in entry.get("not comparable", {}).items()}
     return {
         "template": cell(name),
         "publishers": ", ".join(_source(sources[each]) for each in entry["publishers"]),

@@ -1,4 +1,4 @@
-"""How values reach generated Python: as ``repr`` writes them. Black lays them out."""
+"""Write values into generated Python by ``repr``. Black formats the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 class Call:
     """A call of a function by its name in the generated module, with keyword arguments.
 
-    The key ``**`` means a mapping of more, the empty one an argument without a keyword.
+    The key ``**`` unpacks a mapping of more arguments; the empty key is a positional argument.
     """
 
     function: str
@@ -25,7 +25,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Sum:
-    """Two values or more, added up: texts, and calls that return texts."""
+    """The sum of two or more values: texts, and calls that return texts."""
 
     items: tuple[str | Call, ...]
 
@@ -34,12 +34,12 @@ class Sum:
 
 
 def literal(value: Any) -> str:
-    """The value as a Python expression: its ``repr``, with a text in double quotes where it holds none.
+    """The value as a Python expression: its ``repr``, with double quotes around a text that contains none.
 
-    Black then changes few modules but in their long lines; it formats twice what it changes.
+    So black changes only long lines in most modules. This saves time: black formats a changed module twice.
     """
     if isinstance(value, str) and '"' not in value:
-        return f'"{repr(chr(39) + value)[2:]}'  # repr takes double quotes where a text holds single ones alone
+        return f'"{repr(chr(39) + value)[2:]}'  # repr uses double quotes if a text has single quotes only
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the targets of training frameworks share: a package with a module per spec that registers what is in it."""
+"""Shared by the targets of training frameworks: a package with one registering module per spec."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def register(
 ) -> Output:
     """One module per spec that has something to register, and the package that registers them.
 
-    ``arguments`` are those of a template, ``notes`` its deviations, given whether its models take more than text.
-    ``registered`` is what a module is written from, by name, given a spec and the arguments of its templates.
+    ``arguments`` returns the arguments of a template. ``notes`` returns its deviations; its second argument says
+    whether the template's models take more than text. ``registered`` returns the variables of a module, given a spec
+    and the arguments of its templates.
     """
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
@@ -54,19 +55,19 @@ def register(
 
 
 def package_of(folder: str) -> str:
-    """The folder of the package that registers."""
+    """The folder of the registering package."""
     return f"{folder}/chatwright_{folder}"
 
 
 def package_files(folder: str, paths: Mapping[str, str], modules: Sequence[str]) -> Iterator[GeneratedFile]:
-    """What registers modules of specs: files by the templates that they are written from."""
+    """The files that register modules of specs; ``paths`` maps the name of a Jinja template to a file."""
     for source, path in paths.items():
         body = environment(folder).get_template(f"{source}.py.j2").render(modules=modules)
         yield GeneratedFile(path, body, "hash", ())
 
 
 def _multimodal_templates(catalogue: Catalogue) -> set[str | None]:
-    """The templates that a framework uses for models which take more than text."""
+    """The templates of models that take more than text."""
     return {
         group.template_for(framework, checkpoint)
         for framework in ("llamafactory", "swift")

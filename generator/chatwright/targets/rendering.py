@@ -1,4 +1,4 @@
-"""What the targets share: how values reach generated text, and how specs name their modules."""
+"""Shared by all targets: filters for values in generated text, and the module names of specs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def file_per_template(
     write: Callable[[Spec, Template], str],
     notes: Callable[[Template], Iterable[str]] = lambda template: (),
 ) -> Output:
-    """The output of a target that serves every template with a file of its own.
+    """The output of a target with one file per template.
 
-    ``path`` holds ``{}`` for the template's name; ``write`` gives the file's body, or raises :class:`Unsupported`;
-    ``notes`` what a user must know of it.
+    ``path`` contains ``{}`` for the template's name. ``write`` returns the file's body, or raises
+    :class:`Unsupported`. ``notes`` returns notes for users.
     """
     files: list[GeneratedFile] = []
     deployments: dict[str, Deployment] = {}
@@ -53,7 +53,7 @@ def _notes(template: Template) -> tuple[str, ...]:
 
 @cache
 def environment(target: str) -> Environment:
-    """The templates folder of a target. Every value reaches Python through the filter ``py``."""
+    """The Jinja environment of a target's templates. Values in Python code must use the filter ``py``."""
     loader = PackageLoader("chatwright.targets", f"templates/{target}")
     found = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -64,11 +64,11 @@ def environment(target: str) -> Environment:
 
 
 def module_name(spec: Spec) -> str:
-    """A module name for the spec that is a valid identifier: ``meta/llama-4.yaml`` becomes ``meta_llama_4``."""
+    """The spec's module name, a valid identifier: ``meta/llama-4.yaml`` becomes ``meta_llama_4``."""
     name = re.sub(r"\W", "_", spec.source.removesuffix(".yaml"), flags=re.ASCII)
     return f"_{name}" if name[0].isdigit() else name
 
 
 def docstring_text(value: str) -> str:
-    """Text as it may stand inside a Python docstring: one line, no quotes or backslashes that could end it."""
+    """The text escaped for a Python docstring: one line, without quotes or backslashes that could end it."""
     return " ".join(value.split()).replace("\\", "\\\\").replace('"', "'")

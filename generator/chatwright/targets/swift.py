@@ -1,20 +1,20 @@
 """ms-swift: one file that registers templates and model types (read from ms-swift 4.6.0 and 3.12.6).
 
-Its conventions, all derived here and never typed in a spec:
+Conventions of ms-swift, all derived here and never written in a spec:
 
-- ``prefix`` (no system text) or ``system_prefix`` opens a conversation; ``prompt`` is the user's turn and the
-  assistant's opener; the reply follows; ``chat_sep`` ends it where another user turn follows, ``suffix`` where nothing
-  does. A system text that goes into the first user turn moves the head of the user's turn into ``prefix``,
-  ``system_prefix`` and ``chat_sep``.
+- ``prefix`` (without system text) or ``system_prefix`` opens a conversation; ``prompt`` is the user's turn and the
+  assistant's opener; the reply follows; ``chat_sep`` ends it if another user turn follows, else ``suffix``. If the
+  system text goes into the first user turn, the head of the user's turn moves into ``prefix``, ``system_prefix`` and
+  ``chat_sep``.
 - A prompt is a list: strings, and lists that name an attribute of the tokenizer (``["bos_token_id"]``) or hold the id
   of a token. Adjacent strings are joined before they are tokenized (``Template._simplify_context_list``), so a boundary
-  between two texts cannot be written. One token by its text cannot be written either: the text stands in the string, as
-  in ms-swift's own templates, and is one token where the tokenizer knows it as a special token.
-- ``chat_sep`` and ``suffix`` are not searched for placeholders; an empty system text means none.
-- Tools belong to an agent template, which also writes the results' turn (:class:`..meaning.tool_formats.Results`).
+  between two texts cannot be written. Nor can a token be named by its text: the text is part of the string, as in
+  ms-swift's own templates, and it is one token if the tokenizer knows it as a special token.
+- Placeholders in ``chat_sep`` and ``suffix`` are not replaced; an empty system text means none.
+- An agent template describes the tools, and also writes the results' turn (:class:`..meaning.tool_formats.Results`).
   Without one, ms-swift 4 refuses tools.
-- ``is_thinking`` drops the thoughts of earlier turns and trims what remains; ``thinking_prefix`` and
-  ``non_thinking_prefix`` end the generation prompt, and the second one opens every learned reply without a thought.
+- ``is_thinking`` drops the thoughts of earlier turns and trims the rest; ``thinking_prefix`` and
+  ``non_thinking_prefix`` end the generation prompt, and the second one also opens learned replies without a thought.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _TOKENS: Mapping[str, Callable[[str], str | int]] = {
     "attribute": lambda name: f"{name}_id",
     "id": int,
 }
-TEXT_OVERRIDES = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")  # those of a template that say a text
+TEXT_OVERRIDES = ("prefix", "system_prefix", "prompt", "chat_sep", "suffix")  # overrides that are texts
 _THOUGHT_END = "</think>"  # template/base.py, _remove_thinking_content
 
 
 def generate(context: Context) -> Output:
-    """One module per spec that has something to register, the code they share, and the file given to ms-swift."""
+    """One module per spec that has something to register, shared code, and the file that ms-swift loads."""
 
     def registered(spec: Spec, templates: Mapping[str, Arguments]) -> dict[str, Any]:
         return {
@@ -63,7 +63,7 @@ def generate(context: Context) -> Output:
 
 
 def package(modules: Sequence[str]) -> Iterator[GeneratedFile]:
-    """The file given to ms-swift, and the package that registers these modules of specs."""
+    """The file that ms-swift loads, and the package that registers these modules of specs."""
     paths = {
         "register_all": f"{FOLDER}/register_all.py",
         "package": f"{PACKAGE}/__init__.py",
@@ -135,14 +135,14 @@ def template_arguments(template: Template) -> dict[str, Any]:
 
 
 def _system(slots: Slots) -> tuple[str, Slot]:
-    """The system turn with its place in the spec; where tools have another one, a class makes one the other."""
+    """The system turn with its place in the spec; if there is another one with tools, a class replaces it."""
     if slots.system_with_tools is None:
         return "slots.system", slots.system
     return "slots.system_with_tools", slots.system_with_tools
 
 
 def _refusals(template: Template) -> Iterator[str]:
-    """What no field of ``TemplateMeta`` can say, every reason with its place in the spec."""
+    """Reasons why no field of ``TemplateMeta`` can express the template, each with its place in the spec."""
     slots, own = template.slots, template.targets.get("swift", {})
     if template.undescribed and not own:
         yield f"undescribed: the template's own code writes {template.undescribed}"
@@ -161,7 +161,7 @@ def _refusals(template: Template) -> Iterator[str]:
 
 
 def _refusals_without_class(template: Template) -> Iterator[str]:
-    """What a template class may do in code."""
+    """Reasons that do not count if the template has its own class, which can do this in code."""
     slots = template.slots
     if template.thinking and template.thinking.empty_after != "any":
         yield "thinking.empty_after: ms-swift puts an empty thought in front of every reply without one"
@@ -184,7 +184,7 @@ def _refusals_without_class(template: Template) -> Iterator[str]:
 
 
 def notes(template: Template, sees: bool) -> Iterator[str]:
-    """Where ms-swift has the template, but not to the letter; ``sees``: its models take more than text."""
+    """Known deviations of ms-swift's rendering; ``sees``: models with this template take more than text."""
     if sees and "template_class" not in template.targets.get("swift", {}):
         yield "text only: the spec names no class for the images, videos or sounds of these models"
     if template.empty_system == "default" and template.default_system:
@@ -196,18 +196,18 @@ def notes(template: Template, sees: bool) -> Iterator[str]:
 
 
 def _literal_system(slot: Slot) -> Slot:
-    """What ms-swift writes without a system text where it goes into the last user message."""
+    """The text that ms-swift writes without a system text if that goes into the last user message."""
     return join_slots(tuple(Part("text", "{{SYSTEM}}") if part == CONTENT else part for part in slot))
 
 
 def _fields(content: str | None, *, numbered: bool) -> Mapping[str, str]:
-    """What ms-swift calls the placeholders that it fills; ``content`` is its name for that one, None: not filled."""
+    """ms-swift's names of the placeholders that it fills; ``content`` is its name for the content, None: not filled."""
     filled = {} if content is None else {"content": content}
     return {**filled, "idx": "{{ROUND0}}", "round": "{{ROUND1}}"} if numbered else filled
 
 
 def _unwritable(slot: Slot, names: Mapping[str, str]) -> Iterator[str]:
-    """Why a slot cannot be written as a prompt in which the placeholders of these names are filled."""
+    """Reasons why a slot cannot be written as a prompt with these placeholders."""
     for index, part in enumerate(slot):
         if part.kind == "break":
             around = slot[max(index - 1, 0) : index], slot[index + 1 : index + 2]
@@ -222,7 +222,7 @@ def _unwritable(slot: Slot, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _prompt(slot: Slot, names: Mapping[str, str]) -> list[Any]:
-    """A slot as ms-swift writes prompts."""
+    """A slot as a prompt of ms-swift."""
     elements: list[Any] = []
     run: list[Part | str] = []
 
@@ -254,7 +254,7 @@ def _text(slot: Slot) -> str | Call | Sum:
 
 
 def _sum(parts: Sequence[Part | str]) -> Call | Sum:
-    """Text that is only known when the generated module runs."""
+    """A text that is computed when the generated module runs."""
     items = tuple(part if isinstance(part, str) else Call("today", {"": part.value}) for part in parts)
     return Sum(items) if len(items) > 1 or isinstance(items[0], str) else items[0]
 
@@ -284,7 +284,7 @@ def _thinking(template: Template) -> dict[str, Any]:
     if thinking is None:
         return {}
     drops = thinking.history != "switched"
-    # A class that shortens the generation prompt does so only if nothing follows: the rest stands in front of the mark.
+    # A class shortens the generation prompt only if nothing follows it; else the rest comes before the mark.
     rest = "".join(part.value for part in slots.opener).removeprefix("".join(part.value for part in slots.generation))
     values = {
         "is_thinking": drops,
@@ -314,9 +314,9 @@ def model_types_of(template: Template, catalogue: Catalogue) -> Iterator[dict[st
 
 
 def model_arch(model_type: ModelType) -> dict[str, list[str]] | None:
-    """The arguments of ms-swift's ``MultiModelKeys`` for a model type that names its parts and no known model_arch.
+    """The arguments of ms-swift's ``MultiModelKeys`` for a model type that names its modules but no known model_arch.
 
-    ms-swift freezes the parameters whose names begin with one of these, and puts LoRA on the others.
+    ms-swift freezes the parameters whose names begin with one of these, and trains the others with LoRA.
     """
     modules = model_type.modules
     if modules is None or model_type.model_arch is not None:
@@ -330,7 +330,7 @@ def model_arch(model_type: ModelType) -> dict[str, list[str]] | None:
 
 
 def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
-    """The arguments of ms-swift's ``ModelMeta`` apart from its name and groups; what is left out has its default."""
+    """The arguments of ms-swift's ``ModelMeta`` apart from its name and groups; missing ones have their default."""
     own = model_type.targets.get("swift", {})
     groups = (group for spec in catalogue.specs for group in spec.models if group.model_type == model_type.name)
     patterns = model_type.ignore_patterns
@@ -352,7 +352,7 @@ def _model_type(model_type: ModelType, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _default_template(model_type: ModelType, catalogue: Catalogue) -> str | None:
-    """The template_type of a model type: the one of all its groups; None where they differ and name theirs."""
+    """The template_type of a model type if all its groups have the same; else None, and each group names its own."""
     own = model_type.targets.get("swift", {})
     if "template" in own:
         return cast("str | None", own["template"])
@@ -362,7 +362,7 @@ def _default_template(model_type: ModelType, catalogue: Catalogue) -> str | None
 
 
 def _template_type(group: ModelGroup, catalogue: Catalogue) -> str | None:
-    """The template_type of a group, None where ms-swift has none for these models."""
+    """The template_type of a group, None if ms-swift has none for these models."""
     name = group.template_for("swift")
     template = None if name is None else catalogue.templates[name]
     return template.registered["swift"] if template and _expressible(template) else None
@@ -388,7 +388,7 @@ def _groups(spec: Spec, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, A
 
 
 def _group_template(group: ModelGroup, catalogue: Catalogue) -> str | None:
-    """The template_type that a group names itself, None where its model type has it."""
+    """The template_type that a group names itself, None if its model type names it."""
     assert group.model_type is not None
     name = _template_type(group, catalogue)
     return None if name == _default_template(catalogue.model_types[group.model_type], catalogue) else name
@@ -403,7 +403,7 @@ def _expressible(template: Template) -> bool:
 
 
 def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:
-    """ModelScope's id, Hugging Face's id and, where there are any, the local path and ModelScope's revision."""
+    """ModelScope's id, Hugging Face's id and, if there are any, the local path and ModelScope's revision."""
     ids = {**checkpoint.ids, **checkpoint.targets.get("swift", {})}
     found = ids.get("modelscope"), ids.get("huggingface"), checkpoint.path, ids.get("revision")
     listed = found[: max((place for place, value in enumerate(found) if value), default=-1) + 1]
@@ -411,7 +411,7 @@ def _ids(checkpoint: Checkpoint) -> tuple[str | None, ...] | None:
 
 
 def dated(value: Any) -> bool:
-    """Whether a value holds today's date."""
+    """Whether a value depends on today's date."""
     if isinstance(value, Mapping):
         return any(map(dated, value.values()))
     return isinstance(value, (Call, Sum)) or (isinstance(value, list) and any(map(dated, value)))

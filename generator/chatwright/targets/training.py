@@ -1,8 +1,8 @@
-"""Trainers that read Jinja (TRL and others on transformers): the chat template with marks around what is learned.
+"""Chat templates for trainers that read Jinja (TRL and others on transformers), with marks around learned text.
 
-``apply_chat_template(..., return_assistant_tokens_mask=True, return_dict=True)`` then gives the mask that LLaMA-Factory
-and ms-swift train with. The text is that of the serving file; servers get that one, since not every engine knows the
-marks.
+``apply_chat_template(..., return_assistant_tokens_mask=True, return_dict=True)`` then returns the same mask that
+LLaMA-Factory and ms-swift train with. The text is the same as with the serving file. Servers have their own file
+without marks, since not every engine knows the marks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The registrations as their frameworks' own files hold them, for those who add a model upstream or to a fork.
+"""Registrations in the form of the frameworks' own sources, to add a model upstream or to a fork.
 
-What stands in ``generated/`` registers beside a framework; this is the same code as one would type it into the
-framework's sources (LLaMA-Factory 0.9.5, ms-swift 4.6.0), from the same arguments.
+The modules in ``generated/`` register from outside of a framework. This module writes the same arguments in the style
+of the framework's own sources (LLaMA-Factory 0.9.5, ms-swift 4.6.0).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LLAMAFACTORY_DEFAULTS: Mapping[str, Any] = {  # data/template.py, register_temp
 
 @dataclass(frozen=True)
 class Snippet:
-    """Python for a file of a framework: ``kind`` is what it adds, ``place`` the file; ``whole``: a new one."""
+    """Python for a file of a framework: ``kind`` is what it adds, ``place`` is the file, ``whole``: the file is new."""
 
     kind: str
     place: str
@@ -42,10 +42,10 @@ class Snippet:
 
 
 def snippets(framework: str, template: Template, catalogue: Catalogue) -> list[Snippet]:
-    """What a framework's sources need for a template and its models; the Python is not formatted yet.
+    """The snippets for a template and its models in a framework's sources; the Python is not formatted yet.
 
     Raises:
-        Unsupported: the framework cannot have the template; the message says why.
+        Unsupported: the framework does not support the template; the message says why.
     """
     name = template.registered[framework]
     if name is None:
@@ -59,11 +59,11 @@ def _llamafactory(name: str, template: Template, catalogue: Catalogue) -> list[S
     end = [] if arguments["efficient_eos"] else [{"eos_token"}]
     defaults["format_assistant"] = ("StringFormatter", ["{{content}}", *end], None)
     defaults["format_function"] = ("FunctionFormatter", arguments["format_assistant"][1], "default")
-    told = {key: value for key, value in arguments.items() if key not in defaults or value != defaults[key]}
-    plugins = llamafactory.declared_plugins([told])
+    given = {key: value for key, value in arguments.items() if key not in defaults or value != defaults[key]}
+    plugins = llamafactory.declared_plugins([given])
     groups = [group for group in llamafactory.model_groups(catalogue) if group["template"] == name]
     composites = [composite for composite in llamafactory.composite_models(catalogue) if name in composite["templates"]]
-    template_values = {"name": name, "arguments": told, "plugins": plugins}
+    template_values = {"name": name, "arguments": given, "plugins": plugins}
     return [
         _snippet("template", "data/template.py", template_values),
         *([_plugin_snippet()] if plugins else []),
@@ -106,6 +106,6 @@ def _swift(name: str, template: Template, catalogue: Catalogue) -> list[Snippet]
 
 
 def _module(name: str) -> str:
-    """A file name for the template that can be imported."""
+    """A module name for the template."""
     clean = "".join(character if character.isalnum() else "_" for character in name)
     return f"_{clean}" if clean[0].isdigit() else clean

@@ -1,7 +1,7 @@
 """vLLM, and every other server that reads Jinja: one portable chat template per template (transformers 5.6, vLLM 0.33).
 
-Conventions: BOS belongs into the text, since chat requests are tokenized without special tokens; vLLM offers typed
-content parts to templates that loop over ``message.content``; the variables a template leaves undefined are its
+Conventions: the text must contain BOS, since chat requests are tokenized without special tokens; vLLM passes typed
+content parts to templates that loop over ``message.content``; the undefined variables of a template are its
 ``chat_template_kwargs``.
 """
 

@@ -6,7 +6,8 @@ counts as differing, with that note as the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 from chatwright.catalogue.model import Template
 from chatwright.meaning.render import Kind
@@ -20,21 +21,19 @@ from .. import clock
 from ..engines import llamafactory, tokenizers
 from ..engines.swift import Swift, copied
 from ..vectors import Truth
-from .swift_registration import request_of
-from .workbench import Refusal, Report, Results, Workbench, attempt, tally
+from .attempts import Refusal, attempt
+from .swift_texts import request_of
+from .workbench import Report, Results, Workbench, tally
 
 _WORST = ("differs", "unsupported", "exact")
-Write = Callable[[Scenario, Kind], "tuple[Run, ...] | Refusal"]
+Written = dict[tuple[str, str, Kind], "tuple[Run, ...] | Refusal"]  # by template, scenario and kind
 
 
 def check_added(bench: Workbench) -> Report:
     """Templates that a framework has from us alone, against the built-in of the other framework."""
     report = Report("added")
     truths = {(truth.framework, truth.name): truth for truth in bench.recorded}
-    for framework, other, writers in (
-        ("llamafactory", "swift", _llamafactory_writers),
-        ("swift", "llamafactory", _swift_writers),
-    ):
+    for framework, other, write in (("llamafactory", "swift", _llamafactory), ("swift", "llamafactory", _swift)):
         built_in = bench.built_ins_of(framework)
         added = {
             template.name: (template, truth)
@@ -43,11 +42,11 @@ def check_added(bench: Workbench) -> Report:
             and bench.deployments[framework][template.name].path
             and (truth := truths.get((other, str(template.registered[other]))))
         }
-        write = writers(bench, [template for template, _ in added.values()], truths, other)
+        written = write(bench, list(added.values()))
         found: dict[str, Results] = {}
         for name, (_, truth) in added.items():
             notes = bench.deployments[framework][name].notes
-            told = _compared(truth, write[name], notes)
+            told = _compared(name, truth, written, notes)
             found[name] = {scenario: _worst(results, truth, scenario) for scenario, results in told.items()}
             every = [(scenario, result) for scenario, results in told.items() for result in results]
             report.wrong += [
@@ -62,10 +61,10 @@ def check_added(bench: Workbench) -> Report:
     return report
 
 
-def _compared(truth: Truth, write: Write, notes: Sequence[str]) -> dict[str, list[Result]]:
+def _compared(name: str, truth: Truth, written: Written, notes: Sequence[str]) -> dict[str, list[Result]]:
     return {
         scenario.name: [
-            _told(scenario, kind, runs, write(scenario, kind), notes)
+            _told(scenario, kind, runs, written[name, scenario.name, kind], notes)
             for kind, runs in truth.texts[scenario.name].items()
             if not isinstance(runs, str)
         ]
@@ -74,7 +73,7 @@ def _compared(truth: Truth, write: Write, notes: Sequence[str]) -> dict[str, lis
 
 
 def _worst(results: Sequence[Result], truth: Truth, scenario: str) -> Result:
-    none = Result("no upstream truth", truth.reason(scenario))
+    none = Result("not comparable", truth.reason(scenario))
     return min(results, key=lambda result: _WORST.index(result.status), default=none)
 
 
@@ -109,57 +108,40 @@ def _without_first(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     return normal([(head[0][:1], False), (head[0][1:], head[1]), *rest])
 
 
-def _llamafactory_writers(
-    bench: Workbench, templates: Sequence[Template], truths: Mapping[tuple[str, str], Truth], other: str
-) -> dict[str, Write]:
+def _llamafactory(bench: Workbench, added: Sequence[tuple[Template, Truth]]) -> Written:
+    """What the generated registrations write in LLaMA-Factory, with the EOS of what they are held against."""
     with llamafactory.registries(empty=True) as live, llamafactory.generated_package(bench.root) as package:
         package.register_all()
         registered = dict(live)
-
-    def writer(template: Template) -> Write:
+    found: Written = {}
+    for template, truth in added:
         ours = registered[str(template.registered["llamafactory"])]
-        truth = truths[other, str(template.registered[other])]
         tokenizer = tokenizers.byte_level(bos=BOS, eos=truth.eos or EOS, special=template.stop_words)
-
-        def write(scenario: Scenario, kind: Kind) -> tuple[Run, ...] | Refusal:
+        for scenario, kind in product(scenarios().values(), Kind):
             with clock.day(TODAY):
                 encoded = attempt(llamafactory.encode, ours, tokenizer, scenario, kind)
-            if isinstance(encoded, Refusal):
-                return encoded
-            return normal([(tokenizers.decode(tokenizer, list(run)), trained) for run, trained in encoded.runs])
-
-        return write
-
-    return {template.name: writer(template) for template in templates}
+            if not isinstance(encoded, Refusal):
+                encoded = normal([(tokenizers.decode(tokenizer, list(run)), trained) for run, trained in encoded.runs])
+            found[template.name, scenario.name, kind] = encoded
+    return found
 
 
-def _swift_writers(
-    bench: Workbench, templates: Sequence[Template], truths: Mapping[tuple[str, str], Truth], other: str
-) -> dict[str, Write]:
+def _swift(bench: Workbench, added: Sequence[tuple[Template, Truth]]) -> Written:
+    """What the generated registrations write in ms-swift, with the EOS of what they are held against."""
+    cases = list(product(added, scenarios().values(), Kind))
     requests = [
         request_of(template, str(template.registered["swift"]), scenario, kind)
-        for template in templates
-        for scenario in scenarios().values()
-        for kind in Kind
+        for (template, _), scenario, kind in cases
     ]
     with Swift(today=TODAY) as swift, copied(bench.root / "generated") as register_all:
         swift.empty()
         swift.load(register_all)
         answers = swift.render(requests)
-    written = {
-        (request.template_type, request.scenario.name, request.kind): answer
-        for request, answer in zip(requests, answers, strict=True)
-    }
-
-    def writer(template: Template) -> Write:
-        eos = truths[other, str(template.registered[other])].eos
-
-        def write(scenario: Scenario, kind: Kind) -> tuple[Run, ...] | Refusal:
-            answer = written[str(template.registered["swift"]), scenario.name, kind]
-            if isinstance(answer, Exception):
-                return Refusal(str(answer))
-            return normal([(text.replace(EOS, eos), trained) for text, trained in answer.runs])
-
-        return write
-
-    return {template.name: writer(template) for template in templates}
+    found: Written = {}
+    for ((template, truth), scenario, kind), answer in zip(cases, answers, strict=True):
+        if isinstance(answer, Exception):
+            found[template.name, scenario.name, kind] = Refusal(str(answer))
+        else:
+            runs = [(text.replace(EOS, truth.eos), trained) for text, trained in answer.runs]
+            found[template.name, scenario.name, kind] = normal(runs)
+    return found

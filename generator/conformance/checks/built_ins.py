@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import replace
 
-from chatwright.errors import Unsupported
-from chatwright.meaning.render import Kind
 from chatwright.meaning.runs import TODAY
-from chatwright.meaning.scenarios import scenarios
 
 from ..engines import llamafactory
-from ..engines.swift import PLAIN_CLASS, Rendered, Request, Swift
+from ..engines.swift import PLAIN_CLASS, Swift
 from ..sync.registry import Registry, built_ins_of
+from . import swift_texts
+from .swift_registration import fields_of
 from .workbench import Report, Workbench
 
 
@@ -26,7 +25,11 @@ def check_built_ins(bench: Workbench) -> Report:
     with Swift(today=TODAY) as swift:
         templates, model_types = swift.registries["templates"], swift.registries["model_types"]
         plain = {name for name, fields in templates.items() if fields["template_cls"] == PLAIN_CLASS}
-        changing, unread = _changing(swift, sorted(templates.keys() - plain))
+        items = {name: fields_of(name, swift) for name in sorted(templates.keys() - plain)}
+        said = bench.asked.over(
+            "built-ins", swift_texts.__name__, items, lambda names: swift_texts.changing(names, swift)
+        )
+        changing, unread = ([name for name in said if said[name] == kind] for kind in ("changes", "unread"))
         registry = Registry("swift", swift.version, templates, model_types)
         bench.built_ins["swift"] = replace(built_ins_of(registry), text_in_code=frozenset(changing))
     for framework, found in bench.built_ins.items():
@@ -36,21 +39,3 @@ def check_built_ins(bench: Workbench) -> Report:
         f"the text of a conversation without media, {len(unread)} that write no text here: {', '.join(unread)}"
     )
     return report
-
-
-def _changing(swift: Swift, names: list[str]) -> tuple[list[str], list[str]]:
-    """The templates whose class writes, or refuses, what ms-swift's plain class does not; those that write nothing."""
-    changing, unread = [], []
-    for name in names:
-        asked = [(scenario, kind) for scenario in scenarios().values() for kind in Kind]
-        own = swift.render([Request(name, scenario, kind) for scenario, kind in asked])
-        plain = swift.render([Request(name, scenario, kind, plain=True) for scenario, kind in asked])
-        if all(isinstance(text, Unsupported) for text in own):
-            unread.append(name)
-        elif any(_text(one) != _text(other) for one, other in zip(own, plain, strict=True)):
-            changing.append(name)
-    return changing, unread
-
-
-def _text(written: Rendered | Unsupported) -> str | None:
-    return None if isinstance(written, Unsupported) else written.text

@@ -37,10 +37,7 @@ _LEAST = {"core": 0.98, "thinking": 0.85, "tools": 0.85}  # the shares that must
 def check_draft(bench: Workbench) -> Report:
     """`chatwright draft` reads publishers' templates exactly off the texts that they write."""
     report = Report("draft")
-    file = bench.official
-    if file is None or not file.is_file():
-        report.skipped = "the collection of publishers' chat templates is not there"
-        return report
+    file = bench.need("official")
     exact: Counter[str] = Counter()
     due: Counter[str] = Counter()
     listed: list[str] = []
@@ -63,7 +60,7 @@ def check_draft(bench: Workbench) -> Report:
                 exact[kind] += differing.isdisjoint(names)
             if differing:
                 listed.append(f"{row['id']}: not exact in {', '.join(sorted(differing))}")
-        sources = list(_folders(bench.tokenizer_root))
+        sources = list(_folders(bench.given.get("tokenizer_root")))
         for source, found in zip(sources, workers.map(_drafted, sources), strict=True):
             listed.append(f"folder {source.name}: {_told(found)}")
             due["folders"] += 1

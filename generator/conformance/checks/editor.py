@@ -40,12 +40,9 @@ def check_editor(bench: Workbench) -> Report:
     report = Report("editor")
     root = checkout_root()
     assert root is not None  # conformance runs in a checkout only
-    if bench.npm is None:
-        report.skipped = f"the npm package {PACKAGE} is not given"
-        return report
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
         home = Path(folder).resolve()
-        with Server(bench.npm, home) as server:
+        with Server(bench.need("npm"), home) as server:
             starter = write_starter(Catalogue(()), "starter", None, "acme", home)
             _are_fine(server, report, [starter])
             _check_keys(server, report, home)

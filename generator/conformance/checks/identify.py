@@ -39,14 +39,13 @@ def check_identify(bench: Workbench) -> Report:
     """`chatwright identify` on publishers' chat templates and on real tokenizers' folders."""
     report = Report("identify")
     identifier = Identifier(bench.catalogue)
-    if bench.official is None or not bench.official.is_file():
-        report.skipped = "the collection of publishers' chat templates is not there"
-    else:
-        _official(report, bench, identifier, bench.official)
-    if bench.tokenizer_root is None:
-        report.skipped = report.skipped or "the folder of real tokenizers is not given"
-    else:
-        _folders(report, bench, identifier, bench.tokenizer_root)
+    for part, name in ((_official, "official"), (_folders, "tokenizer_root")):
+        try:
+            path = bench.need(name)
+        except ImportError as error:
+            report.skipped = report.skipped or str(error)
+        else:
+            part(report, bench, identifier, path)
     return report
 
 
@@ -95,14 +94,13 @@ def check_identify_on_ray(bench: Workbench) -> Report:
 
     report = Report("identify on Ray")
     root = checkout_root()
-    if bench.official is None or not bench.official.is_file() or root is None:
-        report.skipped = "the collection of publishers' chat templates is not there"
-        return report
+    assert root is not None  # conformance runs in a checkout only
     guide = (root / "docs" / "identify.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```python\n(import ray\n.*?)```", guide, re.DOTALL)
     folder = bench.root / "ray"
     folder.mkdir()
-    rows = _rows(bench.official)[:: len(_rows(bench.official)) // _RAY_ROWS][:_RAY_ROWS]
+    rows = _rows(bench.need("official"))
+    rows = rows[:: len(rows) // _RAY_ROWS][:_RAY_ROWS]
     lines = [json.dumps(row) for row in [*rows, {"id": "bad", "chat_template": "{% for %}"}, {"id": "no/such-model"}]]
     (folder / "dump.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local"}

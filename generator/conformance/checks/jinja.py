@@ -21,7 +21,8 @@ from chatwright.targets.own_prompts import refusal
 from .. import clock
 from ..engines import huggingface_jinja
 from ..engines import jinja as jinja_engines
-from .workbench import Refusal, Report, Results, Workbench, attempt, compare, difference, tally
+from .attempts import Refusal, attempt, difference
+from .workbench import Report, Results, Workbench, compare, tally
 
 
 def check_transformers(bench: Workbench) -> Report:
@@ -38,18 +39,14 @@ def check_vllm(bench: Workbench) -> Report:
     report = _check_jinja(
         bench, "vllm", vllm.VERSION, f"emulated@{vllm.VERSION}", jinja_engines.transformers_renderer, vllm.messages
     )
-    formats = {
-        name: vllm.content_format(source)
-        for name in bench.catalogue.templates
-        if (source := bench.body("vllm", name)) is not None
-    }
+    sources = bench.bodies("vllm")
+    formats = {name: vllm.content_format(source) for name, source in sources.items()}
     report.wrong += [f"{name}: vLLM hands over {found}" for name, found in formats.items() if found != "openai"]
     report.lines.append(f"{sum(found == 'openai' for found in formats.values())} templates take typed parts")
     placed = 0
-    for name in formats:
-        template, source = bench.catalogue.templates[name], bench.body("vllm", name)
+    for name, source in sources.items():
         for kind in get_args(MediaKind):
-            due, got = _media_texts(template, str(source), kind)
+            due, got = _media_texts(bench.catalogue.templates[name], source, kind)
             placed += not isinstance(due, Refusal) and due == got
             if due != got and not (isinstance(due, Refusal) and isinstance(got, Refusal)):
                 report.wrong.append(f"{name}, {kind}: {got!r} instead of {due!r}")
@@ -87,9 +84,7 @@ def check_minijinja(bench: Workbench) -> Report:
 
 def check_huggingface_jinja(bench: Workbench) -> Report:
     """The same files in @huggingface/jinja: the same where JavaScript writes numbers and objects as Python does."""
-    if bench.npm is None:
-        return Report("huggingface-jinja", skipped="the folder of npm packages is not given")
-    with huggingface_jinja.Engine(bench.npm, TODAY) as engine:
+    with huggingface_jinja.Engine(bench.need("npm"), TODAY) as engine:
         report = _check_jinja(bench, "huggingface-jinja", engine.version, "engine", engine.renderer)
         _same_as_transformers(bench, report, engine.renderer, _without_python)
     return report
@@ -105,10 +100,7 @@ def _check_jinja(
 ) -> Report:
     written: dict[str, Results] = {}  # what the file writes, whether or not the server uses it
     found: dict[str, Results] = {}
-    for name, truth in bench.truths.items():
-        source = bench.body("vllm", name)
-        if source is None:
-            continue
+    for name, truth, source in bench.served("vllm"):
         with clock.day(TODAY):
             written[name] = compare(truth, _jinja_texts(compile_source(source), truth.eos, messages))
         found[name] = written[name]
@@ -117,13 +109,11 @@ def _check_jinja(
     report = Report(engine, [tally("inference prompts against the frameworks' own", found)])
     for framework in {truth.framework: None for truth in bench.recorded}:
         report.lines.append(_whole_templates(bench, framework, written))
-    report.results[engine] = found
-    report.evidence = bench.evidence(engine, version, grade, "vllm", found)
-    return report
+    return bench.conclude(report, found, version, "vllm", grade)
 
 
 def _unused(result: Result, reason: str) -> Result:
-    return result if result.status == "no upstream truth" else Result("unsupported", reason)
+    return result if result.status == "not comparable" else Result("unsupported", reason)
 
 
 def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Results]) -> str:
@@ -140,7 +130,7 @@ def _whole_templates(bench: Workbench, framework: str, found: Mapping[str, Resul
 
 
 def _failing(results: Results) -> bool:
-    return any(result.status not in ("exact", "no upstream truth") for result in results.values())
+    return any(result.status not in ("exact", "not comparable") for result in results.values())
 
 
 def _jinja_texts(
@@ -208,10 +198,8 @@ def _same_as_transformers(
     ``how`` says in words how the engine was set up.
     """
     same = unwanted = 0
-    for name, template in bench.catalogue.templates.items():
-        source = bench.body("vllm", name)
-        if source is None:
-            continue
+    for name, source in bench.bodies("vllm").items():
+        template = bench.catalogue.templates[name]
         with clock.day(TODAY):
             one, other = jinja_engines.transformers_renderer(source), compile_source(source)
             for scenario in scenarios().values():

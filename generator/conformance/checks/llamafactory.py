@@ -21,7 +21,8 @@ from ..sync.compare import compare
 from ..sync.report import line
 from ..vectors import Truth, tool_digest
 from . import llamafactory_registration as registration
-from .workbench import Refusal, Report, Results, Workbench, attempt, tally
+from .attempts import Refusal, attempt
+from .workbench import Report, Results, Workbench, tally
 
 
 def check_llamafactory(bench: Workbench) -> Report:
@@ -51,14 +52,12 @@ def check_llamafactory(bench: Workbench) -> Report:
         if fact.change != "lacking"
     ]
     report.wrong += registration.beside_the_built_ins(bench.root)
-    report.results["llamafactory"] = found
     bench.models = dict(theirs.models)
     report.lines.append(
         f"{len(found)} templates, {len(our_registry.models)} models compared in every field, {len(report.wrong)} wrong"
     )
     report.lines.append(tally("token ids of prompt and both training texts, ours and the built-in's", found))
-    report.evidence = bench.evidence("llamafactory", theirs.version, "engine", "llamafactory", found)
-    return report
+    return bench.conclude(report, found, theirs.version, "llamafactory")
 
 
 def _llamafactory_truth(template: Template, built_in: Any, ours: Any) -> tuple[Truth, dict[str, str | None]]:
@@ -119,7 +118,7 @@ def _results(truth: Truth, wrong: Mapping[str, str | None]) -> Results:
         if (reason := truth.reason(scenario)) is not None and all(
             truth.reason(scenario, kind) is not None for kind in Kind
         ):
-            results[scenario] = Result("no upstream truth", reason)
+            results[scenario] = Result("not comparable", reason)
         else:
             results[scenario] = Result("differs", wrong[scenario]) if wrong[scenario] else Result("exact")
     return results

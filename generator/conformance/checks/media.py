@@ -33,10 +33,6 @@ _TYPES: Mapping[MediaKind, tuple[str, ...]] = {
 def check_media(bench: Workbench) -> Report:
     """The words for images, video and audio against both frameworks, vLLM's models and publishers' templates."""
     report = Report("media")
-    if bench.servers is None:
-        return Report(report.engine, skipped="the folder with vLLM is not given")
-    if bench.official is None or not bench.official.is_file():
-        return Report(report.engine, skipped="the collection of publishers' chat templates is not there")
     said = sources(bench)
     for name, template in bench.catalogue.templates.items():
         for kind in MEDIA_KINDS:
@@ -48,14 +44,13 @@ def check_media(bench: Workbench) -> Report:
 
 def sources(bench: Workbench) -> dict[str, Said]:
     """What each source says, by template and kind, of those that a framework has for multimodal models."""
-    assert bench.servers is not None
     plugins = {name: template.mm_plugin for name, template in llamafactory.templates().items()}
     plugins = {name: plugin for name, plugin in plugins.items() if type(plugin).__name__ != "BasePlugin"}
     with swift.Swift(today=TODAY) as running:
         registries = running.registries
         used = users(registries["model_types"])
         written = running.media([name for name in registries["templates"] if name in used])
-    served, classes = Models(bench.servers), bench.catalogue.architectures
+    served, classes = Models(bench.need("servers")), bench.catalogue.architectures
     published = _published(bench)
     found: dict[str, Said] = {}
     for name, template in bench.catalogue.templates.items():
@@ -91,11 +86,10 @@ def _vllm(served: Models, names: frozenset[str], kind: MediaKind) -> tuple[str, 
 
 def _published(bench: Workbench) -> dict[str, dict[MediaKind, tuple[str, ...]]]:
     """What publishers' templates write for a typed part between two texts, by template and kind."""
-    assert bench.official is not None
-    with bench.official.open(encoding="utf-8") as lines:
+    with bench.need("official").open(encoding="utf-8") as lines:
         templates = {data["id"]: data["chat_template"] for data in map(json.loads, lines)}
     names = (model.id for model in models(bench.catalogue))
-    heard = load_record(bench.official, names, lambda source, given: [Refused("")] * len(given)).publishers
+    heard = load_record(bench.need("official"), names, lambda source, given: [Refused("")] * len(given)).publishers
     words: dict[str, dict[MediaKind, str | None]] = {}
     with Workshop() as workshop:
         for each in heard:

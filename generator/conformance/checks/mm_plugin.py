@@ -16,6 +16,7 @@ from chatwright.pipeline import generate
 from chatwright.pipeline.writer import write_file
 from chatwright.targets.rendering import environment
 
+from ..engines import mm_plugin_worker
 from ..engines.worker import PythonWorker
 from ..places import RESULTS
 from .workbench import Report, Workbench
@@ -104,11 +105,22 @@ def check_mm_plugin(bench: Workbench) -> Report:
     """Declared multimodal plugins beside LLaMA-Factory's own, on processors made on the spot."""
     report = Report("mm_plugin")
     importlib.metadata.version("llamafactory")  # ImportError where there is none
-    if bench.vision is None:
-        return Report(report.engine, skipped="the folder with torchvision is not given")
+    vision = bench.need("vision")
     with tempfile.TemporaryDirectory(prefix="chatwright-") as folder:
-        generate(declared(bench.catalogue), Path(folder) / "generated")
-        answer = run(Path(folder), bench.vision)
+        generated = Path(folder) / "generated"
+        generate(declared(bench.catalogue), generated)
+        files = {
+            path.relative_to(generated).as_posix(): path.read_text(encoding="utf-8")
+            for path in sorted(generated.rglob("*.py"))
+        }
+        item = [files, sorted(FAMILIES), [family.template for family in FAMILIES.values()]]
+        answer = bench.asked.over(
+            "mm_plugin",
+            mm_plugin_worker.__name__,
+            {"families": item},
+            lambda names: dict.fromkeys(names, run(Path(folder), vision)),
+            [vision],
+        )["families"]
     tried = {**answer["families"], "parts of models": answer["parts"]}
     if missing := [f"{name}: {found['missing']}" for name, found in tried.items() if "missing" in found]:
         return Report(report.engine, skipped="; ".join(missing))

@@ -21,7 +21,8 @@ from .. import json_values
 from ..engines import modelfile, ollama
 from ..fuzz import tool_scenarios, tools_and_calls
 from ..vectors import TOOL_CASES
-from .workbench import Refusal, Report, Workbench, attempt
+from .attempts import Refusal, attempt
+from .workbench import Report, Workbench
 
 _CONVERSATIONS = 4  # random ones for each template, with thinking on and off
 

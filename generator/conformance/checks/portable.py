@@ -14,7 +14,8 @@ from chatwright.meaning import portable
 from .. import clock
 from ..engines import huggingface_jinja, llamacpp
 from ..engines import jinja as jinja_engines
-from .workbench import Report, Workbench, attempt
+from .attempts import attempt
+from .workbench import Report, Workbench
 
 _GIVEN: Mapping[str, Any] = {
     "messages": [{"role": "user", "content": "Hi"}],
@@ -57,13 +58,12 @@ SAMPLES: Mapping[str, str] = {
 def check_portable(bench: Workbench) -> Report:
     """The Jinja that generated files may hold: a sample of each construct, in every engine."""
     report = Report("portable Jinja")
-    if bench.npm is None:
-        return Report("portable Jinja", skipped="the folder of npm packages is not given")
+    npm = bench.need("npm")
     listed = _listed()
     if missing := listed - _used():
         raise ChatwrightError(f"no sample of {', '.join(sorted(missing))}")
     llama = llamacpp.Engine()
-    with huggingface_jinja.Engine(bench.npm, llamacpp.TODAY) as node, clock.day(llamacpp.TODAY):
+    with huggingface_jinja.Engine(npm, llamacpp.TODAY) as node, clock.day(llamacpp.TODAY):
         engines: dict[str, Callable[[str], jinja.Render]] = {
             "transformers": jinja_engines.transformers_renderer,
             "SGLang": jinja_engines.sglang_renderer,

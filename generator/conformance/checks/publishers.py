@@ -45,13 +45,15 @@ def check_publishers(bench: Workbench) -> Report:
     Without the publishers' templates, what is recorded of them is what is compared with.
     """
     report = Report("publishers")
-    if bench.official is None or not bench.official.is_file():
-        report.skipped = "the collection of publishers' chat templates is not there; what is recorded of it was used"
+    try:
+        official = bench.need("official")
+    except ImportError as error:
+        report.skipped = f"{error}; what is recorded of it was used"
         record = read_record(bench.recorded_publishers) if bench.recorded_publishers else Record((), {})
     else:
         with Workshop() as workshop:
             names = (model.id for model in models(bench.catalogue))
-            record = load_record(bench.official, names, partial(_write_twice, workshop, report))
+            record = load_record(official, names, partial(_write_twice, workshop, report))
     with clock.day(TODAY):
         by_template = publishers_by_template(record.publishers, bench.catalogue)
         written = {name for name in by_template if bench.body("vllm", name) is not None}

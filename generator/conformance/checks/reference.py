@@ -8,7 +8,8 @@ from chatwright.meaning.runs import TODAY, Run, piece_runs
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.engines import Result
 
-from .workbench import Refusal, Report, Results, Workbench, attempt, difference
+from .attempts import Refusal, attempt, difference
+from .workbench import Report, Results, Workbench
 
 
 def check_reference(bench: Workbench) -> Report:
@@ -24,7 +25,7 @@ def check_reference(bench: Workbench) -> Report:
             for scenario in scenarios().values():
                 runs = truth.texts[scenario.name][kind]
                 if isinstance(runs, str):
-                    results[scenario.name] = Result("no upstream truth", runs)
+                    results[scenario.name] = Result("not comparable", runs)
                     continue
                 ours = attempt(reference_runs, template, scenario, kind, truth.eos)
                 count[0] += ours == runs

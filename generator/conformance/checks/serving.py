@@ -20,7 +20,8 @@ from .. import clock, json_values
 from ..engines import lmdeploy, modelfile, ollama
 from ..engines.tokenizers import byte_level
 from . import ollama_tools
-from .workbench import Refusal, Report, Results, Workbench, attempt, compare, tally
+from .attempts import Refusal, attempt
+from .workbench import Report, Results, Workbench, compare, tally
 
 
 def check_ollama(bench: Workbench) -> Report:
@@ -32,10 +33,7 @@ def check_ollama(bench: Workbench) -> Report:
     found: dict[str, Results] = {}
     alike = 0
     with ollama.Engine() as engine:
-        for name, truth in bench.truths.items():
-            body = bench.body("ollama", name)
-            if body is None:
-                continue
+        for name, truth, body in bench.served("ollama"):
             read = modelfile.read_modelfile(body)
             thinking = bench.catalogue.templates[name].thinking
             default_on = thinking.default if thinking else None
@@ -53,19 +51,14 @@ def check_ollama(bench: Workbench) -> Report:
         report.lines.append(f"{alike} random conversations with tools as the reference renderer writes them")
         report.lines.append(ollama_tools.told_of_calls(bench, found))
         ollama_tools.compiled_formats(report, engine)
-    report.results["ollama"] = found
-    report.evidence = bench.evidence("ollama", ollama.VERSION, f"emulated@{ollama.VERSION}", "ollama", found)
-    return report
+    return bench.conclude(report, found, ollama.VERSION, "ollama", f"emulated@{ollama.VERSION}")
 
 
 def check_lmdeploy(bench: Workbench) -> Report:
     """Every JSON file through LMDeploy's own classes against the frameworks' prompts without BOS."""
     report = Report("lmdeploy")
     found: dict[str, Results] = {}
-    for name, truth in bench.truths.items():
-        body = bench.body("lmdeploy", name)
-        if body is None:
-            continue
+    for name, truth, body in bench.served("lmdeploy"):
         found[name] = compare(
             truth,
             partial(lmdeploy.prompt, lmdeploy.load(body)),
@@ -73,10 +66,7 @@ def check_lmdeploy(bench: Workbench) -> Report:
             lambda scenario: lmdeploy.changes(scenario.asked),
         )
     report.lines.append(tally("prompts against the frameworks' own", found))
-    version = importlib.metadata.version("lmdeploy")
-    report.results["lmdeploy"] = found
-    report.evidence = bench.evidence("lmdeploy", version, "engine", "lmdeploy", found)
-    return report
+    return bench.conclude(report, found, importlib.metadata.version("lmdeploy"), "lmdeploy")
 
 
 def check_lmdeploy_folder(bench: Workbench) -> Report:
@@ -85,10 +75,8 @@ def check_lmdeploy_folder(bench: Workbench) -> Report:
     found: dict[str, Results] = {}
     refused: list[str] = []
     with TemporaryDirectory(prefix="chatwright-lmdeploy-") as place, clock.day(TODAY):
-        for name, truth in bench.truths.items():
-            source, thinking = bench.body("vllm", name), bench.catalogue.templates[name].thinking
-            if source is None:
-                continue
+        for name, truth, source in bench.served("vllm"):
+            thinking = bench.catalogue.templates[name].thinking
             folder = Path(place) / "model"
             byte_level(BOS, truth.eos).save_pretrained(folder)
             (folder / "chat_template.jinja").write_text(source, encoding="utf-8")
@@ -102,10 +90,7 @@ def check_lmdeploy_folder(bench: Workbench) -> Report:
             )
     report.lines.append(tally("prompts against the frameworks' own", found))
     report.lines.append(f"{len(refused)} that LMDeploy does not take: {', '.join(refused) or '-'}")
-    report.results["lmdeploy-folder"] = found
-    version = importlib.metadata.version("lmdeploy")
-    report.evidence = bench.evidence("lmdeploy-folder", version, "engine", "vllm", found)
-    return report
+    return bench.conclude(report, found, importlib.metadata.version("lmdeploy"), "vllm")
 
 
 def _folder_prompt(loaded: Any, switch: str, scenario: Scenario) -> str:

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from chatwright.catalogue.model import Catalogue, Template
-from chatwright.errors import Unsupported
-from chatwright.meaning.render import Kind
-from chatwright.meaning.runs import EOS, TODAY, Run, normal
-from chatwright.meaning.scenarios import Scenario
+from chatwright.meaning.runs import TODAY
 from chatwright.meaning.tool_formats import tool_formats
 from chatwright.records.frameworks import is_built_in
 
-from ..engines.swift import Rendered, Swift
-from ..fuzz import tool_scenarios
-from ..vectors import turns_digest
-from .reference import reference_runs
-from .swift_registration import request_of
-from .workbench import Refusal, Report, Workbench, attempt, difference
-
-KINDS = (Kind.PROMPT, Kind.TRAINING)
-_CASES = 300
-_TOLD = 3  # how many differences of a format are shown
+from ..engines.swift import Swift
+from ..vectors import vector_path
+from . import swift_texts
+from .swift_registration import fields_of
+from .workbench import Report, Workbench
 
 
 def check_swift_tools(bench: Workbench) -> Report:
     """Every tool format that ms-swift knows against its live agent template, in random conversations with tools."""
     importlib.metadata.version("ms-swift")  # ImportError where there is none
     report = Report("swift tools")
-    cases = list(tool_scenarios(_CASES))
+    items: dict[str, Any] = {}
+    formats: dict[str, tuple[Template, str]] = {}
+    written: dict[str, list[str]] = {}
     with Swift(today=TODAY) as swift:
         known = swift.registries["templates"]
         for name, template in users(bench.catalogue).items():
@@ -41,22 +37,22 @@ def check_swift_tools(bench: Workbench) -> Report:
             if agent != due:
                 report.wrong.append(f"{name}: ms-swift's {registered} has the agent template {agent}, not {due}")
                 continue
-            requests = [request_of(template, registered, case, kind) for case in cases for kind in KINDS]
-            texts = iter(swift.render(requests))
-            digests = bench.written_turns.setdefault(name, [])
-            differing = []
-            refused = 0
-            for case in cases:
-                theirs = [_runs(next(texts)) for _ in KINDS]
-                digests.append(turns_digest(theirs))
-                for kind, ours, due_runs in zip(KINDS, runs_of(template, case), theirs, strict=True):
-                    refused += ours is due_runs is None
-                    if ours != due_runs:
-                        differing.append(f"{name}: {case.name}, {kind.value}: {_told(ours, due_runs)}")
-            report.wrong += differing[:_TOLD]
+            recorded = _recorded(bench, name)
+            items[name] = recorded and [template, tool_formats()[name], fields_of(registered, swift), recorded]
+            formats[name] = template, registered
+
+        def ask(names: Sequence[str]) -> dict[str, Any]:
+            found = {name: swift_texts.compared_turns(*formats[name], swift) for name in names}
+            written.update({name: digests for name, (digests, _) in found.items()})
+            return {name: told for name, (_, told) in found.items()}
+
+        for name, said in bench.asked.over("swift tools", swift_texts.__name__, items, ask).items():
+            digests = written[name] if name in written else items[name][-1]
+            bench.written_turns.setdefault(name, []).extend(digests)
+            report.wrong += [f"{name}: {told}" for told in said["differing"]]
             report.lines.append(
-                f"{name}: {len(cases)} random conversations through {registered}, {len(differing)} texts differ "
-                f"({refused} refused by both)"
+                f"{name}: {swift_texts.CASES} random conversations through {formats[name][1]}, {said['count']} texts "
+                f"differ ({said['refused']} refused by both)"
             )
     return report
 
@@ -73,18 +69,8 @@ def users(catalogue: Catalogue) -> Mapping[str, Template | None]:
     return found
 
 
-def runs_of(template: Template, case: Scenario) -> list[tuple[Run, ...] | None]:
-    """What the reference renderer writes of a conversation, in each of the kinds; None where it refuses."""
-    found = [attempt(reference_runs, template, case, kind, EOS) for kind in KINDS]
-    return [None if isinstance(runs, Refusal) else runs for runs in found]
-
-
-def _runs(text: Rendered | Unsupported) -> tuple[Run, ...] | None:
-    return None if isinstance(text, Unsupported) else normal(text.runs)
-
-
-def _told(ours: Sequence[Run] | None, theirs: Sequence[Run] | None) -> str:
-    if ours is None or theirs is None:
-        return "refused by us alone" if ours is None else "refused by ms-swift alone"
-    got, due = ("".join(text for text, _ in runs) for runs in (ours, theirs))
-    return "the mask differs" if got == due else difference(got, due)
+def _recorded(bench: Workbench, name: str) -> list[str] | None:
+    """The digests that are recorded of the format's conversations."""
+    path = bench.vectors and vector_path(bench.vectors, "tool_turns", name)
+    digests: list[str] | None = json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else None
+    return digests

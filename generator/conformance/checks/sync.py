@@ -15,7 +15,7 @@ from .workbench import Report, Workbench
 
 def check_sync(bench: Workbench) -> Report:
     """What `python -m conformance sync` says: nothing to do, and against an older version what has changed since."""
-    found = Report("sync", skipped=None if bench.older else "the folder of older versions is not given")
+    found = Report("sync", skipped=None if "older" in bench.given else "the folder of older versions is not there")
     for framework in FRAMEWORKS:
         try:
             _check(found, bench, framework)
@@ -33,9 +33,9 @@ def _check(report_: Report, bench: Workbench, framework: str) -> None:
         report_.wrong.append(f"{told}; run: python -m conformance sync {framework}")
     else:
         report_.lines.append(told)
-    if bench.older is None:
+    if "older" not in bench.given:
         return
-    ours_there, theirs_there = registry.read_both(framework, bench.catalogue, [bench.older / framework])
+    ours_there, theirs_there = registry.read_both(framework, bench.catalogue, [bench.given["older"] / framework])
     now = registry.built_ins_of(theirs)
     changed = compare.compare(ours_there, theirs_there, now)
     if not differences:

@@ -20,17 +20,15 @@ from conformance.engines import jinja as jinja_engines
 
 from .. import clock
 from ..engines import llamafactory, mistral_common, npm_tokenizers
-from .workbench import Refusal, Report, Results, Workbench, attempt, difference, tally
+from .attempts import Refusal, attempt, difference
+from .workbench import Report, Results, Workbench, tally
 
 
 def check_token_ids(bench: Workbench) -> Report:
     """Slot-wise ids of LLaMA-Factory against those of the served text and of the reference renderer's pieces."""
     report = Report("token-ids")
-    if bench.tokenizer_root is None:
-        report.skipped = "the folder of real tokenizers is not given"
-        return report
-    packages = npm_tokenizers.TOKENIZERS
-    if missing := [name for name in packages if not (bench.tokenizer_root / name).is_dir()]:
+    packages, root = npm_tokenizers.TOKENIZERS, bench.need("tokenizer_root")
+    if missing := [name for name in packages if not (root / name).is_dir()]:
         report.skipped = f"these tokenizers are not there: {', '.join(missing)}"
         return report
     served: dict[str, Results] = {}
@@ -38,7 +36,7 @@ def check_token_ids(bench: Workbench) -> Report:
     one_bos: list[bool] = []
     for package, names in packages.items():
         for name in names:
-            case = _Case.start(bench, name, bench.tokenizer_root / package / "models")
+            case = _Case.start(bench, name, root / package / "models")
             for scenario in scenarios().values():
                 asked = case.ask(scenario)
                 if asked.beginning is not None:
@@ -53,10 +51,8 @@ def check_token_ids(bench: Workbench) -> Report:
         f"{len(one_bos)} served texts of tokenizers with a BOS: as many as in training and never two in a row, "
         f"exactly one in {sum(one_bos)}"
     )
-    report.results = {"token-ids": served, "reference renderer, token ids": slot_wise}
-    version = f"@lenml/tokenizer {npm_tokenizers.VERSION}"
-    report.evidence = bench.evidence("token-ids", version, "engine", "vllm", served)
-    return report
+    report.results["reference renderer, token ids"] = slot_wise
+    return bench.conclude(report, served, f"@lenml/tokenizer {npm_tokenizers.VERSION}", "vllm")
 
 
 def check_mistral_common(bench: Workbench) -> Report:
@@ -75,16 +71,14 @@ def check_mistral_common(bench: Workbench) -> Report:
         for scenario in scenarios().values():
             found[name][scenario.name] = _against_mistral(mistral, renderer, scenario)
     report.lines.append(tally("token ids against the publisher's own encoding", found))
-    report.results["mistral-common"] = found
-    report.evidence = bench.evidence("mistral-common", version, "engine", "vllm", found)
-    return report
+    return bench.conclude(report, found, version, "vllm")
 
 
 def _against_mistral(mistral: Any, renderer: jinja.Render, scenario: Scenario) -> Result:
     with clock.day(TODAY):
         due = attempt(mistral_common.encode, mistral, scenario)
         if isinstance(due, Refusal):
-            return Result("no upstream truth", str(due))
+            return Result("not comparable", str(due))
         text = attempt(renderer, jinja.variables(scenario, bos="<s>", eos="</s>"))
     if isinstance(text, Refusal):
         return Result("unsupported", str(text))
@@ -133,7 +127,7 @@ class _Case:
             given = jinja.variables(scenario, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
             text = attempt(self.renderer, given)
         if isinstance(encoded, Refusal):
-            none = Result("no upstream truth", str(encoded))
+            none = Result("not comparable", str(encoded))
             return _Asked(none, none)
         pieces = attempt(scenario.pieces, self.template, Kind.PROMPT, TODAY)
         if isinstance(pieces, Refusal):

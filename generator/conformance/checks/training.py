@@ -16,7 +16,8 @@ from chatwright.records.engines import Result
 from .. import clock
 from ..engines import tokenizers
 from ..vectors import Truth
-from .workbench import Refusal, Report, Results, Workbench, attempt, difference, tally
+from .attempts import Refusal, attempt, difference
+from .workbench import Report, Results, Workbench, tally
 
 TRAINING = (Kind.TRAINING, Kind.TRAINING_DROPPED)
 
@@ -27,10 +28,7 @@ def check_assistant_mask(bench: Workbench) -> Report:
     version = importlib.metadata.version("transformers")
     found: dict[str, Results] = {}
     equal = {kind: [0, 0] for kind in TRAINING}
-    for name, truth in bench.truths.items():
-        source = bench.body("training", name)
-        if source is None:
-            continue
+    for name, truth, source in bench.served("training"):
         stops = bench.catalogue.templates[name].stop_words
         tokenizer = tokenizers.byte_level(bos=BOS, eos=truth.eos, special=stops)
         found[name] = {}
@@ -39,7 +37,7 @@ def check_assistant_mask(bench: Workbench) -> Report:
                 told = {kind: _compared(tokenizer, source, truth, scenario, kind) for kind in TRAINING}
                 for kind, result in told.items():
                     equal[kind][0] += result.status == "exact"
-                    equal[kind][1] += result.status != "no upstream truth"
+                    equal[kind][1] += result.status != "not comparable"
                 worst = next((result for result in told.values() if result.status in ("differs", "unsupported")), None)
                 exact = next((result for result in told.values() if result.status == "exact"), told[Kind.TRAINING])
                 found[name][scenario.name] = worst or exact
@@ -47,15 +45,13 @@ def check_assistant_mask(bench: Workbench) -> Report:
     for kind, (same, all_texts) in equal.items():
         what = "with every reply learned" if kind is Kind.TRAINING else "with the last reply learned alone"
         report.lines.append(f"{same} of {all_texts} texts {what} equal")
-    report.results["assistant-mask"] = found
-    report.evidence = bench.evidence("assistant-mask", version, "engine", "training", found)
-    return report
+    return bench.conclude(report, found, version, "training")
 
 
 def _compared(tokenizer: Any, source: str, truth: Truth, scenario: Scenario, kind: Kind) -> Result:
     due = truth.texts[scenario.name][kind]
     if isinstance(due, str):
-        return Result("no upstream truth", due)
+        return Result("not comparable", due)
     marked = attempt(_marked, tokenizer, source, scenario, kind)
     if isinstance(marked, Refusal):
         return Result("unsupported", str(marked))

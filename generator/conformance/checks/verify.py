@@ -15,10 +15,7 @@ from .workbench import Report, Workbench
 def check_verify(bench: Workbench) -> Report:
     """`chatwright verify` finds the one fault of a folder, and nothing in a faultless one."""
     report = Report("verify")
-    root = bench.tokenizer_root
-    if root is None:
-        report.skipped = "the folder of real tokenizers is not given"
-        return report
+    root = bench.need("tokenizer_root")
     with tempfile.TemporaryDirectory(prefix="chatwright-") as work:
         whole = _check_faultless(report, bench, root, Path(work))
         _check_faults(report, bench, whole, Path(work))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chatwright.catalogue.model import Catalogue
-from chatwright.errors import Unsupported
-from chatwright.inspection.token_ids import first_difference
 from chatwright.meaning.scenarios import Scenario, scenarios
 from chatwright.records.engines import EngineEvidence, Result, TemplateEvidence
 from chatwright.records.frameworks import BuiltIns
@@ -17,8 +15,11 @@ from chatwright.records.publishers import Comparisons
 from chatwright.records.servers import Parsers
 from chatwright.targets.protocol import Deployment
 
+from .. import places
+from ..asked import Asked
 from ..publishers import Finding, Record
 from ..vectors import Truth
+from .attempts import Refusal, attempt, difference
 
 Results = dict[str, Result]
 
@@ -30,14 +31,10 @@ class Workbench:
     catalogue: Catalogue
     root: Path  # the folder that holds generated/
     deployments: Mapping[str, Mapping[str, Deployment]]
-    tokenizer_root: Path | None = None
-    swift_3: Path | None = None
-    npm: Path | None = None  # a node_modules folder
-    older: Path | None = None  # older versions of the frameworks, by framework
-    servers: Path | None = None  # vLLM and SGLang, unpacked side by side
-    vision: Path | None = None  # a folder with torchvision
-    official: Path | None = None  # publishers' chat templates, as JSON lines
+    given: Mapping[str, Path] = field(default_factory=dict)  # what the run was given, see places.GIVEN
     recorded_publishers: Path | None = None  # what is recorded of them
+    vectors: Path | None = None  # what is recorded of the frameworks
+    asked: Asked = field(default_factory=lambda: Asked(everything=True))  # what engines answered before
     record: bool = False  # whether what is compared with a file is written to it instead
     truths: dict[str, Truth] = field(default_factory=dict)  # by template, see add_truth
     recorded: list[Truth] = field(default_factory=list)  # every framework's
@@ -49,6 +46,17 @@ class Workbench:
     comparisons: Comparisons | None = None  # with publishers' templates, see check_publishers
     added: dict[str, dict[str, Results]] = field(default_factory=dict)  # by framework, see check_added
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # LLaMA-Factory's own, by name
+
+    def need(self, name: str) -> Path:
+        """A folder or file of what was given.
+
+        Raises:
+            ImportError: it was not, or is not there; the check that needs it is skipped.
+        """
+        path = self.given.get(name)
+        if path is None or not path.exists():
+            raise ImportError(f"{places.GIVEN[name]} is not there")
+        return path
 
     def add_truth(self, template: str, truth: Truth) -> None:
         """Keep what a framework's built-in writes for a template; LLaMA-Factory's word counts where both have one."""
@@ -64,6 +72,25 @@ class Workbench:
         """The text of a template's file, header included; None where the target refuses it."""
         path = self.deployments[target][template].path
         return None if path is None else (self.root / "generated" / path).read_text(encoding="utf-8")
+
+    def bodies(self, target: str) -> dict[str, str]:
+        """The text of every template's file that the target makes, header included."""
+        found = ((name, self.body(target, name)) for name in self.catalogue.templates)
+        return {name: body for name, body in found if body is not None}
+
+    def served(self, target: str) -> Iterator[tuple[str, Truth, str]]:
+        """Each template of which a truth is known, with that truth and the text of the target's file."""
+        for name, truth in self.truths.items():
+            if (body := self.body(target, name)) is not None:
+                yield name, truth, body
+
+    def conclude(
+        self, report: Report, found: Mapping[str, Results], version: str, target: str, grade: str = "engine"
+    ) -> Report:
+        """The report with the results of its engine, and the evidence that they are."""
+        report.results[report.engine] = dict(found)
+        report.evidence = self.evidence(report.engine, version, grade, target, found)
+        return report
 
     def evidence(
         self, engine: str, version: str, grade: str, target: str, found: Mapping[str, Results]
@@ -91,18 +118,6 @@ class Report:
     skipped: str | None = None
 
 
-class Refusal(str):
-    """The reason an engine gives for not writing a text."""
-
-
-def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
-    """What the action returns, or the :class:`Refusal` it raised as :class:`Unsupported`."""
-    try:
-        return action(*arguments)
-    except Unsupported as reason:
-        return Refusal(str(reason))
-
-
 def compare(
     truth: Truth,
     write: Callable[[Scenario], str],
@@ -120,7 +135,7 @@ def compare(
     for scenario in scenarios().values():
         expected = truth.prompt(scenario.name)
         if expected is None:
-            results[scenario.name] = Result("no upstream truth", truth.reason(scenario.name))
+            results[scenario.name] = Result("not comparable", truth.reason(scenario.name))
             continue
         expected = due(expected)
         if change := changes(scenario):
@@ -136,12 +151,6 @@ def compare(
         else:
             results[scenario.name] = Result("differs", difference(got, expected))
     return results
-
-
-def difference(got: str, expected: str) -> str:
-    """Where two texts part, in words."""
-    start = first_difference(got, expected)
-    return f"at character {start}: {got[start : start + 20]!r} instead of {expected[start : start + 20]!r}"
 
 
 def tally(what: str, found: Mapping[str, Mapping[str, Result]]) -> str:

@@ -25,13 +25,10 @@ def check_workflows(bench: Workbench) -> Report:
     report = Report("workflows")
     root = checkout_root()
     assert root is not None  # conformance runs in a checkout only
-    if bench.npm is None:
-        report.skipped = f"the npm package {PACKAGE} is not given"
-        return report
     files = sorted((root / ".github" / "workflows").glob("*.yml"))
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     scripts = targets = 0
-    with Linter(bench.npm) as linter:
+    with Linter(bench.need("npm")) as linter:
         if len(linter.problems("fault.yml", _FAULT)) != 2:
             report.wrong.append(f"{PACKAGE} finds other than the two mistakes of a workflow that has two")
         for file in files:

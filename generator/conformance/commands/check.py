@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,45 +11,31 @@ import click
 from chatwright.commands.common import MISTAKE, count
 from chatwright.commands.terminal import Progress, echo, secho
 
+from ..places import GIVEN
+
+_OPTIONS = {"tokenizer_root": "tokenizers"}  # where an option has another name
+
+
+def _given(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each folder that a run may be given."""
+    for name, what in GIVEN.items():
+        option = f"--{_OPTIONS.get(name, name).replace('_', '-')}"
+        folder = click.Path(exists=True, path_type=Path)
+        command = click.option(option, name, metavar="PATH", type=folder, help=f"{what[0].upper()}{what[1:]}.")(command)
+    return command
+
 
 @click.command()
-@click.option("--tokenizers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Real tokenizers.")
-@click.option("--npm", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="A node_modules folder.")
-@click.option("--swift-3", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="An unpacked ms-swift 3.")
-@click.option(
-    "--older",
-    metavar="DIR",
-    type=click.Path(exists=True, path_type=Path),
-    help="A folder with llamafactory/ and swift/: unpacked older versions.",
-)
-@click.option(
-    "--servers", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="vLLM and SGLang, unpacked."
-)
-@click.option("--vision", metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Unpacked torchvision.")
+@_given
 @click.option("--record", is_flag=True, help="Also record what the frameworks write, as vectors for the tests.")
-def command(
-    tokenizers: Path | None,
-    npm: Path | None,
-    swift_3: Path | None,
-    older: Path | None,
-    servers: Path | None,
-    vision: Path | None,
-    record: bool,
-) -> None:
+@click.option("--all", "everything", is_flag=True, help="Ask every engine, also where nothing has changed.")
+def command(record: bool, everything: bool, **given: Path | None) -> None:
     """Hold the generated files against the real frameworks and engines, and record the evidence (make conformance)."""
     from conformance.run import run
 
     with Progress() as progress:
-        reports = run(
-            tokenizers=tokenizers,
-            npm=npm,
-            swift_3=swift_3,
-            older=older,
-            servers=servers,
-            vision=vision,
-            record=record,
-            progress=progress,
-        )
+        named = {name: path for name, path in given.items() if path is not None}
+        reports = run(named, record=record, everything=everything, progress=progress)
     for report in reports:
         secho(report.engine, bold=True)
         for line in report.lines:

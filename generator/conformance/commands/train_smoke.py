@@ -20,7 +20,7 @@ def command(tokenizers: Path, swift_4: Path, swift_3: tuple[Path, ...]) -> None:
     --tokenizers is a folder of real tokenizers; --swift-4 and --swift-3 are folders with what each ms-swift imports
     in place of what is installed.
     """
-    from conformance.smoke import run, table
+    from conformance.smoke.run import run, table
 
     with Progress() as progress:
         rows = run(tokenizers, {"swift": [swift_4], "swift 3": swift_3}, progress)

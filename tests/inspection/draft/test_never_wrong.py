@@ -23,9 +23,9 @@ NEW = "{% if strftime_now('%Y')|int > 2000 %}NEW{% endif %}"
 LIST = "<tools>{% for t in tools or [] %}{{ t|tojson }}{% endfor %}</tools>"
 
 
-def outcomes(found: Draft) -> dict[str, str]:
+def verdicts(found: Draft) -> dict[str, str]:
     """What became of each scenario."""
-    return {each.scenario: each.outcome for each in found.compared}
+    return {each.scenario: each.verdict for each in found.compared}
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,16 @@ def outcomes(found: Draft) -> dict[str, str]:
 )
 def test_what_is_written_of_tools_without_a_format(text: str, scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = drafted(text, monkeypatch)
-    assert outcomes(found)["plain"] == "exact"
-    assert outcomes(found)[scenario] == "refused"
+    assert verdicts(found)["plain"] == "exact"
+    assert verdicts(found)[scenario] == "unsupported"
     assert not found.exact
 
 
 def test_what_is_written_for_the_tokenizers_own_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "{% if bos_token == '<s>' %}<s>SPECIAL{% else %}{{ bos_token }}{% endif %}" + BODY
-    assert outcomes(drafted(text, monkeypatch))["plain"] == "exact"
-    assert outcomes(drafted(text, monkeypatch, tokenizer={"bos_token": "<s>"}))["plain"] == "differs"
-    assert outcomes(drafted(text, monkeypatch, tokenizer={"bos_token": "<b>"}))["plain"] == "exact"
+    assert verdicts(drafted(text, monkeypatch))["plain"] == "exact"
+    assert verdicts(drafted(text, monkeypatch, tokenizer={"bos_token": "<s>"}))["plain"] == "differs"
+    assert verdicts(drafted(text, monkeypatch, tokenizer={"bos_token": "<b>"}))["plain"] == "exact"
 
 
 @pytest.mark.parametrize(("head", "outcome"), [(NEW, "differs"), ("{{ strftime_now('%d %b %Y') }}", "exact")])
@@ -56,5 +56,5 @@ def test_dates_in_a_template_for_tools(head: str, outcome: str, monkeypatch: pyt
     monkeypatch.setattr(drafting, "Sandbox", InProcess)
     plain = "{{ strftime_now('%d %b %Y') }}" + BODY if outcome == "exact" else BODY
     templates = ChatTemplates("mine", {"default": plain, "tool_use": head + LIST + BODY})
-    found = outcomes(drafting.draft(Source("mine", templates), catalogue()))
+    found = verdicts(drafting.draft(Source("mine", templates), catalogue()))
     assert (found["plain"], found["tools_offered"]) == ("exact", outcome)

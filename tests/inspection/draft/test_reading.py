@@ -257,7 +257,7 @@ def test_what_is_not_exact_is_told_where_it_stands(monkeypatch: pytest.MonkeyPat
 def test_what_cannot_be_said_is_refused_and_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     text = TURNS + "{% if tools %}{{ tools | map(attribute='function.name') | sort | reverse | join('/') }}{% endif %}"
     found = drafted(text, monkeypatch)
-    outcomes = {each.scenario: each.outcome for each in found.compared}
-    assert outcomes["tools_offered"] == "refused"
+    verdicts = {each.scenario: each.verdict for each in found.compared}
+    assert verdicts["tools_offered"] == "unsupported"
     assert "_qf" not in found.text
     assert "q0q" not in found.text

@@ -56,7 +56,7 @@ def test_a_deployed_file_is_told_by_what_it_writes(name: str) -> None:
     answer = identify(chat_template=deployed(name))
     assert name in (answer.template, *answer.same, *(each.template for each in answer.candidates))
     best = answer.candidates[0]
-    assert (best.equal, best.difference) == (best.of, "")
+    assert (best.exact, best.difference) == (best.of, "")
 
 
 def test_tokens_and_text_that_says_the_same_mean_the_same() -> None:

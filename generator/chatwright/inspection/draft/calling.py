@@ -5,39 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from ...catalogue.model import Slot
+from ...catalogue.build import merge
 from ...catalogue.slots import join_slots, write_slot
 from ...errors import Unsupported
 from ...meaning.conversation import Result
 from ...meaning.jinja import literal
-from ...meaning.tool_formats import format_calls, format_result, format_separator, read_definition, tool_formats
-from .probing import Message, Oracle, common_end, common_start, cut, is_plain, reply, to_slot, user
+from ...meaning.tool_formats import format_calls, format_result, format_separator, tool_formats
+from .lifting import definition_of
+from .probing import Oracle, common_end, common_start, cut, inside, is_plain, to_slot
+from .thoughts import OPEN
 from .tools import (
     ARGUMENTS_WAYS,
     CALLS,
     CONTENT,
     FIRST,
     ID,
-    RESULT,
+    RESULTS,
     SECOND,
     SENTINEL,
     TOOLS,
     Way,
     call_ways,
-    calling,
+    exchange,
     merged,
     plain_parts,
-    result,
     text_of,
     way_of_calls,
 )
 
 _VALUES = {FIRST: "call.name", f"{ID}0": "call_id"}  # what of a call its result may name again
 _VALUE = re.compile("|".join(_VALUES))
-_OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
+_VALUE_APART = re.compile(f"({_VALUE.pattern})")
 _CLOSING = {"{": "}", "[": "]", "<": ">"}
 
 
@@ -52,46 +54,34 @@ def exchanges(
     if read is None:
         return
     for lead, own in read.leads:
-        single = read.one[1][len(lead) :]
-        double = read.two[1][len(lead) :] if read.two and read.two[1].startswith(lead) else None
+        single = read.one[1].removeprefix(lead)
+        double = inside(read.two[1], lead, "") if read.two else None
         beside = read.start if "slots" in own else lead
         for definition, rest in _calls(single, double, lifted):
             texts = read if definition.get("parallel", True) else replace(read, two=None)
-            for function, head in _boundaries(rest, read.tail, read.last, lead, single):
+            for function, head in _boundaries(rest, read, lead, single):
                 for wrap in [_Wrap("{{ '' }}")] if read.silent else _wraps(head, read.one[2]):
                     for slots in _results(texts, head, wrap, data, function):
                         more = {"result": wrap.fragment} if wrap.fragment else {}
-                        yield {**_beside(oracle, beside, single, definition), **more}, _both(slots, own)
-
-
-def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What both say; of the slots of an assistant all."""
-    out = {**one, **other}
-    if "slots" in one and "slots" in other:
-        assistant = {**one["slots"].get("assistant", {}), **other["slots"].get("assistant", {})}
-        out["slots"] = {**one["slots"], **other["slots"], **({"assistant": assistant} if assistant else {})}
-    return out
+                        yield {**_beside(oracle, beside, single, definition), **more}, merge(slots, own)
 
 
 def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
-    slots = data["slots"]
+    slots, thinking = data["slots"], data.get("thinking", {})
     user_tail = text_of(slots["user"]).partition("\0")[2]
     start = user_tail + text_of(slots["assistant"].get("opener", ""))
-    results = RESULT.format(0), RESULT.format(1)
-    asked = [user(0), calling(1)], [user(0), calling(2)]
-    called = [_asked(oracle, messages, generate=False) for messages in asked]
-    answered = [*asked[0], result(0)], [*asked[1], result(0), result(1)], [*asked[0], result(0), reply(0), user(1)]
-    texts = [_asked(oracle, messages) for messages in answered]
-    silent = texts[0] is not None and results[0] not in texts[0]
-    if silent:  # results are passed over: they would stand behind the calls
-        fronts, marks = (*called, called[0]), (results[0], "".join(results), results[0])
+    ask = partial(oracle.ask, tools=list(TOOLS))
+    called = [ask(exchange(script), generate=False) for script in ("u call", "u calls")]
+    texts = [ask(exchange(f"u {script}")) for script in ("call result", "calls result result", "call result a u")]
+    silent = texts[0] is not None and RESULTS[0] not in texts[0]
+    if silent:  # results are skipped: they would stand after the calls
+        fronts, marks = (*called, called[0]), (RESULTS[0], "".join(RESULTS), RESULTS[0])
         texts = [_inserted(*each) for each in zip(texts, fronts, marks, strict=True)]
-    one, two = cut(texts[0], "Uq0qU", results[0]), cut(texts[1], "Uq0qU", *results)
-    ends = cut(texts[2], "Uq0qU", results[0], "Aq0qA", "Uq1qU")
+    one, two = cut(texts[0], "Uq0qU", RESULTS[0]), cut(texts[1], "Uq0qU", *RESULTS)
+    ends = cut(texts[2], "Uq0qU", RESULTS[0], "Aq0qA", "Uq1qU")
     if one is None:
         return None
     last = cut(called[0], "Uq0qU")
-    thinking = data.get("thinking", {})
     empties = dict.fromkeys((thinking.get("empty", "".join(thinking.get("words", ()))), thinking.get("when_off", "")))
     leads: list[tuple[str, dict[str, Any]]] = [
         (start + text, {"thinking": {"kept_in_chain": True}}) for text in empties if thinking and text
@@ -99,11 +89,11 @@ def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
     leads += [(start + thinking.get("when_dropped", ""), {}), (start, {})]
     if thinking.get("when_dropped"):
         leads.append((start, {"thinking": {"dropped_before_calls": ""}}))
-    opener = start[len(user_tail) :].rstrip()
+    opener = start.removeprefix(user_tail).rstrip()
     if user_tail + opener != start:  # the white space may be the calls'
         leads.append((user_tail + opener, {"slots": {"assistant": {"before_calls": opener}}}))
     if not one[1].startswith(start):
-        shared = _OPEN.sub("", common_start([start, one[1]]))
+        shared = OPEN.sub("", common_start([start, one[1]]))
         leads += [(shared, {"slots": {"assistant": {"before_calls": shared[len(user_tail) :]}}}), (shared, {})]
     fitting = tuple((lead, own) for lead, own in leads if one[1].startswith(lead) and lead.startswith(user_tail))
     tail = text_of(slots["assistant"]["body"]).partition("\0")[2]
@@ -111,8 +101,8 @@ def _read(oracle: Oracle, data: Mapping[str, Any]) -> _Read | None:
 
 
 def _inserted(text: str | None, front: str | None, mark: str) -> str | None:
-    """The text with a mark behind what it begins with; None where it does not."""
-    return None if text is None or front is None or not text.startswith(front) else front + mark + text[len(front) :]
+    """The text with a mark after what it begins with; None where it does not."""
+    return text.replace(front, front + mark, 1) if text and front is not None and text.startswith(front) else None
 
 
 def known_exchanges(
@@ -126,19 +116,19 @@ def known_exchanges(
         known = tool_formats()[name]
         try:
             calls = format_separator(known, "") + format_calls(known, [CALLS[0]])
-            wrapped = format_result(known, RESULT.format(0), Result(()), CALLS, 0).split(RESULT.format(0))
-            again = format_result(known, RESULT.format(1), Result(()), CALLS, 1).split(RESULT.format(1))
+            answers = [format_result(known, text, Result(()), CALLS, place) for place, text in enumerate(RESULTS)]
         except Unsupported:
             continue
-        if len(wrapped) != 2 or len(again) != 2:
+        first, second = map(cut, answers, RESULTS)
+        if first is None or second is None:
             continue
-        wrap = _Wrap(None, (wrapped[0], again[0]), (wrapped[1], again[1]))
+        wrap = _Wrap(None, (first[0], second[0]), (first[1], second[1]))
         for lead, own in read.leads:
-            single = read.one[1][len(lead) :]
+            single = read.one[1].removeprefix(lead)
             if single.startswith(calls):
-                for function, head in _boundaries(single[len(calls) :], read.tail, read.last, lead, single):
+                for function, head in _boundaries(single.removeprefix(calls), read, lead, single):
                     for slots in _results(read, head, wrap, data, function):
-                        yield name, _both(slots, own)
+                        yield name, merge(slots, own)
 
 
 @dataclass(frozen=True)
@@ -167,17 +157,17 @@ class _Wrap:
         """The texts and the head of the results without it; None where it is not there."""
         (before, again), (behind, last) = self.before, self.behind
         one, two, ends = read.one, read.two, read.ends
-        if not head.endswith(before) or not one[2].startswith(behind):
+        rest = inside(one[2], behind, "")
+        if not head.endswith(before) or rest is None:
             return None
         if two is not None:
-            if not (two[2].startswith(behind) and two[2].endswith(again) and two[3].startswith(last)):
+            between, end = inside(two[2], behind, again), inside(two[3], last, "")
+            if between is None or end is None:
                 return None
-            between = two[2][len(behind) : len(two[2]) - len(again)]
-            two = [*two[:2], between, two[3][len(last) :]]
+            two = [*two[:2], between, end]
         if ends is not None:
             ends = [*ends[:2], ends[2].removeprefix(behind), *ends[3:]]
-        inner = replace(read, one=[*one[:2], one[2][len(behind) :]], two=two, ends=ends)
-        return inner, head[: len(head) - len(before)]
+        return replace(read, one=[*one[:2], rest], two=two, ends=ends), head.removesuffix(before)
 
 
 def _wraps(head: str, after: str) -> Iterator[_Wrap]:
@@ -186,7 +176,7 @@ def _wraps(head: str, after: str) -> Iterator[_Wrap]:
     before = head[first.start() :] if first else ""
     last = [match.end() for match in _VALUE.finditer(after)]
     behind = after[: last[-1]] if last else ""
-    if before and (wider := _wider(head[: len(head) - len(before)], after[len(behind) :])):
+    if before and (wider := _wider(head.removesuffix(before), after.removeprefix(behind))):
         before, behind = wider[0] + before, behind + wider[1]
     found = [(before, "text", behind)]
     if head.endswith('"') and after.startswith('"'):
@@ -202,7 +192,7 @@ def _wraps(head: str, after: str) -> Iterator[_Wrap]:
 
 
 def _wider(head: str, after: str) -> tuple[str, str] | None:
-    """What opens last in front and closes first behind, so that a fragment is a whole."""
+    """The wrapper around two texts, made wider until its brackets balance."""
     place = next((place for place in range(len(head) - 1, -1, -1) if _opens(head[place:])), None)
     if place is None:
         return None
@@ -217,19 +207,12 @@ def _opens(text: str) -> bool:
 
 def _valued(text: str) -> str:
     """An expression for a text that names a call."""
-    parts, place = [], 0
-    for match in _VALUE.finditer(text):
-        parts += [literal(text[place : match.start()])] * (match.start() > place) + [_VALUES[match[0]]]
-        place = match.end()
-    return " ~ ".join([*parts, *([literal(text[place:])] if text[place:] else [])])
+    pieces = enumerate(_VALUE_APART.split(text))
+    return " ~ ".join(_VALUES[piece] if index % 2 else literal(piece) for index, piece in pieces if piece)
 
 
 def _second(text: str) -> str:
     return text.replace(FIRST, SECOND).replace(f"{ID}0", f"{ID}1")
-
-
-def _asked(oracle: Oracle, messages: Sequence[Message], *, generate: bool = True) -> str | None:
-    return oracle.ask(messages, generate=generate, tools=list(TOOLS))
 
 
 def _calls(single: str, double: str | None, lifted: Sequence[Way]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -250,25 +233,23 @@ def _calls(single: str, double: str | None, lifted: Sequence[Way]) -> Iterator[t
             continue
         parts = way.cut(double) if double is not None else None
         if parts is None or parts[0] != head or not is_plain(parts[1]):
+            definition = {"calls": merged([*plain_parts(head), way.part])}
             if double is not None and lifted and (joint := _joint(way.part, head, double)) is not None:
-                shared = common_start([rest, joint])
-                yield {"calls": merged([*plain_parts(head), way.part])}, shared
-            definition = {"calls": merged([*plain_parts(head), way.part]), "parallel": False}
-            yield definition, rest
+                yield definition, common_start([rest, joint])
+            yield {**definition, "parallel": False}, rest
             continue
         each = {**way.part, **({"join": parts[1]} if parts[1] else {})}
         own = common_start([parts[1], rest])
         own = own[: max(own.rfind(end) for end in "\n>]})") + 1]  # a call ends so wherever it stands
-        yield {"calls": merged([*plain_parts(head), each, *plain_parts(own)])}, rest[len(own) :]
+        yield {"calls": merged([*plain_parts(head), each, *plain_parts(own)])}, rest.removeprefix(own)
         if parts[2] != rest and (shared := common_start([parts[2], rest])):
             yield {"calls": merged([*plain_parts(head), each])}, shared
 
 
 def _joint(part: Mapping[str, str], head: str, double: str) -> str | None:
     """What stands behind two calls that one part writes at once; None where it does not."""
-    definition = read_definition("way", {"tools": [{"text": "-"}], "calls": [part]})
     try:
-        before, found, rest = double.partition(format_calls(definition, CALLS))
+        before, found, rest = double.partition(format_calls(definition_of(calls=part), CALLS))
     except Unsupported:
         return None
     return rest if found and before == head else None
@@ -293,21 +274,17 @@ def _generic(text: str) -> Iterator[str]:
             yield f"{{{{ {' ~ '.join(parts)} }}}}"
 
 
-def _boundaries(rest: str, tail: str, last: str | None, lead: str, single: str) -> Iterator[tuple[str, str]]:
+def _boundaries(rest: str, read: _Read, lead: str, single: str) -> Iterator[tuple[str, str]]:
     """Where calls end and the observation's turn begins: the end of the calls' turn, and the head of the results."""
-    found: list[tuple[str, str]] = []
-    if last is not None and last.startswith(lead):
-        end = last[len(lead) + len(single) - len(rest) :]
-        if end and rest.startswith(end):
-            found.append((end, rest[len(end) :]))
-        shared = common_start([end, rest])
-        if shared:
-            found.append((shared, rest[len(shared) :]))
-    if tail and tail in rest:
-        place = rest.index(tail) + len(tail)
-        found.append((rest[:place], rest[place:]))
-    found.append(("", rest))
-    yield from dict.fromkeys(found)
+    ends = []
+    if read.last is not None and read.last.startswith(lead):
+        end = read.last[len(lead) + len(single) - len(rest) :]
+        ends += [end, common_start([end, rest])]
+    if read.tail and read.tail in rest:
+        ends.append(rest[: rest.index(read.tail) + len(read.tail)])
+    for end in dict.fromkeys([*filter(None, ends), ""]):
+        if rest.startswith(end):
+            yield end, rest.removeprefix(end)
 
 
 def _results(read: _Read, head: str, wrap: _Wrap, data: Mapping[str, Any], function: str) -> Iterator[dict[str, Any]]:
@@ -319,48 +296,38 @@ def _results(read: _Read, head: str, wrap: _Wrap, data: Mapping[str, Any], funct
     if separator is not None and not is_plain(separator):
         return
     slots, prompt = data["slots"], read.one[2]
-    opener = text_of(slots["assistant"].get("opener", ""))
-    thinking = data.get("thinking", {})
-    marks = {"", *(thinking.get(key, "") for key in ("when_on", "when_off"))}
-    dropped, empty = thinking.get("when_dropped", ""), thinking.get("empty", "")
-    generation = text_of(slots["assistant"].get("generation", slots["assistant"].get("opener", "")))
-    candidates: list[tuple[str, str | None]] = []
-    for mark in sorted(marks):
-        for begins in (opener, generation):
-            if prompt.endswith(begins + mark):
-                candidates.append((prompt[: len(prompt) - len(begins + mark)], None))
+    thinking, assistant = data.get("thinking", {}), slots["assistant"]
+    marks = sorted({"", *(thinking.get(key, "") for key in ("when_on", "when_off"))})
+    opener = assistant.get("opener", "")
+    begins = [text_of(slot) for slot in (opener, assistant.get("generation", opener))]
+    begun_with = [begin + mark for mark in marks for begin in begins]
+    candidates: list[tuple[str, str | None]] = [
+        (prompt.removesuffix(text), None) for text in begun_with if prompt.endswith(text)
+    ]
     if read.ends is not None:
-        for mark in sorted(marks):
-            bare = prompt[: len(prompt) - len(mark)] if prompt.endswith(mark) else prompt
-            shared = common_start([bare, read.ends[2]])
-            after = read.ends[2][len(shared) :]
-            candidates += [(shared, after.removesuffix(text)) for text in dict.fromkeys((dropped, "", empty))]
+        left = dict.fromkeys((thinking.get("when_dropped", ""), "", thinking.get("empty", "")))
+        for mark in marks:
+            shared = common_start([prompt.removesuffix(mark), read.ends[2]])
+            after = read.ends[2].removeprefix(shared)
+            candidates += [(shared, after.removesuffix(text)) for text in left]
     for end, begun in dict.fromkeys(candidates):
-        own: dict[str, Any] = {"slots": {}}
-        if begun is not None:
-            own["slots"]["assistant"] = {"after_observation": begun}
-        if separator is not None:
-            own["result_separator"] = separator
-        own["slots"]["observation"] = write_slot(join_slots(to_slot(front), CONTENT, to_slot(end)))
-        body: Slot = join_slots(CONTENT, to_slot(function))
+        own: dict[str, Any] = {} if begun is None else {"assistant": {"after_observation": begun}}
+        own["observation"] = write_slot(join_slots(to_slot(front), CONTENT, to_slot(end)))
         if function != read.tail:
-            own["slots"]["function"] = write_slot(body)
-        yield own
+            own["function"] = write_slot(join_slots(CONTENT, to_slot(function)))
+        yield {"slots": own, **({} if separator is None else {"result_separator": separator})}
 
 
 def _beside(oracle: Oracle, lead: str, single: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     """The definition with what becomes of a text beside calls."""
-    text = _asked(oracle, [user(0), calling(1, "Aq0qA"), result(0)])
-    parts = cut(text, "Uq0qU", "Aq0qA", RESULT.format(0))
+    text = oracle.ask(exchange("u text result"), tools=list(TOOLS))
+    parts = cut(text, "Uq0qU", "Aq0qA", RESULTS[0])
     plain = dict(definition)
     if text is None or parts is None or not parts[1].startswith(lead):
         return {**plain, "beside": {"text": "{{ '' }}"}} if text is not None and "Aq0qA" not in text else plain
-    before, behind = parts[1][len(lead) :], parts[2]
-    if behind.endswith(single):
-        separator, always = behind[: len(behind) - len(single)], ""
-    else:
-        always = single[: len(single) - len(common_end([single, behind]))]
-        separator = behind[: len(behind) - len(single) + len(always)]
+    before, behind = parts[1].removeprefix(lead), parts[2]
+    shared = common_end([single, behind])
+    always, separator = single.removesuffix(shared), behind.removesuffix(shared)
     beside: dict[str, str] = {}
     if before:
         beside["text"] = f"{{{{ {literal(before)} ~ text if text else '' }}}}"
@@ -370,6 +337,6 @@ def _beside(oracle: Oracle, lead: str, single: str, definition: Mapping[str, Any
     if always:
         if not calls[0].get("text", "").startswith(always):
             return plain
-        calls[0]["text"] = calls[0]["text"][len(always) :]
+        calls[0]["text"] = calls[0]["text"].removeprefix(always)
         calls = [part for part in calls if part.get("text") != ""]
     return {**plain, "calls": calls, **({"beside": beside} if beside else {})}

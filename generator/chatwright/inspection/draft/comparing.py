@@ -5,46 +5,52 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from ...catalogue.model import Template
 from ...meaning.conversation import without_nulls
 from ...meaning.sandbox import DATE_MARKS, Refused
 from ...meaning.scenarios import Scenario
 from ...meaning.visible import visible
+from ...verdicts import Verdict
 from ..conversations import MEDIA, TYPED, conversations, parsed, parts_unread
 from ..prompt_differences import parting
 from .judging import ANY_DAY, Case, asked, texts
 from .probing import BOS, EOS, Answer, Oracle
 
-Outcome = Literal["exact", "no system turn", "no tools", "not read", "both refuse", "differs", "refused"]
-AGREE: tuple[Outcome, ...] = ("exact", "no system turn", "no tools", "not read", "both refuse")
+_DROPS = "drops a system message"
 DAYS = (date(2024, 2, 29), date(2031, 11, 5))  # two that differ in every part that a date may be written with
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One scenario: what became of it, and why where it is not exact."""
+    """One scenario: the verdict on it, and why where it is not exact.
+
+    ``carried`` says whether the publisher's template does anything of what the scenario is about.
+    """
 
     scenario: str
-    outcome: Outcome
+    verdict: Verdict
     reason: str = ""
+    carried: bool = True
 
     @property
     def agrees(self) -> bool:
         """Whether the draft says what the publisher's template does, or that it does not do it."""
-        return self.outcome in AGREE
+        return self.verdict in ("exact", "not comparable")
 
 
 @dataclass(frozen=True)
 class Theirs:
-    """What the publisher's template writes of every scenario, and of those with a system text, what without it."""
+    """What the publisher's template writes of every scenario.
+
+    ``without`` has what it writes of those that have them without the ``system`` message, without ``parts`` that are no
+    text, and without ``tools``, calls and results.
+    """
 
     scenarios: Mapping[str, Scenario]
     answers: Mapping[str, Answer]
-    headless: Mapping[str, Answer]
-    partless: Mapping[str, Answer]  # of those with media, what it writes without
-    toolless: Mapping[str, Answer]  # of those with tools, what it writes without tools, calls and results
+    without: Mapping[str, Mapping[str, Answer]]
     variables: frozenset[str]
     has_tools: bool
     tokens: tuple[str, str] = (BOS, EOS)  # as they stand in the answers
@@ -54,23 +60,28 @@ def theirs(
     oracle: Oracle, variables: Sequence[str], switch: str | None, tokens: tuple[str, str] = (BOS, EOS)
 ) -> Theirs:
     """Ask the publisher's template for all scenarios; ``tokens`` are the BOS and EOS that the oracle is asked with."""
-    listed = conversations()
-    cases = {name: case_of(scenario) for name, scenario in listed.items()}
-    headless = {
-        name: replace(case, messages=case.messages[1:])
-        for name, case in cases.items()
-        if case.messages[0]["role"] == "system"
+    cases = {name: case_of(scenario) for name, scenario in conversations().items()}
+    reduced: dict[str, dict[str, Case]] = {
+        "system": {
+            name: replace(case, messages=case.messages[1:])
+            for name, case in cases.items()
+            if case.messages[0]["role"] == "system"
+        },
+        "parts": {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA},
+        "tools": {
+            name: replace(case, tools=None, messages=_no_calls(case)) for name, case in cases.items() if case.tools
+        },
     }
-    partless = {name: replace(cases[name], messages=tuple(map(_only_text, cases[name].messages))) for name in MEDIA}
-    toolless = {name: replace(case, tools=None, messages=_no_calls(case)) for name, case in cases.items() if case.tools}
-    answers, without_head, without_parts, without_tools = (
-        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True))
-        for some in (cases, headless, partless, toolless)
+    answers, *others = (
+        dict(zip(some, asked(oracle, list(some.values()), switch), strict=True)) for some in (cases, *reduced.values())
     )
-    offered = [name for name in toolless if not any("tool_calls" in message for message in cases[name].messages)]
-    has_tools = any(isinstance(answers[name], str) and answers[name] != without_tools[name] for name in offered)
-    known = frozenset(variables)
-    return Theirs(listed, answers, without_head, without_parts, without_tools, known, has_tools, tokens)
+    without = dict(zip(reduced, others, strict=True))
+    has_tools = any(
+        isinstance(answers[name], str) and answers[name] != untooled
+        for name, untooled in without["tools"].items()
+        if not any("tool_calls" in message for message in cases[name].messages)
+    )
+    return Theirs(conversations(), answers, without, frozenset(variables), has_tools, tokens)
 
 
 def _only_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,26 +129,36 @@ def compare(
 
 def _compared(template: Template, known: Theirs, name: str, ours: Answer) -> Compared:
     scenario, answer = known.scenarios[name], known.answers[name]
+    refused = isinstance(ours, Refused)
     if isinstance(ours, str) and ours == answer:
         return Compared(name, "exact")
-    if isinstance(ours, Refused) and isinstance(answer, Refused):
-        return Compared(name, "both refuse", answer.reason)
-    if scenario.preserve_thinking and "preserve_thinking" not in known.variables:
-        return Compared(name, "not read", "its template has no variable preserve_thinking")
-    if name == TYPED and (parts_unread(answer) or (isinstance(answer, str) and "world" not in answer)):
-        return Compared(name, "not read", "its template reads content as a text only; servers join the parts")
-    if scenario.variables and not known.variables & scenario.variables.keys() and isinstance(ours, Refused):
-        return Compared(name, "not read", "its template has no such variable")
-    if scenario.tools and template.tool_format is None and answer == known.toolless[name]:
-        return Compared(name, "no tools", "its template passes over tools, calls and results")
-    if template.system_placement == "none" and isinstance(ours, Refused) and answer == known.headless.get(name):
-        return Compared(name, "no system turn", "its template drops a system message")
-    if name in MEDIA and isinstance(ours, Refused) and (parts_unread(answer) or answer == known.partless[name]):
-        return Compared(name, "not read", "its template passes over such parts")
-    if scenario.tools and template.tool_format is None and isinstance(ours, Refused):
-        return Compared(name, "refused", "its template writes something of tools, calls or results; the draft does not")
+    if refused and isinstance(answer, Refused):
+        return Compared(name, "not comparable", answer.reason)
+    untooled = scenario.tools and template.tool_format is None
+    variables = known.variables & scenario.variables.keys()
+    text_alone = parts_unread(answer) or (isinstance(answer, str) and "world" not in answer)
+    unable = (  # why the publisher's template does nothing of the scenario, and whether that is so
+        (
+            "has no variable preserve_thinking",
+            scenario.preserve_thinking and "preserve_thinking" not in known.variables,
+        ),
+        ("reads content as a text only; servers join the parts", name == TYPED and text_alone),
+        ("has no such variable", refused and scenario.variables and not variables),
+        ("passes over tools, calls and results", untooled and answer == known.without["tools"][name]),
+        (_DROPS, refused and template.system_placement == "none" and answer == known.without["system"].get(name)),
+        (
+            "passes over such parts",
+            refused and name in MEDIA and (parts_unread(answer) or answer == known.without["parts"][name]),
+        ),
+    )
+    for reason, applies in unable:
+        if applies:
+            return Compared(name, "not comparable", f"its template {reason}", carried=reason == _DROPS)
+    if untooled and refused:
+        reason = "its template writes something of tools, calls or results; the draft does not"
+        return Compared(name, "unsupported", reason)
     if isinstance(ours, Refused):
-        return Compared(name, "refused", ours.reason)
+        return Compared(name, "unsupported", ours.reason)
     if isinstance(answer, Refused):
         return Compared(name, "differs", f"its template raises: {answer.reason}")
     return Compared(name, "differs", divergence(ours, answer))
@@ -157,4 +178,4 @@ def shown(text: str) -> str:
 
 def as_rows(found: Sequence[Compared]) -> list[dict[str, Any]]:
     """The comparison as plain data."""
-    return [{"scenario": each.scenario, "outcome": each.outcome, "reason": each.reason} for each in found]
+    return [{"scenario": each.scenario, "verdict": each.verdict, "reason": each.reason} for each in found]

@@ -11,14 +11,13 @@ from typing import Any
 from ...catalogue.slots import join_slots, parse_slot, write_slot
 from ...meaning.jinja import literal
 from ...meaning.sandbox import DATE_MARKS
-from ...meaning.tool_formats import format_tools, read_definition
-from .probing import BOS, EOS, SYSTEM, Message, Oracle, chat, common_start, cut, is_plain, system, to_slot
+from ...meaning.tool_formats import format_tools
+from .lifting import definition_of
+from .probing import BOS, EOS, SYSTEM, Oracle, chat, common_start, inside, is_plain, system, to_slot
 from .tools import CONTENT, JSON, SENTINEL, TOOLS, Way, head_of, merged, plain_parts, text_of, tool_ways
 
-
-def _region(oracle: Oracle, messages: Sequence[Message], tools: Sequence[Any] | None) -> list[str] | None:
-    marks = [str(message["content"]) for message in messages if message["role"] == "user"]
-    return cut(oracle.ask(messages, tools=list(tools) if tools else None), *marks)
+_USER = "Uq0qU"
+Where = tuple[str, list[str], dict[str, Any]]  # the place, the texts there without and with a system text, slots
 
 
 def descriptions(
@@ -28,76 +27,74 @@ def descriptions(
 
     With ``lifted`` ways, the template's own, those alone.
     """
-    bare = _region(oracle, chat(1), None)
-    alone = _region(oracle, chat(1), TOOLS)
-    beside = _region(oracle, chat(1, system()), TOOLS)
+    bare = oracle.cut(chat(1), _USER, tools=None)
+    alone = oracle.cut(chat(1), _USER, tools=list(TOOLS))
+    given = oracle.cut(chat(1, system()), _USER, tools=list(TOOLS))
     if bare is None or alone is None or alone == bare:
         return
-    user_head = head_of(data["slots"]["user"])
     first = _mark(data, "first")
-    shown = [[each[0].removeprefix(first), *each[1:]] for each in (alone, beside or alone, bare)]
-    places = list(_places(data, user_head, shown[0], shown[1] if beside else None, shown[2]))
-    for where, inner, around in [*places, *_unmarked(data, places)]:
+    shown = [[each[0].removeprefix(first), *each[1:]] for each in (alone, given or alone, bare)]
+    places = list(_places(data, shown[0], shown[1] if given else None, shown[2]))
+    for place, inner, around in [*places, *_unmarked(data, places)]:
         ways = _longest(lifted or tool_ways(), inner[0])
         if not lifted and (composed := _composed(inner[0])):
             ways.insert(0, composed)
         for way in ways:
-            texts = [way.cut(text) for text in inner]
-            if not all(texts):
-                continue
-            heads, joins, tails = zip(*(text for text in texts if text), strict=True)
-            if len(set(joins)) > 1 or not all(map(is_plain, joins)):
-                continue
-            if any(SENTINEL.search(text) for text in (*heads, *joins, *tails)):
-                continue  # a way that writes a part of a tool only, and the rest is no format
-            each = {**way.part, **({"join": joins[0]} if joins[0] else {})}
-            default = data.get("default_system")
-            head = _either(heads, where, default)
-            tail = _either(tails, where, default)
-            if head is None or tail is None:
-                continue
-            parts = merged([*head, each, *tail])
-            if where == "system" and parts[0] == {"once": "{{ system }}"}:
-                where_now, parts = "behind_system", parts[1:]
-            else:
-                where_now = where
-            yield {"tools": parts, **({} if where_now == "behind_system" else {"place": where_now})}, around
+            if parts := _parts(way, inner, place, data.get("default_system")):
+                if place == "system" and parts[0] == {"once": "{{ system }}"}:
+                    yield {"tools": parts[1:]}, around
+                else:
+                    yield {"tools": parts, "place": place}, around
 
 
-def _places(
-    data: Mapping[str, Any], user_head: str, alone: list[str], beside: list[str] | None, bare: list[str]
-) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
-    """Where the description may stand: the place, the texts there without and with a system text, and slots."""
-    texts = [alone[0], *([beside[0]] if beside and SYSTEM in beside[0] else [])]
-    slots = data["slots"]
-    if alone[1:] == bare[1:] and data.get("system_placement", "turn") in ("turn", "first_user", "first_user_head"):
-        before, behind = _system_around(data)
-        if behind is not None and all(text.startswith(before) and text.endswith(behind) for text in texts):
-            inner = [text[len(before) : len(text) - len(behind)] for text in texts]
+def _parts(way: Way, inner: Sequence[str], place: str, default: str | None) -> list[dict[str, str]] | None:
+    """The parts that write the texts with a way to write a tool; None where the rest of them is no format."""
+    texts = [cut for text in inner if (cut := way.cut(text))]
+    if len(texts) < len(inner) or SENTINEL.search("\0".join("\0".join(text) for text in texts)):
+        return None  # a way that is not there, or that writes a part of a tool only
+    heads, joins, tails = zip(*texts, strict=True)
+    if len(set(joins)) > 1 or not is_plain(joins[0]):
+        return None
+    head, tail = (_either(each, place, default) for each in (heads, tails))
+    if head is None or tail is None:
+        return None
+    return merged([*head, {**way.part, **({"join": joins[0]} if joins[0] else {})}, *tail])
+
+
+def _places(data: Mapping[str, Any], alone: list[str], given: list[str] | None, bare: list[str]) -> Iterator[Where]:
+    """Where the description may stand; each text is cut at the user's, ``given`` has a system text as well."""
+    slots, placement = data["slots"], data.get("system_placement", "turn")
+    prefix, user_head = text_of(slots.get("prefix", "")), head_of(slots["user"])
+    texts = [alone[0], *([given[0]] if given and SYSTEM in given[0] else [])]
+    if alone[1:] == bare[1:] and placement in ("turn", "first_user", "first_user_head"):
+        before, after = _system_around(data)
+        if after is not None and (inner := _all_inside(texts, before, after)):
             yield "system", inner, {}
-        prefix = text_of(slots.get("prefix", ""))
-        if all(text.startswith(prefix) and text.endswith(user_head) for text in texts):
-            inner = [text[len(prefix) : len(text) - len(user_head)] for text in texts]
-            if all(is_plain(text.replace(DATE_MARKS[0], "").replace(DATE_MARKS[1], "")) for text in inner):
-                turn = {} if data.get("system_placement", "turn") == "turn" else {"system_placement": "turn"}
-                yield "system", inner, {"slots": {"system_with_tools": "{{content}}"}, **turn}
-        if (moved := _shorter_prefix(data, texts)) is not None:
-            own, prefix = moved
-            if all(text.endswith(user_head) for text in texts):
-                yield "system", [text[len(prefix) : len(text) - len(user_head)] for text in texts], own
+        inner = _all_inside(texts, prefix, user_head)
+        if inner and all(is_plain(text.replace(DATE_MARKS[0], "").replace(DATE_MARKS[1], "")) for text in inner):
+            turn = {} if placement == "turn" else {"system_placement": "turn"}
+            yield "system", inner, {"slots": {"system_with_tools": "{{content}}"}, **turn}
+        moved = _shorter_prefix(data, texts)
+        if moved and (inner := _all_inside(texts, moved[1], user_head)):
+            yield "system", inner, moved[0]
     if alone[1:] == bare[1:] and user_head and alone[0].endswith(user_head):
-        front = bare[0][: len(bare[0]) - len(user_head)]
-        if (front and alone[0].startswith(front)) or not front:
-            yield "before_last_user", [alone[0][len(front) : len(alone[0]) - len(user_head)]], {}
-    if beside and SYSTEM in beside[0]:
-        before, _, behind = beside[0].partition(SYSTEM)
-        tail, found, front = behind.partition(user_head)
-        rear = alone[1][: len(alone[1]) - len(bare[1])] if alone[1].endswith(bare[1]) else None
-        prefix = text_of(slots.get("prefix", ""))
-        if user_head and found and (front or rear) and rear is not None and before.startswith(prefix):
-            whole = write_slot(join_slots(to_slot(before[len(prefix) :]), CONTENT, to_slot(tail)))
+        front = bare[0].removesuffix(user_head)
+        if (text := inside(alone[0], front, user_head)) is not None:
+            yield "before_last_user", [text], {}
+    if given and SYSTEM in given[0]:
+        before, _, behind = given[0].partition(SYSTEM)
+        tail, found, front = behind.partition(user_head) if user_head else ("", "", "")
+        rear = inside(alone[1], "", bare[1])
+        if found and (front or rear) and rear is not None and before.startswith(prefix):
+            whole = write_slot(join_slots(to_slot(before.removeprefix(prefix)), CONTENT, to_slot(tail)))
             own = {} if whole == slots.get("system") else {"slots": {"system_with_tools": whole}}
-            yield "user", [f"{front}Uq0qU{rear}"], own
+            yield "user", [f"{front}{_USER}{rear}"], own
+
+
+def _all_inside(texts: Sequence[str], before: str, after: str) -> list[str] | None:
+    """What stands in all texts between a start and an end; None where one of them does not have both."""
+    found = [inner for text in texts if (inner := inside(text, before, after)) is not None]
+    return found if len(found) == len(texts) else None
 
 
 def _mark(data: Mapping[str, Any], place: str) -> str:
@@ -108,19 +105,14 @@ def _mark(data: Mapping[str, Any], place: str) -> str:
     return str(mark) if said.get("place", "before") == place else ""
 
 
-def _unmarked(
-    data: Mapping[str, Any], places: Sequence[tuple[str, list[str], dict[str, Any]]]
-) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+def _unmarked(data: Mapping[str, Any], places: Sequence[Where]) -> Iterator[Where]:
     """The places without the mark on thinking, where the texts of a request that says nothing have it."""
     separator = data.get("thinking", {}).get("system_mark", {}).get("separator", "")
-    if mark := _mark(data, "before"):
-        mark, cut_off = mark + separator, str.removeprefix
-    elif mark := _mark(data, "behind"):
-        mark, cut_off = separator + mark, str.removesuffix
-    else:
-        return
-    for place, inner, around in places:
-        rest = [cut_off(each, mark) for each in inner]
+    before, behind = _mark(data, "before"), _mark(data, "behind")
+    for place, inner, around in places if before or behind else ():
+        rest = [
+            each.removeprefix(before + separator) if before else each.removesuffix(separator + behind) for each in inner
+        ]
         if place == "system" and rest != inner:
             yield place, rest, around
 
@@ -133,7 +125,7 @@ def _shorter_prefix(data: Mapping[str, Any], texts: Sequence[str]) -> tuple[dict
     prefix = shared[: shared.rfind(BOS) + 1]
     if data.get("system_placement", "turn") not in ("turn", "none") or prefix == whole:
         return None
-    rest = to_slot(whole[len(prefix) :])
+    rest = to_slot(whole.removeprefix(prefix))
     own: dict[str, Any] = {"prefix": write_slot(to_slot(prefix)), "system_with_tools": "{{content}}"}
     own["no_system"] = write_slot(join_slots(rest, parse_slot(slots.get("no_system", ""))))
     if "system" in slots:
@@ -204,7 +196,7 @@ def _values() -> tuple[tuple[str, tuple[str, str]], ...]:
 
 
 def _texts(expression: str) -> tuple[str, str]:
-    definition = read_definition("way", {"tools": [{"each": f"{{{{ {expression} }}}}"}], "calls": [{"text": "-"}]})
+    definition = definition_of(tools={"each": f"{{{{ {expression} }}}}"})
     first, second = (format_tools(definition, [tool["function"]], date.min) for tool in TOOLS)
     return first, second
 
@@ -214,7 +206,7 @@ def _either(texts: Sequence[str], place: str, default: str | None) -> list[dict[
     if any(BOS in text or EOS in text for text in texts):
         return None
     if place == "user":
-        head, found, tail = texts[0].partition("Uq0qU")
+        head, found, tail = texts[0].partition(_USER)
         return [*plain_parts(head), *([{"once": "{{ user }}"}] if found else []), *plain_parts(tail)]
     if len(texts) == 1:
         return plain_parts(texts[0])
@@ -230,14 +222,11 @@ def _either(texts: Sequence[str], place: str, default: str | None) -> list[dict[
     if before + default + behind == without:
         return [*plain_parts(before), {"once": "{{ system }}"}, *plain_parts(behind)]
     if without.startswith(before):  # what stands in front whatever there is
-        shared, end = before, without[len(before) :]
-        return [*plain_parts(shared), {"once": _choice("system" + _then(behind), end, default)}]
+        choice = _choice(_around("", behind), without.removeprefix(before), default)
+        return [*plain_parts(before), {"once": choice}]
     if without.endswith(behind):
-        return [
-            {"once": _choice(_before(before) + "system", without[: len(without) - len(behind)], default)},
-            *plain_parts(behind),
-        ]
-    return [{"once": _choice(_before(before) + "system" + _then(behind), without, default)}]
+        return [{"once": _choice(_around(before, ""), without.removesuffix(behind), default)}, *plain_parts(behind)]
+    return [{"once": _choice(_around(before, behind), without, default)}]
 
 
 def _choice(given: str, without: str, default: str) -> str:
@@ -246,17 +235,14 @@ def _choice(given: str, without: str, default: str) -> str:
     return f"{{{{ {given} if {condition} else {_expression(without)} }}}}"
 
 
-def _before(text: str) -> str:
-    return f"{_expression(text)} ~ " if text else ""
-
-
-def _then(text: str) -> str:
-    return f" ~ {_expression(text)}" if text else ""
+def _around(before: str, behind: str) -> str:
+    """An expression for the system text between two others."""
+    front, rear = ([_expression(text)] if text else [] for text in (before, behind))
+    return " ~ ".join([*front, "system", *rear])
 
 
 def _expression(text: str) -> str:
     """A Jinja expression for a text with dates."""
-    parts = [
+    return " ~ ".join(
         f"strftime_now({literal(part.value)})" if part.kind == "date" else literal(part.value) for part in to_slot(text)
-    ]
-    return " ~ ".join(parts) or "''"
+    ) or literal("")

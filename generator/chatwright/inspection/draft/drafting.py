@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
@@ -26,8 +26,9 @@ from .comparing import DAYS, Compared, Theirs, as_rows, compare, theirs
 from .lifting import lifted
 from .media import placeholders
 from .probing import BOS, EOS, Answer, Oracle, Render
-from .reading import DEFINITION, Reading, built, read, simplified
+from .reading import Reading, read
 from .source import Source
+from .template_data import DEFINITION, built, simplified
 from .thoughts import Thoughts
 from .tools import CALLS, TOOLS
 from .writing import Path, spec_text
@@ -120,8 +121,7 @@ def _draft(source: Source, catalogue: Catalogue, name: str | None, folder: str |
     real = asked_again(render, source.token("bos_token"), source.token("eos_token"))
     compared = _agreeing(compared, compare(template, real))
     near = _nearest(catalogue, real, compared)
-    drafted = _written(source, catalogue, name, folder, data, template, compared, near, reading)
-    return replace(drafted, thinks=reading.thoughts.any, has_tools=known.has_tools)
+    return _written(source, catalogue, name, folder, data, template, compared, near, reading, known.has_tools)
 
 
 def _again(
@@ -145,18 +145,19 @@ def _agreeing(compared: Sequence[Compared], again: Sequence[Compared]) -> list[C
     return [now if first.agrees else first for first, now in zip(compared, again, strict=True)]
 
 
-def _nearest(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> tuple[str, list[Compared]] | None:
-    """The template of the catalogue that agrees with the source in most scenarios that the source can tell.
+def _nearest(catalogue: Catalogue, known: Theirs, compared: Sequence[Compared]) -> tuple[str, list[str]] | None:
+    """The template of the catalogue that agrees with the source in most scenarios that the source carries.
 
     And those where it does not; None where none agrees in plain conversations.
     """
-    told = {each.scenario for each in compared if each.outcome not in ("no tools", "not read")}
-    found: list[tuple[str, list[Compared]]] = []
+    carried = {each.scenario for each in compared if each.carried}
+    found: list[tuple[str, list[str]]] = []
     for template in catalogue.templates.values():
         if template.pair or template.undescribed:
             continue
-        if all(each.agrees for each in compare(template, known, only=told.intersection(CORE))):
-            found.append((template.name, [each for each in compare(template, known, only=told) if not each.agrees]))
+        if all(each.agrees for each in compare(template, known, only=carried.intersection(CORE))):
+            differing = [each.scenario for each in compare(template, known, only=carried) if not each.agrees]
+            found.append((template.name, differing))
     return min(found, key=lambda item: len(item[1]), default=None)
 
 
@@ -168,61 +169,64 @@ def _written(
     data: dict[str, Any],
     template: Template,
     compared: Sequence[Compared],
-    near: tuple[str, list[Compared]] | None,
+    near: tuple[str, list[str]] | None,
     reading: Reading,
+    has_tools: bool,
 ) -> Draft:
-    found = reading.thoughts
-    same = near[0] if near and not near[1] else None
+    nearest, differing = near or (None, [])
+    same = None if differing else nearest
     name = facts.slug(name or source.name)
     own = name if same else facts.unused(name, catalogue.templates)
     notes: list[tuple[Path, str]] = []
     sections: dict[str, Any] = {}
     slots = data["slots"]
-    if near and near[1]:
-        differing = ", ".join(each.scenario for each in near[1])
-        notes.append((("templates", own), f"nearest in the catalogue: {near[0]}, which differs in {differing}"))
+
+    def note(text: str, *path: str | int) -> None:
+        notes.append((path, text))
+
+    if differing:
+        note(f"nearest in the catalogue: {nearest}, which differs in {', '.join(differing)}", "templates", own)
     if same is None:
-        words = facts.stop_words(template, source)
-        if words:
+        if words := facts.stop_words(template, source):
             data["stop_words"] = words
         elif not any(part.kind == "eos" for part in template.end):
-            notes.append((("templates", own), "no end of turn was found; name the texts at which generation stops"))
+            note("no end of turn was found; name the texts at which generation stops", "templates", own)
         if facts.is_multimodal(source, slots):
             plugin, why = facts.plugin(source, catalogue, slots)
             if plugin:
                 data["mm_plugin"] = facts.plugin_data(plugin)
             else:
-                notes.append((("templates", own), f"mm_plugin: name one that fits, or declare one ('inputs'); {why}"))
+                note(f"mm_plugin: name one that fits, or declare one ('inputs'); {why}", "templates", own)
         if data.get("empty_system") == "keep":
-            told = (
+            said = (
                 "no framework writes an empty system turn; with `omit`, which they can, system_empty alone would differ"
             )
-            notes.append((("templates", own, "empty_system"), told))
+            note(said, "templates", own, "empty_system")
         data["evidence"] = facts.evidence(source)
         if DEFINITION in data:
             data["tool_format"] = facts.unused(own, tool_formats())
             sections["tool_formats"] = {data["tool_format"]: data.pop(DEFINITION)}
             if reading.lifted:
-                told = "some of this is the chat template's own Jinja: read it, since it runs wherever this is served"
-                notes.append((("tool_formats", data["tool_format"]), told))
+                said = "some of this is the chat template's own Jinja: read it, since it runs wherever this is served"
+                note(said, "tool_formats", data["tool_format"])
         sections["templates"] = {own: simplified(data)}
         notes += [(("templates", own, *path), text) for path, text in _shortfalls(compared, data)]
     group, types = _models(source, catalogue, same or own, slots)
-    if types:
-        sections["model_types"] = types
+    sections |= {"model_types": types} if types else {}
     if group:
         sections["models"] = [group]
         if "path" in group["checkpoints"][0]:
-            told = "a folder of this machine; put the ids on the hubs in its place before others read this"
-            notes.append((("models", 0, "checkpoints", 0), told))
+            said = "a folder of this machine; put the ids on the hubs in its place before others read this"
+            note(said, "models", 0, "checkpoints", 0)
     elif facts.is_listed(source, catalogue):
-        notes.append(((), "the catalogue lists this checkpoint already"))
-    if found.key and found.key != "reasoning_content":
-        notes.append(((), f"its messages carry thoughts under {found.key!r}, where servers write reasoning_content"))
+        note("the catalogue lists this checkpoint already")
+    key = reading.thoughts.key
+    if key and key != "reasoning_content":
+        note(f"its messages carry thoughts under {key!r}, where servers write reasoning_content")
     title = clipped(source.name.replace("_", " "), LONGEST_NAME)
     publisher = clipped(facts.publisher(source, catalogue, folder), LONGEST_NAME)
     text = spec_text(own, title, publisher, sections, notes) if sections else f"# {own}: template {same} says it all\n"
-    return Draft(own, text, sections, same, tuple(compared), False, False, tuple(notes))
+    return Draft(own, text, sections, same, tuple(compared), reading.thoughts.any, has_tools, tuple(notes))
 
 
 def _shortfalls(compared: Sequence[Compared], data: Mapping[str, Any]) -> list[tuple[Path, str]]:

@@ -69,11 +69,10 @@ def plugin(source: Source, catalogue: Catalogue, slots: Mapping[str, Any]) -> tu
         named = ", ".join(model_files.architectures(source.config)) or "no architecture"
         return None, f"the catalogue has no model of the same architecture ({named})"
     found: dict[str, MMPlugin] = {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            template = catalogue.templates.get(group.template or "")
-            if group.model_type == known.name and template and template.mm_plugin:
-                found.setdefault(template.mm_plugin.name, template.mm_plugin)
+    for group in (group for spec in catalogue.specs for group in spec.models if group.model_type == known.name):
+        template = catalogue.templates.get(group.template or "")
+        if template and template.mm_plugin:
+            found.setdefault(template.mm_plugin.name, template.mm_plugin)
     for candidate in found.values():
         tokens = {kind: getattr(candidate, f"{kind}_token") for kind in ("image", "video", "audio")}
         if candidate.inputs and any((token is None) is (kind in slots) for kind, token in tokens.items()):
@@ -96,12 +95,8 @@ def hub_ids(source: Source, catalogue: Catalogue) -> dict[str, str]:
     """The model's ids on hubs: the one that is known, and what the catalogue knows of the same checkpoint."""
     if source.hub_id is None:
         return {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            for checkpoint in group.checkpoints:
-                if checkpoint.ids.get("huggingface") == source.hub_id:
-                    return dict(checkpoint.ids)
-    return {"huggingface": source.hub_id}
+    known = (dict(each.ids) for *_, each in catalogue.checkpoints if each.ids.get("huggingface") == source.hub_id)
+    return next(known, {"huggingface": source.hub_id})
 
 
 def publisher(source: Source, catalogue: Catalogue, folder: str | None) -> str:
@@ -110,11 +105,12 @@ def publisher(source: Source, catalogue: Catalogue, folder: str | None) -> str:
         beside = (spec.publisher for spec in catalogue.specs if spec.source.split("/")[0] == folder)
         return next(beside, folder or "unknown")
     owner = source.hub_id.split("/")[0]
-    for spec in catalogue.specs:
-        for group in spec.models:
-            if any(each.ids.get("huggingface", "").startswith(f"{owner}/") for each in group.checkpoints):
-                return spec.publisher
-    return owner
+    theirs = (
+        spec.publisher
+        for spec, _, each in catalogue.checkpoints
+        if each.ids.get("huggingface", "").startswith(f"{owner}/")
+    )
+    return next(theirs, owner)
 
 
 def evidence(source: Source) -> dict[str, str]:
@@ -125,12 +121,7 @@ def evidence(source: Source) -> dict[str, str]:
 
 def is_listed(source: Source, catalogue: Catalogue) -> bool:
     """Whether the catalogue lists the checkpoint already."""
-    return source.hub_id is not None and any(
-        source.hub_id in checkpoint.ids.values()
-        for spec in catalogue.specs
-        for group in spec.models
-        for checkpoint in group.checkpoints
-    )
+    return source.hub_id is not None and any(source.hub_id in each.ids.values() for *_, each in catalogue.checkpoints)
 
 
 def architectures(source: Source) -> Sequence[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from ...catalogue.model import Template
 from ...errors import Unsupported
 from ...meaning.render import Kind, render, to_text
 from ...meaning.sandbox import Marked, Refused
-from .probing import BOS, EOS, Answer, Message, Oracle, chat, reply, system, user
-
-Outcome = Literal["exact", "no system turn", "differs", "refused"]
-
+from .probing import BOS, EOS, Answer, Message, Oracle, talk
+from .template_data import built
 
 ANY_DAY = Marked(2001, 2, 3)
 _BASIC, _DETAIL = 6, 1  # how much a conversation counts that every user has, and one that few have
@@ -35,27 +34,6 @@ class Case:
     variables: Mapping[str, Any] = field(default_factory=dict)
     replied: bool = False
     weight: int = 1
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one conversation: the draft's text, or the reason why it has none, and the publisher's."""
-
-    case: Case
-    ours: Answer
-    theirs: Answer
-
-    @property
-    def agrees(self) -> bool:
-        """Whether both write the same, or both refuse."""
-        return self.ours == self.theirs if isinstance(self.ours, str) else isinstance(self.theirs, Refused)
-
-    @property
-    def outcome(self) -> Outcome:
-        """How the two compare; a format without a system turn is told as such where the publisher's has none either."""
-        if isinstance(self.ours, str):
-            return "exact" if self.ours == self.theirs else "differs"
-        return "refused"
 
 
 def texts(template: Template, case: Case, today: date, *, bos: str = BOS, eos: str = EOS) -> Answer:
@@ -82,8 +60,12 @@ def _level(template: Template, case: Case) -> str | None:
     return case.variables.get(levels.variable) if levels else None
 
 
-def request(oracle: Oracle, case: Case, switch: str | None) -> dict[str, Any]:
-    """What the publisher's template is asked for the same conversation."""
+def asked(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> list[Answer]:
+    """The publisher's texts of all cases; ``switch`` is its variable for thinking."""
+    return oracle.answers([_request(oracle, case, switch) for case in cases])
+
+
+def _request(oracle: Oracle, case: Case, switch: str | None) -> dict[str, Any]:
     variables: dict[str, Any] = dict(case.variables)
     if case.thinking is not None and switch is not None:
         variables[switch] = case.thinking
@@ -94,51 +76,55 @@ def request(oracle: Oracle, case: Case, switch: str | None) -> dict[str, Any]:
     return oracle.request(case.messages, generate=not case.replied, **variables)
 
 
-def judge(oracle: Oracle, template: Template, cases: Sequence[Case], switch: str | None = None) -> list[Verdict]:
-    """The verdicts on all cases, with sentinels for BOS, EOS and dates."""
-    return verdicts(template, cases, asked(oracle, cases, switch))
+class Judge:
+    """Holds the data of templates against the publisher's template, on some conversations.
+
+    The publisher's is asked once, with sentinels for BOS, EOS and dates; what was judged before is remembered.
+    """
+
+    def __init__(self, oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> None:
+        self.cases = cases
+        self._theirs = asked(oracle, cases, switch)
+        self._known: dict[str, list[bool]] = {}
+
+    def texts(self, data: Mapping[str, Any]) -> list[tuple[Answer, Answer]]:
+        """What the data and the publisher's template write of each conversation."""
+        template = built(data)
+        return [(texts(template, case, ANY_DAY), text) for case, text in zip(self.cases, self._theirs, strict=True)]
+
+    def agrees(self, data: Mapping[str, Any]) -> list[bool]:
+        """In which conversations both write the same, or both refuse."""
+        key = json.dumps(data, sort_keys=True)
+        if key not in self._known:
+            self._known[key] = [_same(*pair) for pair in self.texts(data)]
+        return self._known[key]
+
+    def score(self, data: Mapping[str, Any]) -> float:
+        """The weight of those conversations."""
+        return sum(case.weight for case, same in zip(self.cases, self.agrees(data), strict=True) if same)
 
 
-def asked(oracle: Oracle, cases: Sequence[Case], switch: str | None = None) -> list[Answer]:
-    """The publisher's texts of all cases."""
-    return oracle.answers([request(oracle, case, switch) for case in cases])
-
-
-def verdicts(template: Template, cases: Sequence[Case], theirs: Sequence[Answer]) -> list[Verdict]:
-    """The verdicts on cases whose texts by the publisher's template are known."""
-    return [Verdict(case, texts(template, case, ANY_DAY), text) for case, text in zip(cases, theirs, strict=True)]
-
-
-def agreement(verdicts: Sequence[Verdict]) -> int:
-    """The weight of those that are exact, or refused by both."""
-    return sum(verdict.case.weight for verdict in verdicts if verdict.agrees)
-
-
-def _padded(messages: Sequence[Message], role: str) -> tuple[Message, ...]:
-    return tuple(
-        {**message, "content": f"\n \n{message['content']} \n\n"} if message["role"] == role else message
-        for message in messages
-    )
+def _same(ours: Answer, theirs: Answer) -> bool:
+    return ours == theirs if isinstance(ours, str) else isinstance(theirs, Refused)
 
 
 def plain_cases() -> list[Case]:
     """Conversations without thoughts, tools and media."""
     found = []
-    for name, head in (("none", ()), ("system", (system(),)), ("empty", (system(""),))):
-        for length in (1, 3, 5):
-            weight = _DETAIL if name == "empty" else _BASIC
-            found.append(Case(f"{name}/{length}", tuple(chat(length, *head)), weight=weight))
-        for length in (2, 4):
-            found.append(Case(f"{name}/{length}", tuple(chat(length, *head)), replied=True))
-    whole = chat(3, system())
+    for name, head in (("none", ""), ("system", "s "), ("empty", "e ")):
+        weight = _DETAIL if name == "empty" else _BASIC
+        for script in ("u", "u a u", "u a u a u"):
+            found.append(Case(f"{name}/{script}", talk(head + script), weight=weight))
+        for script in ("u a", "u a u a"):
+            found.append(Case(f"{name}/{script}", talk(head + script), replied=True))
     for role in ("system", "user", "assistant"):
-        found.append(Case(f"padded/{role}", _padded(whole, role)))
-        newlines = [
-            {**message, "content": f"\n\n{message['content']}\n"} if message["role"] == role else message
-            for message in whole
-        ]
-        found.append(Case(f"newlines/{role}", tuple(newlines)))
+        for name, around in (("padded", ("\n \n", " \n\n")), ("newlines", ("\n\n", "\n"))):
+            found.append(Case(f"{name}/{role}", _padded(talk("s u a u"), role, *around)))
     return found
 
 
-__all__ = ["Case", "Verdict", "agreement", "judge", "plain_cases", "reply", "texts", "user"]
+def _padded(messages: Sequence[Message], role: str, before: str, after: str) -> tuple[Message, ...]:
+    """The messages, with white space around those of one role."""
+    return tuple(
+        {**each, "content": f"{before}{each['content']}{after}"} if each["role"] == role else each for each in messages
+    )

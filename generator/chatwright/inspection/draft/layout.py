@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...catalogue.model import Part
 from ...catalogue.slots import join_slots, write_slot, write_text
-from .probing import BOS, EOS, SYSTEM, Oracle, chat, common_end, common_start, contents, cut, is_plain, to_slot, user
+from .probing import BOS, EOS, SYSTEM, Oracle, chat, common_end, common_start, contents, inside, system, talk, to_slot
 
 _CONTENT = (Part("field", "content"),)
+Around = tuple[str, str]  # the texts around a content
 
 
 @dataclass(frozen=True)
@@ -17,96 +19,87 @@ class Layout:
     """The texts around the contents of each role. ``system`` is None where there is no place for a system text."""
 
     prefix: str
-    user: tuple[str, str]
+    user: Around
     opener: str
     generation: str
-    body: tuple[str, str]
-    last: tuple[str, str]
+    body: Around
+    last: Around
     placement: str = "none"
-    system: tuple[str, str] | None = None
+    system: Around | None = None
     no_system: str | None = None
     default_system: str | None = None
-    notes: tuple[tuple[str, str], ...] = field(default=())  # the slot that cannot be written, and why
 
     def data(self) -> dict[str, Any]:
         """The template as a spec says it."""
-        assistant = {"opener": self.opener, "generation": self.generation}
-        if self.generation == self.opener:
-            del assistant["generation"]
-        slots: dict[str, Any] = {"prefix": _written(self.prefix)}
+        assistant: dict[str, Any] = {"opener": _written(self.opener)} if self.opener else {}
+        if self.generation != self.opener:
+            assistant["generation"] = _written(self.generation)
+        assistant["body"] = _around(self.body)
+        if self.last != self.body:
+            assistant["last"] = _around(self.last)
+        slots: dict[str, Any] = {"prefix": _written(self.prefix)} if self.prefix else {}
         if self.system is not None:
             slots["system"] = _around(self.system)
         if self.no_system:
             slots["no_system"] = _written(self.no_system)
-        slots["user"] = _around(self.user)
-        slots["assistant"] = {key: _written(text) for key, text in assistant.items()}
-        slots["assistant"]["body"] = _around(self.body)
-        if self.last != self.body:
-            slots["assistant"]["last"] = _around(self.last)
+        slots |= {"user": _around(self.user), "assistant": assistant}
         data: dict[str, Any] = {"slots": slots}
         if self.default_system is not None:
             data["default_system"] = write_text(to_slot(self.default_system))
         if self.placement != "turn":
             data["system_placement"] = self.placement
-        for key in ("prefix", "opener"):
-            owner = slots if key == "prefix" else slots["assistant"]
-            if not owner[key]:
-                del owner[key]
         return data
+
+    def with_system(self, placement: str, prefix: str, before: str, after: str) -> Layout:
+        """The layout with a system text, ``before`` being all the text in front of it."""
+        return replace(self, placement=placement, prefix=prefix, system=(before.removeprefix(prefix), after))
 
 
 def _written(text: str) -> Any:
     return write_slot(to_slot(text))
 
 
-def _around(pair: tuple[str, str]) -> Any:
+def _around(pair: Around) -> Any:
     return write_slot(join_slots(to_slot(pair[0]), _CONTENT, to_slot(pair[1])))
 
 
 def layouts(oracle: Oracle) -> list[Layout]:
     """Layouts that may be the template's, the likeliest first; none where it cannot be cut at the contents."""
-    for length in (5, 3, 1):
-        found = _plain(oracle, length)
-        if found:
-            break
+    found = next(filter(None, (_plain(oracle, length) for length in (5, 3, 1))), [])
     return [candidate for layout in found for candidate in (*_with_system(oracle, layout), layout)]
 
 
 def _plain(oracle: Oracle, length: int) -> list[Layout]:
     """The layout without a system message, read off a conversation of that length."""
-    messages = chat(length)
-    marks = contents(messages)
-    asked = cut(oracle.ask(messages), *marks)
+    asked = oracle.cut(chat(length))
     if asked is None:
         return []
-    bare = cut(oracle.ask(messages, generate=False), *marks)
-    replied = cut(oracle.ask(chat(2), generate=False), *contents(chat(2)))
-    long_replied = cut(oracle.ask(chat(4), generate=False), *contents(chat(4))) if length > 1 else None
-    ended = long_replied or replied
+    bared = oracle.cut(chat(length), generate=False)
+    bare = bared[-1] if bared else None
+    replied = oracle.cut(chat(2), generate=False)
+    ended = (oracle.cut(chat(4), generate=False) if length > 1 else None) or replied
     end = ended[-1] if ended else None
     head, generation = asked[0], asked[-1]
     if length == 1:
-        first = replied[1] if replied else generation
-        end = end if end is not None else EOS
-        tail, opener, generation = _user_tail(oracle, first, generation, bare[-1] if bare else None, head)
-        return [Layout("", (head, tail), opener, generation, ("", end), ("", end))]
-    between = asked[2]
+        tail, opener, generation = _user_tail(oracle, replied[1] if replied else generation, generation, bare, head)
+        ends = ("", EOS if end is None else end)
+        return [Layout("", (head, tail), opener, generation, ends, ends)]
     found = []
-    for user_head in _user_heads(head, between, end):
-        body = between[: len(between) - len(user_head)]
-        tail, opener, last = _user_tail(oracle, asked[1], generation, bare[-1] if bare else None, user_head)
+    for user_head in _user_heads(head, asked[2], end):
+        body = asked[2].removesuffix(user_head)
+        tail, opener, last = _user_tail(oracle, asked[1], generation, bare, user_head)
         ends = ("", body if end is None else end)
-        found.append(Layout(head[: len(head) - len(user_head)], (user_head, tail), opener, last, ("", body), ends))
+        found.append(Layout(head.removesuffix(user_head), (user_head, tail), opener, last, ("", body), ends))
     return found
 
 
 def _user_heads(head: str, between: str, end: str | None) -> list[str]:
     """What may be the head of the user's turn: what the first turn and a later one have both in front of it."""
     common = common_end([head, between])
-    found = []
-    if end is not None and between.startswith(end) and common.endswith(between[len(end) :]):
-        found.append(between[len(end) :])
-    return list(dict.fromkeys([*found, common]))
+    found = [common]
+    if end is not None and between.startswith(end) and common.endswith(rest := between.removeprefix(end)):
+        found.insert(0, rest)
+    return list(dict.fromkeys(found))
 
 
 def _user_tail(oracle: Oracle, between: str, generation: str, bare: str | None, user_head: str) -> tuple[str, str, str]:
@@ -115,92 +108,56 @@ def _user_tail(oracle: Oracle, between: str, generation: str, bare: str | None, 
     if tail is None or not (between.startswith(tail) and generation.startswith(tail)):
         tail = common_start([between, generation])
     if tail == between and tail:
-        twice = cut(oracle.ask([user(0), user(1)], generate=False), *contents([user(0), user(1)]))
-        if twice and user_head and twice[1].endswith(user_head):
-            shorter = twice[1][: -len(user_head)]
-            if shorter and between.startswith(shorter) and generation.startswith(shorter):
-                tail = shorter
-    return tail, between[len(tail) :], generation[len(tail) :]
+        twice = oracle.cut(talk("u u"), generate=False)
+        shorter = twice[1].removesuffix(user_head) if twice and user_head and twice[1].endswith(user_head) else ""
+        if shorter and between.startswith(shorter) and generation.startswith(shorter):
+            tail = shorter
+    return tail, between.removeprefix(tail), generation.removeprefix(tail)
 
 
 def _with_system(oracle: Oracle, layout: Layout) -> list[Layout]:
     """The layout with every place that a system text may have."""
-    found: list[Layout] = []
     for length in (3, 1):
-        messages = [{"role": "system", "content": SYSTEM}, *chat(length)]
-        marks = contents(messages)
-        text = oracle.ask(messages)
-        if (parts := cut(text, *marks)) is not None:
-            found += _in_front(layout, parts[0], parts[1], layout.prefix + layout.user[0])
-            break
-        if length > 1 and (parts := cut(text, *marks[1:-1], SYSTEM, marks[-1])) is not None:
-            before = layout.body[1] + layout.user[0]
-            if parts[2].startswith(before):
-                around = (parts[2][len(before) :], parts[3])
-                found.append(replace(layout, placement="last_user", system=around))
-                break
-    return found
+        messages = chat(length, system())
+        if parts := oracle.cut(messages):
+            return list(_in_front(layout, parts[0], parts[1], layout.prefix + layout.user[0]))
+        *marks, last = contents(messages)[1:]
+        before = layout.body[1] + layout.user[0]
+        if length > 1 and (parts := oracle.cut(messages, *marks, SYSTEM, last)) and parts[2].startswith(before):
+            return [replace(layout, placement="last_user", system=(parts[2].removeprefix(before), parts[3]))]
+    return []
 
 
-def _in_front(layout: Layout, before: str, behind: str, head: str) -> list[Layout]:
-    """Layouts for a system text with ``before`` and ``behind`` around it, and ``head`` where there is none."""
-    found: list[Layout] = []
-    user_head = layout.user[0]
-    if behind.endswith(user_head):
-        tail = behind[: len(behind) - len(user_head)]
-        found += _turns(layout, before, tail, layout.prefix)
-    fused = before.find(user_head, len(_bos(before))) if user_head else -1
-    if user_head and fused >= 0 and layout.prefix == before[:fused]:
-        system = (before[fused + len(user_head) :], behind)
-        found.append(replace(layout, placement="first_user", system=system))
-        found += _defaults(found[-1], head, before, behind)
-    elif not user_head and before.startswith(layout.prefix):
-        found.append(replace(layout, placement="first_user", system=(before[len(layout.prefix) :], behind)))
-        found += _defaults(found[-1], head, before, behind)
-    if not behind.endswith(user_head) or not user_head:
-        prefix = common_start([layout.prefix, before])
-        rest = layout.prefix[len(prefix) :]
-        found.append(
-            replace(
-                layout,
-                placement="first_user_head",
-                prefix=prefix,
-                no_system=rest or None,
-                system=(before[len(prefix) :], behind),
-            )
-        )
-    return found
+def _in_front(layout: Layout, before: str, after: str, head: str) -> Iterator[Layout]:
+    """Layouts for a system text with ``before`` and ``after`` around it, and ``head`` where there is none."""
+    user_head, prefix = layout.user[0], layout.prefix
+    if after.endswith(user_head):
+        yield from _turns(layout, before, after.removesuffix(user_head))
+    fused = before.find(user_head, len(_bos(before))) if user_head else len(prefix)
+    if fused >= 0 and prefix == before[:fused]:
+        found = replace(layout, placement="first_user", system=(before.removeprefix(prefix + user_head), after))
+        yield found
+        if (text := inside(head, before, after)) is not None and {BOS, EOS}.isdisjoint(text):
+            yield replace(found, prefix=_bos(before), default_system=text)
+    if not (user_head and after.endswith(user_head)):
+        shared = common_start([prefix, before])
+        found = layout.with_system("first_user_head", shared, before, after)
+        yield replace(found, no_system=prefix.removeprefix(shared) or None)
 
 
-def _defaults(layout: Layout, head: str, before: str, behind: str) -> list[Layout]:
-    """The layout with the default system text that stands where there is no system message."""
-    if len(head) < len(before) + len(behind) or not (head.startswith(before) and head.endswith(behind)):
-        return []
-    text = head[len(before) : len(head) - len(behind)]
-    prefix = _bos(before)
-    return [replace(layout, prefix=prefix, default_system=text)] if BOS not in text and EOS not in text else []
-
-
-def _turns(layout: Layout, before: str, tail: str, rest: str) -> list[Layout]:
-    """Layouts with a system turn, ``rest`` being what stands in front of the first turn without one."""
-    found: list[Layout] = []
+def _turns(layout: Layout, before: str, tail: str) -> Iterator[Layout]:
+    """Layouts with a system turn."""
+    rest = layout.prefix
     prefix = _bos(before) if rest.startswith(_bos(before)) else ""
-    if before + tail and len(rest) >= len(before) + len(tail) and rest.startswith(before) and rest.endswith(tail):
-        text = rest[len(before) : len(rest) - len(tail)]
-        if (text or (before[len(prefix) :] and tail)) and BOS not in text and EOS not in text:
-            system = (before[len(prefix) :], tail)
-            found.append(replace(layout, placement="turn", prefix=prefix, system=system, default_system=text))
+    turn = layout.with_system("turn", prefix, before, tail)
+    text = inside(rest, before, tail) if before + tail else None
+    if text is not None and (text or (before.removeprefix(prefix) and tail)) and {BOS, EOS}.isdisjoint(text):
+        yield replace(turn, default_system=text)
     if before.startswith(rest):
-        found.append(replace(layout, placement="turn", prefix=rest, system=(before[len(rest) :], tail)))
+        yield layout.with_system("turn", rest, before, tail)
     else:
-        system = (before[len(prefix) :], tail)
-        no_system = rest[len(prefix) :]
-        found.append(replace(layout, placement="turn", prefix=prefix, system=system, no_system=no_system))
-    return found
+        yield replace(turn, no_system=rest.removeprefix(prefix))
 
 
 def _bos(text: str) -> str:
     return text[: len(text) - len(text.lstrip(BOS))]
-
-
-__all__ = ["Layout", "is_plain", "layouts"]

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from ...errors import Unsupported
 from ...meaning.conversation import Call, read_conversation
 from ...meaning.sandbox import Refused, Sandbox, TemplateFailed
-from ...meaning.tool_formats import calls_jinja, read_definition, tools_jinja
+from ...meaning.tool_formats import ToolFormat, calls_jinja, read_definition, tools_jinja
 from ..conversations import conversations
 
 Part = Mapping[str, str]
@@ -26,9 +27,9 @@ _LARGE = 100_000  # characters of one part
 _OTHER = re.compile(r"\b(random|lipsum|strftime_now|system|user|first_mark)\b")  # what would make it write anew
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _DAY = date(2001, 2, 3)
-_WRAPPED = "{'type': 'function', 'function': {'name': call.name, 'arguments': arguments_object}}"
-_WITH_ID = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
-_BARE = "{'name': call.name, 'arguments': arguments_object}"
+WRAPPED = "{'type': 'function', 'function': {'name': call.name, 'arguments': arguments_object}}"
+WITH_ID = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
+BARE = "{'name': call.name, 'arguments': arguments_object}"
 _LIST = (
     "{%- set wrapped = namespace(tools=[]) -%}{%- for item in tools -%}"
     "{%- set function = item.function if item.function is defined else item -%}"
@@ -53,17 +54,15 @@ def lifted(source: str, tools: Sequence[Any], calls: Sequence[Call]) -> Lifted:
     try:
         with Sandbox(source, strict=False, seconds=_SECONDS, memory=_MEMORY) as box:
             loops, whole = box.fragments()
-            described = [
-                part
-                for part in _described(loops, whole)
-                if _runs(box, tools_jinja(_tools(part)), given_tools, calls[0].name)
-            ]
-            called = [
-                part for part in _called(loops) if _runs(box, calls_jinja(_calls(part)), given_calls, calls[0].name)
-            ]
+            runs = partial(_runs, box, calls[0].name)
+            described = [(part, tools_jinja(definition_of(tools=part))) for part in _described(loops, whole)]
+            called = [(part, calls_jinja(definition_of(calls=part))) for part in _called(loops)]
+            return Lifted(
+                tuple(part for part, source in described if runs(source, given_tools)),
+                tuple(part for part, source in called if runs(source, given_calls)),
+            )
     except (TemplateFailed, Unsupported):
         return Lifted()
-    return Lifted(tuple(described), tuple(called))
 
 
 def _inputs(tools: Sequence[Any], calls: Sequence[Call]) -> tuple[list[list[Any]], list[list[Call]]]:
@@ -88,7 +87,7 @@ def _described(loops: Sequence[Mapping[str, str]], whole: Sequence[str]) -> Iter
 
 def _called(loops: Sequence[Mapping[str, str]]) -> Iterator[Part]:
     for loop in loops:
-        for value in (_WRAPPED, _BARE, *([_WITH_ID] if "id" in loop["body"] else [])):
+        for value in (WRAPPED, BARE, *([WITH_ID] if "id" in loop["body"] else [])):
             yield {"each": _named(loop, value)}
 
 
@@ -99,15 +98,13 @@ def _named(loop: Mapping[str, str], value: str) -> str:
     return ("".join(f"{{%- set {name} = '' -%}}" for name in tokens) + body).strip()  # its ends are not written
 
 
-def _tools(part: Part) -> Any:
-    return read_definition("part", {"tools": [part], "calls": [{"text": "-"}]})
+def definition_of(*, tools: Part | None = None, calls: Part | None = None) -> ToolFormat:
+    """A tool format whose description, or whose calls, are one part."""
+    parts = {"tools": tools, "calls": calls}
+    return read_definition("part", {key: [part or {"text": "-"}] for key, part in parts.items()})
 
 
-def _calls(part: Part) -> Any:
-    return read_definition("part", {"tools": [{"text": "-"}], "calls": [part]})
-
-
-def _runs(box: Sandbox, source: str, requests: Sequence[Mapping[str, Any]], name: str) -> bool:
+def _runs(box: Sandbox, name: str, source: str, requests: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a part writes the first it is asked by name, the same when asked again, and is quick on all of it."""
     if _OTHER.search(_STRING.sub("", source)):
         return False

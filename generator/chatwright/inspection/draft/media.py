@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...catalogue.build import merge
 from ...catalogue.slots import numbered
-from ...meaning.conversation import MEDIA_KINDS
-from .judging import Case, judge
-from .probing import Message, Oracle, cut, is_plain
-from .reading import built
+from ..conversations import MEDIA
+from .judging import Case, Judge
+from .probing import Message, Oracle, is_plain
 
 _TEXTS = ("Uq0qU", "Vq0qV", "Wq0qW")
 
 
 def placeholders(oracle: Oracle, data: Mapping[str, Any]) -> dict[str, str]:
     """What stands for each kind of part that the template knows, wherever it stands in a message."""
-    bare = cut(oracle.ask([_message(None)]), *_TEXTS)
+    bare = oracle.cut([_message(None)], *_TEXTS)
     found: dict[str, str] = {}
-    for kind in MEDIA_KINDS if bare else ():
-        one = cut(oracle.ask([_message(kind)]), *_TEXTS)
+    for kind in MEDIA if bare else ():
+        one = oracle.cut([_message(kind)], *_TEXTS)
         if one is None or bare is None:
             continue
         first, second = (text.removesuffix(between) for text, between in zip(one[1:3], bare[1:3], strict=True))
+        judge = Judge(oracle, list(_cases(kind)))
         for text in dict.fromkeys((numbered(first, second) or first, first)):
-            other = {**data, "slots": {**data["slots"], kind: text}}
-            if text and is_plain(text) and all(each.agrees for each in judge(oracle, built(other), list(_cases(kind)))):
+            if text and is_plain(text) and all(judge.agrees(merge(data, {"slots": {kind: text}}))):
                 found[kind] = text
                 break
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ from ...meaning.sandbox import DATE_MARKS, Refused
 from ..conversations import as_parts
 
 BOS, EOS = "\ue002", "\ue003"
-SYSTEM, THOUGHT, RESULT = "Sq0qS", "Tq{}qT", "Rq{}qR"
+SYSTEM, THOUGHT = "Sq0qS", "Tq{}qT"
 _MARK = re.compile(f"({BOS}|{EOS}|{DATE_MARKS[0]}[^{DATE_MARKS[1]}]*{DATE_MARKS[1]})")
 
 Message = dict[str, Any]
@@ -114,7 +114,7 @@ class Oracle:
 
 
 def cut(text: str | None, *marks: str) -> list[str] | None:
-    """The text between the marks, each of which must stand in it once and in that order; else None."""
+    """The text between the marks, each of which must be in it once and in that order; else None."""
     parts: list[str] = []
     rest = text
     for mark in marks:
@@ -126,14 +126,15 @@ def cut(text: str | None, *marks: str) -> list[str] | None:
 
 
 def inside(text: str, before: str, after: str) -> str | None:
-    """What stands between the start and the end of a text; None where these are not its start and its end."""
+    """The text between a start and an end; None where a text does not have both."""
     fits = len(text) >= len(before + after) and text.startswith(before) and text.endswith(after)
     return text[len(before) : len(text) - len(after)] if fits else None
 
 
 def common_start(texts: Iterable[str]) -> str:
     """What all texts begin with."""
-    return commonprefix(list(texts))  # noqa: RUF071, of characters
+    same = takewhile(lambda signs: len(set(signs)) == 1, zip(*texts, strict=False))
+    return "".join(signs[0] for signs in same)
 
 
 def common_end(texts: Iterable[str]) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-ABSENT = object()
-Path = tuple[str, ...]
-Option = tuple[tuple[Path, Sequence[Any]], ...]  # settings that are tried together
+from .template_data import ABSENT, with_value
+
+Option = Mapping[str, Sequence[Any]]  # settings that are tried together: their values by their path of keys
 
 TRIMS = ("none", "both", "newlines", "leading_newlines")
 PLAIN: tuple[Option, ...] = (
-    ((("empty_system",), ("default", "omit", "keep")),),
-    *(((("trim", role), TRIMS),) for role in ("system", "user", "assistant")),
+    {"empty_system": ("default", "omit", "keep")},
+    *({f"trim.{role}": TRIMS} for role in ("system", "user", "assistant")),
 )
 
 
@@ -29,33 +29,15 @@ def climb(
     listed = list(options)
     for _ in range(rounds):
         before = most
-        for option in listed:
-            for values in product(*(values for _, values in option)):
-                other, is_default = best, True
-                for (path, known), value in zip(option, values, strict=True):
-                    is_default &= value == known[0]
-                    other = with_value(other, path, ABSENT if value == known[0] else value)
-                if other != best:
-                    points = score(other)
-                    if points > most or (points == most and is_default):
-                        best, most = other, points
+        for option, values in ((each, values) for each in listed for values in product(*each.values())):
+            other, is_default = best, True
+            for (path, known), value in zip(option.items(), values, strict=True):
+                is_default &= value == known[0]
+                other = with_value(other, path.split("."), ABSENT if value == known[0] else value)
+            if other != best:
+                points = score(other)
+                if points > most or (points == most and is_default):
+                    best, most = other, points
         if most == before:
             break
     return best, most
-
-
-def with_value(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
-    """A copy of the data with another value at a path of keys; what is empty then is gone."""
-    other = dict(data)
-    key, *rest = path
-    if rest:
-        nested = with_value(other.get(key, {}), tuple(rest), value)
-        if nested:
-            other[key] = nested
-        else:
-            other.pop(key, None)
-    elif value is ABSENT:
-        other.pop(key, None)
-    else:
-        other[key] = value
-    return other

@@ -13,7 +13,7 @@ from ...characters import clipped
 from ...errors import ChatwrightError, needs
 from ...pipeline.gguf import EOM, EOS, EOT, is_gguf, read_gguf
 from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
-from ..verify.folder import ChatTemplates, chat_templates, gguf_templates
+from ..verify.folder import ChatTemplates, chat_templates, gguf_templates, said_ids
 
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -108,23 +108,13 @@ def _of_folder(path: Path, *, hub_id: str | None = None, revision: str | None = 
         raise ChatwrightError(f"{path / found[0].file}: it names no chat template")
     config = read_json(path / "config.json")
     processor = read_json(path / "processor_config.json") or read_json(path / "preprocessor_config.json")
-    hub_id = hub_id or _said_id(config, tokenizer)
+    hub_id = hub_id or next((each for each in said_ids(config, tokenizer) if not Path(each).exists()), None)
     name = (hub_id or path.resolve().name).rsplit("/", 1)[-1]
     special = {**read_json(path / "special_tokens_map.json"), **tokenizer}
     generation = read_json(path / "generation_config.json")
     tokens = added_tokens(path)
     where = None if hub_id else str(path)
     return Source(name, found[0], config, special, generation, processor, tokens, hub_id, revision, where)
-
-
-def _said_id(*configs: Mapping[str, Any]) -> str | None:
-    """The id that a configuration was saved under, if that is not the path of a folder."""
-    for config in configs:
-        for key in ("_name_or_path", "name_or_path"):
-            value = config.get(key)
-            if isinstance(value, str) and HUB_ID.fullmatch(value) and not Path(value).exists():
-                return value
-    return None
 
 
 def _fetched(model: str) -> Path:

@@ -12,22 +12,22 @@ from .layout import Layout
 from .probing import (
     BOS,
     EOS,
-    SYSTEM,
     THOUGHT,
-    Message,
+    Kinds,
     Oracle,
     chat,
     common_end,
     common_start,
-    cut,
+    inside,
     is_plain,
     reply,
     system,
+    talk,
     user,
 )
 from .settings import TRIMS, Option
 
-_OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
+OPEN = re.compile(r"[<\[][^<>\[\]\n]*$")
 KEYS = ("reasoning_content", "reasoning", "thinking")  # of a message, where templates look for its thought
 _NAMED = re.compile(r"think|reason", re.IGNORECASE)
 _MARKER = re.compile(r"<[^<>\s]{2,40}>|\[/?[A-Za-z_]{3,40}\]|◁[^◁▷\s]{2,40}▷|⟨[^⟨⟩\s]{2,40}⟩")
@@ -117,10 +117,10 @@ def _level(oracle: Oracle, names: Sequence[str], facts: Mapping[str, Any]) -> Le
 
 def _around(oracle: Oracle, key: str, mode: Mapping[str, Any]) -> tuple[str, str] | None:
     """The texts around a thought that a message carries under a key, in the last reply or in an earlier one."""
-    thinks = [user(0), reply(0, **{key: thought(0)})]
-    for messages, generate in ((thinks, False), ([*thinks, user(1)], True)):
-        found = cut(oracle.ask(messages, generate=generate, **mode), "Uq0qU", thought(0), "Aq0qA")
-        if found:
+    thinking: Kinds = {"t": lambda number: reply(number, **{key: thought(number)})}
+    for script, generate in (("u t", False), ("u t u", True)):
+        marks = "Uq0qU", thought(0), "Aq0qA"
+        if found := oracle.cut(talk(script, thinking), *marks, generate=generate, **mode):
             return found[1], found[2]
     return None
 
@@ -129,19 +129,13 @@ def _typed_words(oracle: Oracle, texts: Sequence[str]) -> tuple[str, str] | None
     """The words that a template looks for in the text of an earlier reply, which then is written without a part."""
     found = dict.fromkeys(marker for text in texts for marker in _MARKER.findall(text))
     markers = list(found)[:80]
-    base = [[user(0), {"role": "assistant", "content": f"{thought(0)}{marker}Aq0qA"}, user(1)] for marker in markers]
-    answers = oracle.answers([oracle.request(messages) for messages in base])
+    typed = [[user(0), reply(0, content=f"{thought(0)}{marker}Aq0qA"), user(1)] for marker in markers]
+    answers = oracle.answers([oracle.request(messages) for messages in typed])
     for marker, text in zip(markers, answers, strict=True):
         if isinstance(text, str) and "Aq0qA" in text and thought(0) not in text:
-            opening = next(
-                (other for other in (marker.replace("/", "", 1), *_before(markers, marker)) if other != marker), marker
-            )
-            return opening, marker
+            before = markers[: markers.index(marker)][::-1]
+            return next((other for other in (marker.replace("/", "", 1), *before) if other != marker), marker), marker
     return None
-
-
-def _before(markers: Sequence[str], marker: str) -> Sequence[str]:
-    return markers[: markers.index(marker)][::-1]
 
 
 # -- into the spec's words
@@ -165,13 +159,9 @@ _Mode = bool | str | None
 
 
 def _shown(oracle: Oracle, given: Mapping[str, Any]) -> _Shown | None:
-    alone = cut(oracle.ask(chat(1), **given), "Uq0qU")
-    beside = cut(oracle.ask(chat(1, system()), **given), SYSTEM, "Uq0qU")
-    later = cut(oracle.ask(chat(3), **given), "Uq0qU", "Aq0qA", "Uq1qU")
-    if alone is None or later is None:
-        return None
-    before, behind = (beside[0], beside[1]) if beside else ("", "")
-    return _Shown(alone[0], before, behind, alone[1], later[1])
+    alone, later = oracle.cut(chat(1), **given), oracle.cut(chat(3), **given)
+    before, behind, *_ = oracle.cut(chat(1, system()), **given) or ("", "")
+    return _Shown(alone[0], before, behind, alone[1], later[1]) if alone and later else None
 
 
 def variants(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[Layout, dict[str, Any]]]:
@@ -184,15 +174,13 @@ def variants(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[
     if not {None, True, False} <= modes.keys():
         return
     user_tail = layout.user[1]
-    shared = [*(shown.tail for shown in modes.values()), *(shown.begun for shown in modes.values())]
-    common = common_start([*shared, *([found.lead] if found.lead is not None else [])])
+    shared = [text for shown in modes.values() for text in (shown.tail, shown.begun)]
+    common = common_start([*shared, *([] if found.lead is None else [found.lead])])
     for base in _bases(common):
         if not base.startswith(user_tail):
             continue
-        words = found.typed
-        if found.lead is not None:
-            words = (found.lead[len(base) :], found.end)
-        rests = {mode: (shown.tail[len(base) :], shown.begun[len(base) :]) for mode, shown in modes.items()}
+        words = found.typed if found.lead is None else (found.lead.removeprefix(base), found.end)
+        rests = {mode: (shown.tail.removeprefix(base), shown.begun.removeprefix(base)) for mode, shown in modes.items()}
         texts = [text for pair in rests.values() for text in pair] + list(words or ())
         if (words and not all(words)) or not all(map(is_plain, texts)):
             continue
@@ -206,7 +194,7 @@ def variants(oracle: Oracle, layout: Layout, found: Thoughts) -> Iterator[tuple[
             thinking["empty_on"] = rests[True][1]
         if rests[None][1]:
             thinking["when_dropped"] = rests[None][1]
-        opening = base[len(user_tail) :]
+        opening = base.removeprefix(user_tail)
         plain = replace(layout, opener=opening, generation=opening)
         prompts = {mode: rest[0] for mode, rest in rests.items() if rest[0] != rests[None][0]}
         for marked, mark, marks in _marked(plain, modes):
@@ -227,7 +215,7 @@ def _levels(level: Level | None, prompts: Mapping[_Mode, str], marks: Mapping[_M
 
 def _bases(common: str) -> list[str]:
     """Where the opener may end in what all prompts and replies have in common: at its end, or before a marker."""
-    whole = _OPEN.sub("", common)  # two markers that begin alike part inside
+    whole = OPEN.sub("", common)  # two markers that begin alike part inside
     return list(dict.fromkeys([whole, *(whole[: match.start()] for match in reversed([*_MARKER.finditer(whole)]))]))
 
 
@@ -240,16 +228,16 @@ def _marked(
     befores, behinds = ([getattr(shown, side) for shown in modes.values()] for side in ("before", "behind"))
     if len(set(befores)) > 1 and len(set(behinds)) == 1:
         for head in dict.fromkeys((_at_boundary(common_start(befores)), common_start(befores))):
-            marks = {mode: shown.before[len(head) :] for mode, shown in modes.items()}
+            marks = {mode: shown.before.removeprefix(head) for mode, shown in modes.items()}
             ends = common_end(marks.values())
             yield from _with_marks(layout, modes, head, behinds[0], marks, "before")
             if ends:
-                shorter = {mode: mark[: len(mark) - len(ends)] for mode, mark in marks.items()}
+                shorter = {mode: mark.removesuffix(ends) for mode, mark in marks.items()}
                 yield from _with_marks(layout, modes, head, behinds[0], shorter, "first")
     elif len(set(behinds)) > 1 and len(set(befores)) == 1:
         common = common_end(behinds)
         for tail in dict.fromkeys((_from_boundary(common), common)):
-            marks = {mode: shown.behind[: len(shown.behind) - len(tail)] for mode, shown in modes.items()}
+            marks = {mode: shown.behind.removesuffix(tail) for mode, shown in modes.items()}
             yield from _with_marks(layout, modes, befores[0], tail, marks, "behind")
 
 
@@ -261,15 +249,18 @@ def _first(
     if len(set(alone)) == 1:
         return
     rest = _from_boundary(common_end(alone))
-    marks = {mode: shown.alone[: len(shown.alone) - len(rest)] for mode, shown in modes.items()}
+    marks = {mode: shown.alone.removesuffix(rest) for mode, shown in modes.items()}
     if not all(map(is_plain, marks.values())):
         return
     usual = marks[None]
     for cut_off in (len(usual), 0):
         if layout.prefix.startswith(usual[:cut_off]):
-            mark = {name: marks[mode] for name, mode in (("on", True), ("off", False)) if marks[mode]}
-            own = replace(layout, prefix=layout.prefix[cut_off:])
-            yield own, {"system_mark": {**mark, "place": "first", "separator": ""}}, marks
+            yield replace(layout, prefix=layout.prefix[cut_off:]), _system_mark(marks, "first", ""), marks
+
+
+def _system_mark(marks: Mapping[_Mode, str], place: str, separator: str) -> dict[str, Any]:
+    mark = {name: marks[mode] for name, mode in (("on", True), ("off", False)) if marks[mode]}
+    return {"system_mark": {**mark, "place": place, "separator": separator}}
 
 
 def _at_boundary(text: str) -> str:
@@ -292,13 +283,12 @@ def _with_marks(
     own = layout
     if tail.endswith(user_head) and place != "first":
         prefix = before[: len(before) - len(before.lstrip(BOS))]
-        around = (before[len(prefix) :], tail[: len(tail) - len(user_head)])
-        own = replace(layout, placement="turn", prefix=prefix, system=around, no_system=None, default_system=None)
+        own = layout.with_system("turn", prefix, before, tail.removesuffix(user_head))
+        own = replace(own, no_system=None, default_system=None)
     for separator in _separators(marks, at_end=place == "before") if place != "first" else [""]:
         cut_off = str.removesuffix if place == "before" else str.removeprefix
         alone = {mode: cut_off(text, separator) for mode, text in marks.items()}
-        mark = {name: alone[mode] for name, mode in (("on", True), ("off", False)) if alone[mode]}
-        data = {"system_mark": {**mark, "place": place, "separator": separator}}
+        data = _system_mark(alone, place, separator)
         for default in dict.fromkeys((None, *_default_texts(modes, before, tail, marks, place), layout.default_system)):
             yield replace(own, default_system=default), data, alone
 
@@ -311,9 +301,9 @@ def _default_texts(
     for mode, shown in modes.items():
         head = before + (marks[mode] if place == "before" else "")
         end = (marks[mode] if place == "behind" else "") + tail
-        if shown.alone.startswith(head) and shown.alone.endswith(end) and len(shown.alone) >= len(head + end):
-            found.add(shown.alone[len(head) : len(shown.alone) - len(end)])
-    return [text for text in found if BOS not in text and EOS not in text] if len(found) == 1 else []
+        found.add(inside(shown.alone, head, end))
+    texts = [text for text in found if text is not None]
+    return [text for text in texts if {BOS, EOS}.isdisjoint(text)] if len(texts) == 1 else []
 
 
 def _separators(marks: Mapping[_Mode, str], *, at_end: bool) -> list[str]:
@@ -328,76 +318,73 @@ def _separators(marks: Mapping[_Mode, str], *, at_end: bool) -> list[str]:
 def options(found: Thoughts, thinking: Mapping[str, Any]) -> list[Option]:
     """The settings of thinking that no text shows."""
     words = thinking.get("words", ["<think>\n", "\n</think>\n\n"])
-    told = filter(None, (thinking.get(key) for key in ("empty", "empty_on", "when_off", "when_dropped")))
-    empties = ["".join(words), "", *told]
+    said = filter(None, (thinking.get(key) for key in ("empty", "empty_on", "when_off", "when_dropped")))
+    empties = list(dict.fromkeys(("".join(words), "", *said)))
     return [
-        ((("thinking", "history"), ("drop", "keep", "switched", "remove")),),
-        (
-            (("thinking", "span"), ("between", "to_last_end")),
-            (("thinking", "history_trim"), ("leading_newlines", "none", "newlines", "both")),
-        ),
-        ((("thinking", "rewrite"), (False, True)),),
-        ((("thinking", "when_dropped"), tuple(dict.fromkeys(("", thinking.get("when_dropped", ""))))),),
-        ((("thinking", "empty"), tuple(dict.fromkeys(empties))),),
-        ((("thinking", "empty_in"), ("learned", "last", "all")),),
-        ((("thinking", "empty_after"), ("any", "user")),),
-        ((("thinking", "empty_unless"), (None, "begins", "holds")),),
-        ((("thinking", "empty_on"), tuple(dict.fromkeys((None, *empties)))),),
-        ((("thinking", "empty_trained"), ("switched", "always")),),
-        ((("thinking", "levels", "count"), ("on", "always") if "levels" in thinking else ()),),
-        ((("trim", "assistant"), TRIMS),),
-        ((("empty_system",), ("default", "omit", "keep")),),
+        {"thinking.history": ("drop", "keep", "switched", "remove")},
+        {
+            "thinking.span": ("between", "to_last_end"),
+            "thinking.history_trim": ("leading_newlines", "none", "newlines", "both"),
+        },
+        {"thinking.rewrite": (False, True)},
+        {"thinking.when_dropped": tuple(dict.fromkeys(("", thinking.get("when_dropped", ""))))},
+        {"thinking.empty": empties},
+        {"thinking.empty_in": ("learned", "last", "all")},
+        {"thinking.empty_after": ("any", "user")},
+        {"thinking.empty_unless": (None, "begins", "holds")},
+        {"thinking.empty_on": [None, *empties]},
+        {"thinking.empty_trained": ("switched", "always")},
+        {"thinking.levels.count": ("on", "always") if "levels" in thinking else ()},
+        {"trim.assistant": TRIMS},
+        {"empty_system": ("default", "omit", "keep")},
     ]
 
 
-def _weight(name: str) -> int:
-    return (
-        6
-        if name in ("first", "first, system", "later", "later, system", "thought", "thoughts")
-        else 2 if "typed" in name else 1
-    )
+_CONVERSATIONS = {
+    "first": "u",
+    "first, system": "s u",
+    "first, empty system": "e u",
+    "later": "u a u",
+    "later, system": "s u a u",
+    "thought": "u thought u",
+    "thoughts": "u thought u thought u",
+    "one thought": "u thought u a u",
+    "padded": "u padded u",
+    "padded thought": "u both u",
+    "typed": "u typed u",
+    "typed end": "u end u",
+    "typed twice": "u typed u typed u",
+}
+_REPLIED = {
+    "reply": "u a",
+    "replies": "u a u a",
+    "reply with thought": "u thought",
+    "replies with thoughts": "u thought u thought",
+    "typed reply": "u typed",
+}
+_WEIGHTS = dict.fromkeys(("first", "first, system", "later", "later, system", "thought", "thoughts"), 6)
+_WEIGHTS |= dict.fromkeys(("typed", "typed end", "typed twice", "typed reply"), 2)
 
 
 def cases(found: Thoughts, words: Sequence[str] | None) -> list[Case]:
     """Conversations with thoughts, in every mode."""
     start, end = (word.strip() for word in words or ("<think>", "</think>"))
-    key = "reasoning_content"
-    typed = {"role": "assistant", "content": f"{start}\n{thought(0)}\n{end}\n\nAq0qA"}
-    headless = {"role": "assistant", "content": f"{thought(0)}\n{end}\n\nAq0qA"}
-    padded = {"role": "assistant", "content": "\n\n Aq0qA \n"}
-    given = reply(0, **{key: thought(0)})
-    second = reply(1, **{key: thought(1)})
-    conversations: dict[str, list[Message]] = {
-        "first": chat(1),
-        "first, system": chat(1, system()),
-        "first, empty system": chat(1, system("")),
-        "later": chat(3),
-        "later, system": chat(3, system()),
-        "thought": [user(0), given, user(1)],
-        "thoughts": [user(0), given, user(1), second, user(2)],
-        "one thought": [user(0), given, user(1), reply(1), user(2)],
-        "padded": [user(0), padded, user(1)],
-        "padded thought": [user(0), {**padded, key: thought(0)}, user(1)],
-        "typed": [user(0), typed, user(1)],
-        "typed end": [user(0), headless, user(1)],
-        "typed twice": [user(0), typed, user(1), {**typed, "content": typed["content"].replace("0", "1")}, user(2)],
-    }
-    replied: dict[str, list[Message]] = {
-        "reply": chat(2),
-        "replies": chat(4),
-        "reply with thought": [user(0), given],
-        "replies with thoughts": [user(0), given, user(1), second],
-        "typed reply": [user(0), typed],
+    kinds: Kinds = {
+        "thought": lambda n: reply(n, reasoning_content=thought(n)),
+        "padded": lambda n: reply(n, content=f"\n\n Aq{n}qA \n"),
+        "both": lambda n: reply(n, content=f"\n\n Aq{n}qA \n", reasoning_content=thought(n)),
+        "typed": lambda n: reply(n, content=f"{start}\n{thought(n)}\n{end}\n\nAq{n}qA"),
+        "end": lambda n: reply(n, content=f"{thought(n)}\n{end}\n\nAq{n}qA"),
     }
     modes = (None, True, False) if found.switch else (None,)
     levels = [{found.level.variable: name} for name in found.level.names] if found.level else []
     return [
-        Case(f"thinking {mode}: {name}", tuple(messages), thinking=mode, replied=ends, weight=_weight(name))
-        for ends, group in ((False, conversations), (True, replied))
-        for name, messages in group.items()
+        Case(f"thinking {mode}: {name}", talk(script, kinds), None, mode, replied=ends, weight=_WEIGHTS.get(name, 1))
+        for ends, group in ((False, _CONVERSATIONS), (True, _REPLIED))
+        for name, script in group.items()
         for mode in modes
     ] + [
-        Case(f"{level}, thinking {mode}: {name}", tuple(conversations[name]), thinking=mode, variables=level)
+        Case(f"{level}, thinking {mode}: {name}", talk(_CONVERSATIONS[name], kinds), None, mode, variables=level)
         for level in levels
         for name in ("first", "first, system", "later", "thought")
         for mode in modes

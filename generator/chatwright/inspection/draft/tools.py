@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -20,10 +20,10 @@ from ...catalogue.slots import parse_slot
 from ...errors import Unsupported
 from ...meaning.conversation import Call
 from ...meaning.sandbox import DATE_MARKS
-from ...meaning.tool_formats import format_calls, format_tools, read_definition, tool_formats
+from ...meaning.tool_formats import format_calls, format_tools, tool_formats
 from .judging import Case
-from .lifting import Lifted
-from .probing import BOS, EOS, Message, chat, reply, system, to_slot, user
+from .lifting import BARE, WITH_ID, WRAPPED, Lifted, definition_of
+from .probing import BOS, EOS, Kinds, Message, talk, to_slot
 
 FIRST, SECOND = "fq_first_qf", "gq_second_qg"
 SENTINEL = re.compile(r"[fgpD]q_\w+_q[fgpD]|vq1qv")
@@ -31,9 +31,7 @@ _LEAK = re.compile(rf"{SENTINEL.pattern}|callq000|[A-Z]q\d+q[A-Z]|[{''.join(DATE
 ID = "callq000"  # nine characters with the number, as some templates demand
 CONTENT = (Part("field", "content"),)
 UNREAD = [{"once": "{{ raise_exception('how this format writes calls could not be read') }}"}]
-RESULT = "Rq{}qR"
-BASIC = 6  # the weight of what every use of tools has
-_WEIGHTS = {"offered": BASIC, "offered, system": BASIC, "call": BASIC, "result": BASIC, "short id": BASIC}
+RESULTS = "Rq0qR", "Rq1qR"
 
 
 def _function(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
@@ -76,11 +74,9 @@ KEYWORDS = (
     "{{ key ~ '=' ~ (\"'\" ~ value ~ \"'\" if value is string else value|tojson) ~ ('' if loop.last else ', ') }}"
     "{%- endfor -%}{{ ')' }}"
 )
-_WRAPPED = "{'type': 'function', 'id': call_id, 'function': {'name': call.name, 'arguments': arguments_object}}"
-_BARE = "{'name': call.name, 'arguments': arguments_object}"
 _CALLED = tuple(
     f"{{{{ {call}|tojson{how} }}}}"
-    for call in (_WRAPPED, _WRAPPED.replace(" 'id': call_id,", ""), _BARE)
+    for call in (WITH_ID, WRAPPED, BARE)
     for how in ("", "(indent=2)", "(indent=4)", "(indent=2)|indent(2)", "(indent=4)|indent(4)")
 )
 ARGUMENTS_WAYS = (
@@ -109,7 +105,7 @@ def calling(count: int, text: str | None = "") -> Message:
 
 def result(number: int, text: str | None = None) -> Message:
     """The answer to the call of that number."""
-    content = RESULT.format(number) if text is None else text
+    content = RESULTS[number] if text is None else text
     return {"role": "tool", "tool_call_id": f"{ID}{number}", "content": content}
 
 
@@ -124,8 +120,11 @@ class Way:
     texts: tuple[str, ...]
 
     def cut(self, text: str) -> tuple[str, str, str] | None:
-        """The text in front of what is written, between the two, and behind."""
-        return split(text, *self.texts) if len(self.texts) == 2 else _around(text, self.texts[0])
+        """The text in front of what is written, between the two, and after it."""
+        between, (head, found, tail) = "", text.partition(self.texts[0])
+        if found and len(self.texts) == 2:
+            between, found, tail = tail.partition(self.texts[1])
+        return (head, between, tail) if found else None
 
 
 @cache
@@ -139,14 +138,11 @@ def tool_ways() -> tuple[Way, ...]:
 
 def way_of_tools(part: Mapping[str, str], *, joint: bool = False) -> Way | None:
     """What a part writes of the tools, both ``joint`` in one description; None where it does not write every tool."""
-    definition = read_definition("way", {"tools": [part], "calls": [{"text": "-"}]})
+    definition = definition_of(tools=part)
     bare = [tool["function"] for tool in TOOLS]
     lists = [bare] if joint or "once" in part else [[each] for each in bare]
-    try:
-        texts = tuple(format_tools(definition, each, date.min) for each in lists)
-    except Unsupported:
-        return None
-    return Way(part, texts) if all(texts) and all(name in "".join(texts) for name in (FIRST, SECOND)) else None
+    way = _way(part, lambda: (format_tools(definition, each, date.min) for each in lists))
+    return way if way and all(way.texts) and all(name in "".join(way.texts) for name in (FIRST, SECOND)) else None
 
 
 @cache
@@ -160,12 +156,16 @@ def call_ways() -> tuple[Way, ...]:
 
 def way_of_calls(part: Mapping[str, str]) -> Way | None:
     """What a part writes of the first call alone and of the second alone; None where it cannot or writes nothing."""
-    definition = read_definition("way", {"tools": [{"text": "-"}], "calls": [part]})
+    definition = definition_of(calls=part)
+    way = _way(part, lambda: (format_calls(definition, [each]) for each in CALLS))
+    return way if way and way.texts[0] else None
+
+
+def _way(part: Mapping[str, str], write: Callable[[], Iterable[str]]) -> Way | None:
     try:
-        texts = tuple(format_calls(definition, [each]) for each in CALLS)
+        return Way(part, tuple(write()))
     except Unsupported:
         return None
-    return Way(part, texts) if texts[0] else None
 
 
 def ways_of(lifted: Lifted) -> tuple[list[Way], list[Way]]:
@@ -191,18 +191,6 @@ def head_of(slot: Any) -> str:
     return text_of(slot).partition("\0")[0]
 
 
-def split(text: str, first: str, second: str) -> tuple[str, str, str] | None:
-    """The text in front of, between and behind two others."""
-    head, found, rest = text.partition(first)
-    between, also, tail = rest.partition(second)
-    return (head, between, tail) if found and also else None
-
-
-def _around(text: str, whole: str) -> tuple[str, str, str] | None:
-    head, found, tail = text.partition(whole)
-    return (head, "", tail) if found else None
-
-
 def plain_parts(text: str) -> list[dict[str, str]]:
     """A text with dates as parts of a definition."""
     return [{"date": part.value} if part.kind == "date" else {"text": part.value} for part in to_slot(text)]
@@ -219,41 +207,56 @@ def merged(parts: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return out
 
 
-def _short(message: Message) -> Message:
-    return {**message, "tool_calls": [{**each, "id": "c1"} for each in message["tool_calls"]]}
+_MESSAGES: Kinds = {
+    "call": lambda _: calling(1),
+    "calls": lambda _: calling(2),
+    "second": lambda _: {**calling(1), "tool_calls": [call(1)]},
+    "null": lambda _: calling(1, None),
+    "text": lambda _: calling(1, "Aq0qA"),
+    "padded": lambda _: calling(1, "Aq0qA \n"),
+    "short": lambda _: {**calling(1), "tool_calls": [{**call(0), "id": "c1"}]},
+    "thought": lambda _: {**calling(1), "reasoning_content": "Tq0qT"},
+    "result": result,
+    "to-short": lambda n: {**result(n), "tool_call_id": "c1"},
+    "padded-result": lambda n: result(n, " \nRq0qR\n "),
+    "quoted-result": lambda n: result(n, 'Rq"0\\qR'),
+}
+_CONVERSATIONS = {
+    "offered": "u",
+    "offered, system": "s u",
+    "offered, empty system": "e u",
+    "offered, later": "s u a u",
+    "call": "u call result",
+    "call, null": "u null result",
+    "result": "u call result a u",
+    "results": "s u calls result result a u",
+    "chain": "u call result second result",
+    "short id": "u short to-short",
+    "text beside": "u text result",
+    "padded text beside": "u padded result",
+    "padded result": "u call padded-result",
+    "quoted result": "u call quoted-result",
+    "thought": "u thought result a u",
+    "thought in chain": "u thought result",
+    "replied": "u call",
+}
+BASIC = 6  # the weight of what every use of tools has
+_WEIGHTS = dict.fromkeys(("offered", "offered, system", "call", "result", "short id"), BASIC)
+_WEIGHTS |= {"thought": 1, "replied": 1}
+
+
+def exchange(script: str) -> tuple[Message, ...]:
+    """A conversation with calls and results in shorthand, see :func:`.probing.talk`."""
+    return talk(script, _MESSAGES)
 
 
 def cases(switch: str | None) -> list[Case]:
     """Conversations with tools."""
-    conversations: dict[str, list[Message]] = {
-        "offered": chat(1),
-        "offered, system": chat(1, system()),
-        "offered, empty system": chat(1, system("")),
-        "offered, later": chat(3, system()),
-        "call": [user(0), calling(1), result(0)],
-        "call, null": [user(0), calling(1, None), result(0)],
-        "result": [user(0), calling(1), result(0), reply(0), user(1)],
-        "results": [system(), user(0), calling(2), result(0), result(1), reply(0), user(1)],
-        "chain": [user(0), calling(1), result(0), {**calling(1), "tool_calls": [call(1)]}, result(1)],
-        "short id": [user(0), _short(calling(1)), {**result(0), "tool_call_id": "c1"}],
-        "text beside": [user(0), calling(1, "Aq0qA"), result(0)],
-        "padded text beside": [user(0), calling(1, "Aq0qA \n"), result(0)],
-        "padded result": [user(0), calling(1), result(0, " \nRq0qR\n ")],
-        "quoted result": [user(0), calling(1), result(0, 'Rq"0\\qR')],
-    }
-    found = [
-        Case(f"tools: {name}", tuple(messages), tools=TOOLS, weight=_WEIGHTS.get(name, 2))
-        for name, messages in conversations.items()
+    return [
+        Case(f"tools: {name}", exchange(script), TOOLS, replied=name == "replied", weight=_WEIGHTS.get(name, 2))
+        for name, script in _CONVERSATIONS.items()
+    ] + [
+        Case(f"tools: {script}, thinking {mode}", exchange(script), TOOLS, mode, weight=2)
+        for mode in ((True, False) if switch is not None else ())
+        for script in ("u thought result", "u call result")
     ]
-    thought = {**calling(1), "reasoning_content": "Tq0qT"}
-    found.append(Case("tools: thought", (user(0), thought, result(0), reply(0), user(1)), tools=TOOLS))
-    found.append(Case("tools: thought in chain", (user(0), thought, result(0)), tools=TOOLS, weight=2))
-    if switch is not None:
-        for mode in (True, False):
-            for name, messages in (
-                ("thought", (user(0), thought, result(0))),
-                ("call", (user(0), calling(1), result(0))),
-            ):
-                found.append(Case(f"tools: {name}, thinking {mode}", messages, tools=TOOLS, thinking=mode, weight=2))
-    found.append(Case("tools: replied", (user(0), calling(1)), tools=TOOLS, replied=True))
-    return found

@@ -30,14 +30,14 @@ def isolated(name: str, answer: Callable[[], Answer]) -> Answer:
 class Candidate:
     """A template that may be the model's.
 
-    ``named_by`` says which of the model's names and its architecture lead to it; ``equal`` is in how many of the
+    ``named_by`` says which of the model's names and its architecture lead to it; ``exact`` is in how many of the
     conversations ``of`` that the model's chat template writes it writes the same (None: there is no chat template);
     ``difference`` shows the first one in which it does not.
     """
 
     template: str
     named_by: tuple[str, ...] = ()
-    equal: int | None = None
+    exact: int | None = None
     of: int | None = None
     difference: str = ""
 

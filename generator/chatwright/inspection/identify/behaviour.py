@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ...catalogue.model import Catalogue
 from ...meaning.sandbox import Refused
 from ...meaning.scenarios import Scenario
-from ..conversations import CORE, MEDIA, Texts, as_parts, parts_unread, request, switches, written
+from ..conversations import CORE, MEDIA, Texts, as_parts, parts_unread, request, written
 from ..verify.writings import NO_BOS, NO_EOS
 from .records import Record
 
@@ -50,37 +49,32 @@ class Behaviour:
         return None
 
 
-class Questions:
-    """The requests that a chat template is asked with; those of models with the same tokens are made once."""
+def ask(record: Record, render: Render, switch_names: Sequence[str]) -> Behaviour:
+    """What a record's chat template writes; today's date stands as its format.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._switches = switches(catalogue)
+    Raises:
+        TemplateFailed: it cannot be run within the limits.
+    """
+    assert record.templates
+    templates = record.templates
+    unknown = {} if record.whole else {"bos_token": NO_BOS, "eos_token": NO_EOS}
+    tokens = {**unknown, **record.tokens}
 
-    def ask(self, record: Record, render: Render) -> Behaviour:
-        """What the record's chat template writes; today's date stands as its format.
+    def source(tools: bool) -> str:  # of named ones alone the first, as they are all that there is
+        return templates.source(tools) or next(iter(templates.by_name.values()))
 
-        Raises:
-            TemplateFailed: it cannot be run within the limits.
-        """
-        assert record.templates
-        unknown = {} if record.whole else {"bos_token": NO_BOS, "eos_token": NO_EOS}
-        tokens = {**unknown, **record.tokens}
-        texts = self._texts(record, tokens, render, in_parts=False)
-        if not (isinstance(texts["plain"], str) and "Hello" in texts["plain"]):
-            again = self._texts(record, tokens, render, in_parts=True)  # servers look for templates that want this
-            if isinstance(text := again["plain"], str) and "Hello" in text:
-                texts = again
-        return Behaviour(texts, tokens.get("bos_token", ""), tokens.get("eos_token", ""))
-
-    def _texts(self, record: Record, tokens: Mapping[str, str], render: Render, *, in_parts: bool) -> Texts:
-        assert record.templates
-        templates = record.templates
-
-        def source(tools: bool) -> str:  # of named ones alone the first, as they are all that there is
-            return templates.source(tools) or next(iter(templates.by_name.values()))
-
+    def texts(as_given: Callable[[dict[str, Any]], dict[str, Any]]) -> Texts:
         def asked(scenario: Scenario) -> dict[str, Any]:
-            given = request(scenario, tokens, self._switches)
-            return {**given, "messages": list(map(as_parts, given["messages"]))} if in_parts else given
+            given = request(scenario, tokens, switch_names)
+            return {**given, "messages": list(map(as_given, given["messages"]))}
 
         return written(source, asked, lambda text, requests: render(text, requests, None))
+
+    found = texts(dict)
+    if not _answers(found) and _answers(in_parts := texts(as_parts)):  # servers look for templates that want this
+        found = in_parts
+    return Behaviour(found, tokens.get("bos_token", ""), tokens.get("eos_token", ""))
+
+
+def _answers(texts: Texts) -> bool:
+    return isinstance(text := texts["plain"], str) and "Hello" in text

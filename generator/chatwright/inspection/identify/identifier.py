@@ -18,9 +18,10 @@ from ...catalogue.build import FRAMEWORKS
 from ...catalogue.model import Catalogue
 from ...characters import listing
 from ...meaning.sandbox import FORBIDDEN, Marked, TemplateFailed, Workshop
-from ..verify.writings import NO_BOS, NO_EOS, Writings, agreement, writings_of
+from ..conversations import switches
+from ..verify.writings import NO_BOS, NO_EOS, Meaning, Writings, agreement, writings_of
 from .answer import Answer, Candidate, isolated
-from .behaviour import Behaviour, Questions, Render
+from .behaviour import Behaviour, Render, ask
 from .explaining import apart, difference
 from .flags import flags, has_itself
 from .names import Listed, Names
@@ -38,14 +39,13 @@ class Identifier:
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.writings: Writings = writings_of(catalogue, _DAY)
-        self._questions = Questions(catalogue)
-        self._checkpoints = _checkpoints(catalogue)
+        self._switches = switches(catalogue)
         self.seeing = _seeing(catalogue)
 
     def identify(self, record: Record, render: Render) -> Answer:
         """The answer for a record; ``render`` runs chat templates, see :meth:`.sandbox.Workshop.render`."""
         try:
-            return self.decide(record, self._questions.ask(record, render) if record.templates else None)
+            return self.decide(record, self.ask(record, render) if record.templates else None)
         except TemplateFailed as reason:
             return self.failed(record, reason)
 
@@ -57,7 +57,7 @@ class Identifier:
 
     def ask(self, record: Record, render: Render) -> Behaviour:
         """What the record's chat template writes."""
-        return self._questions.ask(record, render)
+        return ask(record, render, self._switches)
 
     def decide(self, record: Record, behaviour: Behaviour | None) -> Answer:
         """The answer, with what the record's chat template writes, if it has one."""
@@ -65,7 +65,7 @@ class Identifier:
 
     def rank(self, name: str) -> tuple[int, str]:
         """What comes first where nothing else tells: what most checkpoints use, then the alphabet."""
-        return -self._checkpoints.get(name, 0), name
+        return -sum(len(group.checkpoints) for group in self.catalogue.users.get(name, ())), name
 
 
 class _Case:
@@ -158,25 +158,27 @@ class _Case:
             return named, False
         architectures = list(self.named["architecture"])
         if architectures:
-            types = sorted({each.title for each in self.listed["architecture"]})
+            types = self._architecture_types()
             said = f"only its architecture {self.record.architectures[0]} tells, that of {listing(types)}"
             self.why.append(said + ("" if len(types) == 1 else ", between which ms-swift does not choose either"))
         return architectures, False
 
     def _narrowed(self, best: list[str]) -> list[str]:
         """Of equals, those that models of the architecture use; then those that see no more than the chat template."""
-        using = [name for name in best if name in self.named["architecture"]]
-        if using and len(using) < len(best):
-            others = listing(self._ordered(set(best) - set(using)))
-            architecture = self.record.architectures[0]
-            self.why.append(f"its texts are also those of {others}, which no model listed as {architecture} uses")
-        best = using or best
-        blind = [name for name in best if name not in self.of.seeing]
-        if self.behaviour and not self.behaviour.sees and blind and len(blind) < len(best):
-            others = listing(self._ordered(set(best) - set(blind)))
-            self.why.append(f"its texts are also those of {others}, but it has no place for images, video or audio")
-            best = blind
+        if using := [name for name in best if name in self.named["architecture"]]:
+            best = self._only(best, using, f"which no model listed as {self.record.architectures[0]} uses")
+        if self.behaviour and not self.behaviour.sees:
+            blind = [name for name in best if name not in self.of.seeing]
+            best = self._only(best, blind, "but it has no place for images, video or audio")
         return best
+
+    def _only(self, best: list[str], kept: list[str], why: str) -> list[str]:
+        """Those that are kept, and what is said of the others; all where none or nothing else is left."""
+        rest = set(best) - set(kept)
+        if not kept or not rest:
+            return best
+        self.why.append(f"its texts are also those of {listing(self._ordered(rest))}, {why}")
+        return kept
 
     def _nearest(self) -> tuple[list[str], bool]:
         assert self.behaviour
@@ -203,22 +205,20 @@ class _Case:
     def _by_meaning(self, names: Sequence[str]) -> list[list[str]]:
         if len(names) < 2:
             return [list(names)] if names else []
-        groups: list[list[str]] = []
+        groups: list[tuple[Meaning, list[str]]] = []
         for name in names:
-            for group in groups:
-                if self.writings.meaning(group[0], *self.tokens) == self.writings.meaning(name, *self.tokens):
-                    group.append(name)
-                    break
-            else:
-                groups.append([name])
-        return groups
+            meaning = self.writings.meaning(name, *self.tokens)
+            group = next((group for known, group in groups if known == meaning), None)
+            if group is None:
+                groups.append((meaning, group := []))
+            group.append(name)
+        return [group for _, group in groups]
 
     def _one_each(self, names: Sequence[str]) -> bool:
         """Whether every framework has just one meaning of the templates, and each of them has a framework."""
-        used = {framework: self._of_framework(names, framework) for framework in FRAMEWORKS}
-        each = [self._by_meaning(own) for own in used.values()]
-        return all(len(groups) <= 1 for groups in each) and set(names) <= {
-            name for own in used.values() for name in own
+        used = [self._of_framework(names, framework) for framework in FRAMEWORKS]
+        return all(len(self._by_meaning(own)) <= 1 for own in used) and set(names) <= {
+            name for own in used for name in own
         }
 
     def _of_framework(self, names: Sequence[str], framework: str) -> list[str]:
@@ -243,9 +243,12 @@ class _Case:
             found.append(f"its chat template agrees with {listing(self._ordered(further))} in more conversations")
         arch = self.named["architecture"]
         if arch and not set(best) & set(arch):
-            types = sorted({each.title for each in self.listed["architecture"]})
-            found.append(f"the catalogue's models of its architecture ({listing(types)}) use other templates")
+            types = listing(self._architecture_types())
+            found.append(f"the catalogue's models of its architecture ({types}) use other templates")
         return found
+
+    def _architecture_types(self) -> list[str]:
+        return sorted({each.title for each in self.listed["architecture"]})
 
     def _flags(self, best: Sequence[str], pool: Sequence[str]) -> dict[str, str]:
         """By framework, what to set for the best it has: of the best meaning, else for this model, else what fits."""
@@ -264,10 +267,9 @@ class _Case:
             for name in (name for tier in tiers for name in tier):
                 if told := flags(self.of.catalogue, name, framework, types):
                     found[framework] = told
-                    if name not in best:
-                        differing = apart(self.writings, best[0], name, *self.tokens)
-                        if differing not in self.why:
-                            self.why.append(f"for {FRAMEWORKS[framework]}: {differing}")
+                    differing = "" if name in best else apart(self.writings, best[0], name, *self.tokens)
+                    if differing and differing not in self.why:
+                        self.why.append(f"for {FRAMEWORKS[framework]}: {differing}")
                     break
         return found
 
@@ -302,25 +304,11 @@ def identify_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return isolated(read.name, lambda: identifier.identify(read, workshop.render)).as_json()
 
 
-def _checkpoints(catalogue: Catalogue) -> dict[str, int]:
-    """How many checkpoints use each template, in whichever framework."""
-    found: dict[str, int] = {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            for name in {group.template, *map(group.template_for, FRAMEWORKS)} - {None}:
-                found[str(name)] = found.get(str(name), 0) + len(group.checkpoints)
-    return found
-
-
 def _seeing(catalogue: Catalogue) -> set[str]:
     """The templates for images, video or audio: with a plugin, or used by models alone that take these."""
-    users: dict[str, list[bool]] = {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            for name in {group.template, *map(group.template_for, FRAMEWORKS)} - {None}:
-                users.setdefault(str(name), []).append(group.multimodal)
+    users = catalogue.users
     return {
         name
         for name, template in catalogue.templates.items()
-        if template.mm_plugin or (name in users and all(users[name]))
+        if template.mm_plugin or (name in users and all(group.multimodal for group in users[name]))
     }

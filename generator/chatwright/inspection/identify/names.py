@@ -96,15 +96,13 @@ class Names:
         return found
 
     def _models(self) -> Iterator[tuple[Listed, Checkpoint]]:
-        for spec in self.catalogue.specs:
-            for group in spec.models:
-                for checkpoint in group.checkpoints:
-                    templates = {framework: group.template_for(framework, checkpoint) for framework in FRAMEWORKS}
-                    if checkpoint.name is None:
-                        templates["llamafactory"] = None  # it does not list the model, and nobody trains it so there
-                    if group.model_type is None:
-                        templates["swift"] = None
-                    yield Listed(checkpoint.title, group.model_type, templates), checkpoint
+        for _, group, checkpoint in self.catalogue.checkpoints:
+            templates = {framework: group.template_for(framework, checkpoint) for framework in FRAMEWORKS}
+            if checkpoint.name is None:
+                templates["llamafactory"] = None  # it does not list the model, and nobody trains it so there
+            if group.model_type is None:
+                templates["swift"] = None
+            yield Listed(checkpoint.title, group.model_type, templates), checkpoint
 
 
 def model_name(id_or_path: str) -> str:

@@ -12,7 +12,7 @@ from ...errors import ChatwrightError
 from ...limits import LONGEST_NAME
 from ...pipeline.gguf import is_gguf, read_gguf
 from ...pipeline.model_files import HUB_ID, names_in, read_json, read_text, special_tokens, token_text
-from ..verify.folder import ChatTemplates, chat_templates, gguf_templates
+from ..verify.folder import ChatTemplates, chat_templates, gguf_templates, said_ids
 
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
 
@@ -113,10 +113,7 @@ def _of_folder(path: Path) -> Record:
     tokenizer, config = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
     found = chat_templates(path, tokenizer)
     special = {**read_json(path / "special_tokens_map.json"), **tokenizer}
-    said = [
-        value for data in (config, tokenizer) for key in ("_name_or_path", "name_or_path") if (value := data.get(key))
-    ]
-    ids = tuple(dict.fromkeys(value for value in said if isinstance(value, str) and HUB_ID.fullmatch(value)))
+    ids = tuple(dict.fromkeys(said_ids(config, tokenizer)))
     return Record(
         str(path),
         ids,

@@ -44,11 +44,14 @@ def identify(catalogue: Catalogue, folder: ModelFolder, texts: Texts, today: dat
         if nearest is None:
             return None
         return Identity(catalogue.templates[nearest], writings.same_meaning(nearest), (), False)
-    users = _users(catalogue, set(architectures(folder.config)))
+    known = set(architectures(folder.config))
 
     def rank(name: str) -> tuple[bool, bool, int, str]:
-        architecture, checkpoints = users.get(name, (False, 0))
-        return not architecture, bool(missing(catalogue.templates[name], folder)), -checkpoints, name
+        users = catalogue.users.get(name, ())
+        types = (catalogue.model_types.get(group.model_type or "") for group in users)
+        fits = any(known.intersection(each.architectures) for each in types if each)
+        checkpoints = sum(len(group.checkpoints) for group in users)
+        return not fits, bool(missing(catalogue.templates[name], folder)), -checkpoints, name
 
     template = catalogue.templates[min(best, key=rank)]
     same = writings.same_meaning(template.name)
@@ -59,17 +62,3 @@ def identify(catalogue: Catalogue, folder: ModelFolder, texts: Texts, today: dat
 def same_meaning(catalogue: Catalogue, template: Template, today: date) -> tuple[str, ...]:
     """The other templates that write the same prompts and training texts and stop at the same words."""
     return writings_of(catalogue, today).same_meaning(template.name)
-
-
-def _users(catalogue: Catalogue, architectures: set[str]) -> dict[str, tuple[bool, int]]:
-    """Of every template: whether models of these architectures use it, and how many checkpoints do."""
-    found: dict[str, tuple[bool, int]] = {}
-    for spec in catalogue.specs:
-        for group in spec.models:
-            model_type = catalogue.model_types.get(group.model_type or "")
-            fits = model_type is not None and bool(architectures & set(model_type.architectures))
-            for name in {group.template, *(group.template_for(framework) for framework in ("llamafactory", "swift"))}:
-                if name is not None:
-                    before = found.get(name, (False, 0))
-                    found[name] = (before[0] or fits, before[1] + len(group.checkpoints))
-    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...verdicts import Verdict
 from ..prompt_differences import Divergence
 
 _COPY = "; for a GGUF: chatwright export TEMPLATE --for llamacpp --gguf FILE"
@@ -63,14 +65,20 @@ class Finding:
         return ADVICE[self.kind]
 
 
+Counts = Mapping[Verdict, int]
+
+
 @dataclass(frozen=True)
 class Compared:
-    """How many conversations were compared, and in how many of them what is served is what was trained."""
+    """How many conversations have which verdict; each is counted, also one that the template cannot carry.
 
-    conversations: int
-    chat_template: int | None  # None: the folder has none that can be run
-    deployed: int | None  # None: there is no file for this template
-    token_ids: int | None  # None: there is no tokenizer to ask
+    ``chat_template`` and ``deployed`` compare what is served with what was trained as text, ``token_ids`` the ids of
+    the trained text slot by slot with those of the whole.
+    """
+
+    chat_template: Counts | None  # None: the folder has none that can be run
+    deployed: Counts | None  # None: there is no file for this template
+    token_ids: Counts | None  # None: there is no tokenizer to ask
 
 
 @dataclass(frozen=True)

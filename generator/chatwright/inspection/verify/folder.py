@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import ChatwrightError
 from ...limits import LONGEST_TEMPLATE
 from ...pipeline.gguf import Gguf, is_gguf, read_gguf
-from ...pipeline.model_files import read_json, read_text, special_tokens, vocabulary, whole_text
+from ...pipeline.model_files import HUB_ID, read_json, read_text, special_tokens, vocabulary, whole_text
 from .. import tokenizer
 from ..tokenizer import NoTokenizer, Tokenizer, TokenizerFailed
 
@@ -168,3 +168,9 @@ def by_name(file: Path | str, value: Any) -> dict[str, str]:
     if isinstance(value, Mapping) and value and all(isinstance(text, str) for pair in value.items() for text in pair):
         return dict(value)
     raise ChatwrightError(f"{file}: chat_template is neither a text nor a list of named ones")
+
+
+def said_ids(*configs: Mapping[str, Any]) -> list[str]:
+    """The ids that configurations were saved under."""
+    said = (data.get(key) for data in configs for key in ("_name_or_path", "name_or_path"))
+    return [value for value in said if isinstance(value, str) and HUB_ID.fullmatch(value)]

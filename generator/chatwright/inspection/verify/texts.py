@@ -40,7 +40,7 @@ def findings(found: Mapping[str, Difference], place: str, behaves_like: str | No
     by_kind: dict[str, list[str]] = {}
     for name, kind in [(name, kind) for name, difference in found.items() for kind in difference.kinds]:
         by_kind.setdefault(kind, []).append(name)
-    if set(CORE) & set(by_kind.get("white-space", ())):  # then padded messages tell nothing more
+    if set(CORE) & set(by_kind.get("white-space", ())):  # then padded messages add nothing
         by_kind["white-space"] += by_kind.pop("trimming", [])
     return [
         Finding(kind, place, _WORDS[kind], tuple(names), found[names[0]].example)

@@ -9,19 +9,21 @@ is run but its chat template, in the sandbox.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
 from ...catalogue.model import Catalogue
 from ...characters import listing
 from ...errors import ChatwrightError
-from ...meaning.sandbox import TemplateFailed
-from ..conversations import TYPED, Texts, parts_unread
+from ...meaning.sandbox import Refused, TemplateFailed
+from ...verdicts import Verdict, counted
+from ..conversations import TYPED, Texts, conversations, parts_unread
 from ..prompt_differences import differences, is_another
 from ..tokenizer import NoTokenizer, TokenizerFailed
 from . import boundaries, gguf, stops, texts, vocabulary
 from .candidates import Identity, identify, same_meaning
-from .findings import Compared, Finding, Verification
+from .findings import Compared, Counts, Finding, Verification
 from .folder import ModelFolder, read_folder
 from .prompts import deployed, served, trained
 
@@ -63,26 +65,25 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
     if not prompts:
         text = f"{template.name}: {next(iter(reasons.values()))}"
         found.append(Finding("not-described", template.location.path, text))
-    agreeing = None
+    as_served = as_deployed = None
     if own is not None:
         differing = differences(template, folder.bos, prompts, own)
         like = identify(catalogue, folder, own, today) if name is not None and is_another(differing) else None
         found += texts.findings(differing, place, like.template.name if like and like.known else None)
-        agreeing = len(prompts) - len(differing)
+        as_served = _counts(prompts, differing, own)
         if not differing:  # what is read first is right
             notes += [f"{each.place}: {each.text}" for each in found if each.kind == DISAGREE]
             found = [each for each in found if each.kind != DISAGREE]
         if TYPED in prompts and parts_unread(own[TYPED]):
-            agreeing -= 1
             notes.append("its chat template does not read content that comes in parts; servers then join the parts")
-    file, as_deployed = deployed(template, folder, today), None
+    file = deployed(template, folder, today)
     if isinstance(file, str):
         notes.append(f"there is no file to deploy: {file}")
     else:
         off = differences(template, folder.bos, prompts, gguf.as_tokenized(file, folder.gguf) if folder.gguf else file)
         found += texts.findings(off, DEPLOYED)
-        as_deployed = len(prompts) - len(off)
-    cut_alike = None
+        as_deployed = _counts(prompts, off, file)
+    as_cut = None
     if folder.gguf:
         notes.append("token ids were not compared, since the tokenizer of a GGUF is not run")
         more, said = gguf.stop_findings(template, folder, folder.gguf)
@@ -92,7 +93,7 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
         notes.append("not compared, since this is a chat template alone: token ids, stops and vocabulary")
     else:
         cut = boundaries.cuts(prompts, folder)
-        cut_alike = len(prompts) - len(cut)
+        as_cut = _counts(prompts, cut)
         for more, said in (boundaries.findings(cut, prompts), stops.findings(template, folder, today)):
             found += more
             notes += said
@@ -107,10 +108,24 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
             f"its chat template agrees as far with {listing(identity.others, 8)}, which mean something else; "
             "name yours with --template"
         )
-    compared = Compared(len(prompts), agreeing, as_deployed, cut_alike)
+    compared = Compared(as_served, as_deployed, as_cut)
     same, others = identity.same, identity.others
     named = name is not None
     return Verification(str(folder.path), template.name, named, same, others, compared, tuple(found), tuple(notes))
+
+
+def _counts(prompts: Collection[str], differing: Collection[str], texts: Texts | None = None) -> Counts:
+    """The verdicts on all conversations, of which ``differing`` are not the same; ``texts`` are what is served."""
+
+    def verdict(name: str) -> Verdict:
+        text = texts[name] if texts else ""
+        if name not in prompts or (name == TYPED and parts_unread(text)):
+            return "not comparable"
+        if name not in differing:
+            return "exact"
+        return "unsupported" if isinstance(text, Refused) else "differs"
+
+    return counted(map(verdict, conversations()))
 
 
 def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[list[Finding], Texts | None]:

@@ -63,7 +63,7 @@ class Writings:
     def prompt(self, template: str, conversation: str, bos: str, eos: str) -> str | None:
         """One prompt with a model's tokens, None where the template cannot carry it."""
         text = self.prompts_of(template).get(conversation)
-        return None if text is None else text.replace(NO_BOS, bos).replace(NO_EOS, eos)
+        return None if text is None else _with_tokens(text, bos, eos)
 
     def equal(self, texts: Texts, bos: str, eos: str) -> dict[str, dict[str, bool]]:
         """By template, the conversations of which it writes the texts; those that write none of them are left out."""
@@ -103,19 +103,14 @@ class Writings:
         found: dict[str, dict[str, list[tuple[str, bool]]]] = {name: {} for name in conversations()}
         for name, prompts in self.prompts.items():
             for conversation, marked in prompts.items():
-                text = marked.replace(NO_BOS, bos).replace(NO_EOS, eos)
-                entry = name, text.startswith(bos)
-                found[conversation].setdefault(text.removeprefix(bos), []).append(entry)
+                text = _with_tokens(marked, bos, eos)
+                found[conversation].setdefault(text.removeprefix(bos), []).append((name, text.startswith(bos)))
         return {name: {text: tuple(names) for text, names in by_text.items()} for name, by_text in found.items()}
 
     def _meaning(self, name: str, bos: str, eos: str) -> Meaning:
         """What a template means for a model with these tokens: one that writes its BOS by name means the same."""
         runs = tuple(
-            (
-                None
-                if each is None
-                else normal([(text.replace(NO_BOS, bos).replace(NO_EOS, eos), on) for text, on in each])
-            )
+            None if each is None else normal([(_with_tokens(text, bos, eos), on) for text, on in each])
             for each in self._runs(name)
         )
         prompts = tuple(self.prompt(name, conversation, bos, eos) for conversation in conversations())
@@ -149,6 +144,10 @@ def writings_of(catalogue: Catalogue, today: date) -> Writings:
 def agreement(equal: Equal) -> tuple[int, int, int]:
     """How far texts are equal: in how many basic conversations, then in how many of all, then also in the BOS."""
     return len(equal.keys() & set(BASIC)), len(equal), sum(equal.values())
+
+
+def _with_tokens(text: str, bos: str, eos: str) -> str:
+    return text.replace(NO_BOS, bos).replace(NO_EOS, eos)
 
 
 def _grams(text: str) -> frozenset[str]:

@@ -1,7 +1,7 @@
 // Addresses, settings, and the start. #/?q=… is the list, #/model/KEY a model, #/template/NAME a template.
 
 let listScroll = 0;
-let complete = false; // whether the browser has read the whole page, with the blocks behind this script
+let complete = false; // whether the browser has read the whole page, with the blocks after this script
 
 /** Draw what the address names. */
 function route() {

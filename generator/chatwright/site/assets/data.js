@@ -60,7 +60,7 @@ function idOf(model) {
   return model.huggingface ?? model.modelscope ?? model.openmind ?? model.path;
 }
 
-/** The page of an id on its hub; what stands behind the colon is a folder inside the repository. */
+/** The page of an id on its hub; the part after a colon is a folder inside the repository. */
 function hubAddress(hub, id) {
   return HUBS[hub][1] + segments(id.split(":")[0]);
 }

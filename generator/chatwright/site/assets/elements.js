@@ -1,4 +1,4 @@
-// Elements of the page. Whatever stands in the data becomes text or an attribute, never HTML.
+// Elements of the page. All data becomes text or an attribute, never HTML.
 
 /** An element; a property that is null, undefined or false is left out, one that begins with "on" is listened to. */
 function make(tag, properties = {}, ...children) {
@@ -87,7 +87,7 @@ function downloadButton(name, text) {
   return button;
 }
 
-/** A line for a shell; what a shell would act on stands in quotes. */
+/** A line for a shell; special characters are quoted. */
 function shellLine(words) {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`)).join(" ");
 }

@@ -52,8 +52,8 @@ function use(word) {
 }
 
 function noFile(reason) {
-  const [before, behind] = say("no_file").split("{reason}");
-  return make("p", {}, before, english(reason ?? say("none")), behind);
+  const [before, after] = say("no_file").split("{reason}");
+  return make("p", {}, before, english(reason ?? say("none")), after);
 }
 
 /** How each framework trains with a template. */
@@ -83,8 +83,8 @@ function trainingSection(template, model) {
 }
 
 function otherTemplate(name) {
-  const [before, behind] = say("other_template").split("{name}");
-  return make("p", {}, before, make("a", { href: templateLink(name) }, make("code", {}, name)), behind);
+  const [before, after] = say("other_template").split("{name}");
+  return make("p", {}, before, make("a", { href: templateLink(name) }, make("code", {}, name)), after);
 }
 
 function trainingLine(framework, name, model) {

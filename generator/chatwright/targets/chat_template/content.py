@@ -1,4 +1,4 @@
-"""The content of messages as text: typed parts, media with their numbers, and white space taken off."""
+"""Write the content of messages as text: typed parts, numbered media, and trimming."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEDIA = {
 def write_content(out: JinjaWriter, message: str, name: str = "text", *, ahead: bool = False) -> None:
     """Set ``name`` to the text of a message whose content is text, nothing, or a list of typed parts.
 
-    ``ahead`` says that the message is only looked at here, so that its media are not counted twice.
+    With ``ahead`` the message is only inspected, and its media are not counted.
     """
     with out.block(f"set {name}"):
         out.write(f"""
@@ -39,7 +39,7 @@ def write_content(out: JinjaWriter, message: str, name: str = "text", *, ahead: 
 
 
 def numbered(out: JinjaWriter) -> list[str]:
-    """The kinds of media whose texts hold their numbers."""
+    """The kinds of media whose placeholders contain their numbers."""
     return [kind for kind in _MEDIA if MEDIUM_NUMBER in (getattr(out.slots, kind) or "")]
 
 
@@ -50,7 +50,7 @@ def _write_placeholder(out: JinjaWriter, kind: str, text: str, *, ahead: bool) -
 
 
 def write_trimmers(out: JinjaWriter) -> None:
-    """Write the macros that take newlines off; not every engine lets ``strip`` be given the characters to strip."""
+    """Write the macros that trim newlines; not every engine supports ``strip`` with an argument."""
     trims = {*out.template.trim.values()}
     if out.thinking:
         trims |= {out.thinking.history_trim, "leading_newlines" if out.thinking.rewrite else "none"}

@@ -1,4 +1,4 @@
-"""What a model learns, in a file with marks: the replies, and the ends of replies that the next turn begins with."""
+"""Marks around learned text: replies, and ends of replies that are written as the beginning of the next turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNDECIDED = "slots.assistant.body: whether the end of an earlier reply is learn
 
 @contextmanager
 def learned(out: JinjaWriter, when: str = "learned") -> Iterator[None]:
-    """Mark what is written inside as learned, where an expression is true."""
+    """Mark the output of the block as learned if an expression is true."""
     if not out.marks:
         yield
         return
@@ -31,9 +31,9 @@ def learned(out: JinjaWriter, when: str = "learned") -> Iterator[None]:
 
 
 def write_owed_end(out: JinjaWriter, slot: Slot) -> Slot:
-    """Write the end of the reply before, where the next turn begins with it, and return what is left.
+    """Emit the previous reply's end token when this slot starts with it (GLM), and return the rest of the slot.
 
-    Only formats whose earlier replies have no end of their own do this, as GLM's, whose end is the next marker.
+    Only formats whose earlier replies have no end of their own need this: GLM's end token is the next turn's marker.
     """
     cut = _cut_end(out, slot) if _owes(out) else None
     if cut is None:
@@ -45,13 +45,16 @@ def write_owed_end(out: JinjaWriter, slot: Slot) -> Slot:
 
 
 def demand_end(out: JinjaWriter, slot: Slot) -> None:
-    """Refuse a slot that may follow a reply and is empty, where it should begin with that one's end."""
+    """Refuse an empty slot if it can follow a reply whose end it should start with."""
     if not slot and _owes(out):
         out.refuse(_UNDECIDED)
 
 
 def learned_end(out: JinjaWriter) -> tuple[Slot, Slot]:
-    """What follows an earlier reply, cut where it is no longer the end of the last one: the first part is learned."""
+    """The slot after the content of an earlier reply in two parts: the end that the last reply has, and the rest.
+
+    The first part is learned.
+    """
     tail = _tail(out)
     cut = _cut_end(out, tail) if tail else None
     return cut or ((), tail)
@@ -66,7 +69,7 @@ def _tail(out: JinjaWriter) -> Slot:
 
 
 def _cut_end(out: JinjaWriter, slot: Slot) -> tuple[Slot, Slot] | None:
-    """The slot cut after the end of the last turn; None where it does not begin with it, or that is refused."""
+    """The slot split after the end of the last turn; None if it does not begin with that end or is refused."""
     end = out.template.end
     slot = tuple(part for part in slot if part.kind != "break")
     if [part.kind for part in end] == ["eos"]:

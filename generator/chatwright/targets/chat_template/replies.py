@@ -1,4 +1,4 @@
-"""Replies, by their plan: openers, thoughts that are dropped or put in front, calls, and ends."""
+"""Write replies by their plan: openers, thoughts, calls and ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FACTS: Mapping[Name, str] = {
 
 
 def write_opener(out: JinjaWriter, cases: Cases[Slot], *, follows_replies: bool = False) -> None:
-    """Write what a reply, or the prompt's end, begins with; where a reply comes before, it may hold that one's end."""
+    """Write the opener of a reply or of the generation prompt; after a reply it may begin with that reply's end."""
     (when, slot), *rest = cases
     if when is not True:
         with out.block(f"if {condition(when, _FACTS)}"):
@@ -90,7 +90,7 @@ def write_reply(out: JinjaWriter) -> None:
 
 
 def _asks_for_calls_alone(out: JinjaWriter) -> bool:
-    """Whether anything depends on whether a turn is calls alone."""
+    """Whether the output depends on whether a turn has calls only."""
     if out.slots.before_calls is not None or not out.plan.frames_calls:
         return True
     if not out.tools or not out.thinking or not out.plan.dropped:
@@ -99,7 +99,7 @@ def _asks_for_calls_alone(out: JinjaWriter) -> bool:
 
 
 def _write_thought(out: JinjaWriter, thinking: Thinking) -> None:
-    """Put the thought of a reply in front of its text, as the format writes both."""
+    """Write the thought of a reply before its text, in the words of the format."""
     before, after = map(literal, thinking.words)
     out.write(f"""
         set thought = message.reasoning_content or message.reasoning or ''
@@ -121,7 +121,7 @@ def _write_thought(out: JinjaWriter, thinking: Thinking) -> None:
 
 
 def _write_frame(out: JinjaWriter, frame: Frame, thinking: Thinking) -> None:
-    """Write what is put around the parts of a reply into its text."""
+    """Write the frame around the parts of a reply into its text."""
     start, end = (word.strip() for word in thinking.words)
     front, between, after = map(literal, frame.thought)
     with out.block(f"if {literal(frame.unless)} not in text" if frame.unless else ""):
@@ -149,7 +149,7 @@ def _write_frame(out: JinjaWriter, frame: Frame, thinking: Thinking) -> None:
 
 
 def _drop_thought(out: JinjaWriter, thinking: Thinking, dropped: Dropped) -> None:
-    """Take the thought out of a reply that loses it."""
+    """Remove the thought of a reply if it is dropped."""
     when = condition(dropped.when, _FACTS)
     if thinking.empty_in != "learned":
         out.statement(f"set drops = {when}")
@@ -178,7 +178,7 @@ def _drop_thought(out: JinjaWriter, thinking: Thinking, dropped: Dropped) -> Non
 
 
 def _write_empty(out: JinjaWriter, thinking: Thinking) -> None:
-    """Put an empty thought in front of a reply without one, where that is due."""
+    """Write an empty thought before a reply without a thought, if the format has one there."""
     empty = out.plan.empty
     assert empty is not None
     start, end = (word.strip() for word in thinking.words)
@@ -198,7 +198,7 @@ def _write_empty(out: JinjaWriter, thinking: Thinking) -> None:
 
 
 def _write_before_calls(out: JinjaWriter) -> None:
-    """Write what is put in front of a learned turn that is calls alone."""
+    """Write the text before a learned turn with calls only."""
     text = out.plan.before_calls
     due = All((Fact("alone"), Fact("learned") if out.marks else out.plan.learned))
     with out.block(f"if {condition(due, _FACTS)}"):
@@ -229,7 +229,7 @@ def _write_said(out: JinjaWriter) -> None:
 
 
 def _write_body(out: JinjaWriter, body: Body) -> None:
-    """Write a reply by the slot of earlier ones or of the last one."""
+    """Write a reply with the slot of earlier replies or of the last one."""
     is_cut = out.marks and body.cut
     if body.earlier == body.last and not is_cut:
         _write_whole(out, body.earlier)
@@ -248,7 +248,10 @@ def _write_body(out: JinjaWriter, body: Body) -> None:
 
 
 def _write_whole(out: JinjaWriter, slot: Slot) -> None:
-    """Write a slot that is learned whole, with what is learned in front: a mark may lose bytes at its end."""
+    """Write a slot that is learned as a whole, with the learned text before it in the same mark.
+
+    A mark may lose bytes at its end, so one mark is better than two.
+    """
     with learned(out):
         if out.marks and out.thinking:
             out.statement("print front")

@@ -1,4 +1,4 @@
-"""The head of a prompt: prefix, system text with tools and the mark on thinking, and what is made of a single turn."""
+"""Write the head of a prompt: prefix, system text with tools and the mark on thinking; select the last round."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .writer import JinjaWriter
 
 
 def write_system(out: JinjaWriter) -> None:
-    """Write everything up to the first turn, and set ``turns`` to the messages that are left."""
+    """Write everything before the first turn, and set ``turns`` to the remaining messages."""
     template, slots = out.template, out.slots
     if out.tools:
         write_without_nulls(out)
@@ -33,7 +33,7 @@ def write_system(out: JinjaWriter) -> None:
         write_content(out, "messages[0]", "system")
         out.statement("set turns = messages[1:]")
     if template.single_turn or template.system_placement == "last_user" or out.plan.dropped:
-        # whether this is a prompt; llama.cpp and others ask for one without its end as well
+        # whether this is a prompt; llama.cpp and others also request prompts without their end
         out.statement("set asks = add_generation_prompt or not turns or turns[-1].role != 'assistant'")
     with out.block("if not system" if template.empty_system == "default" else "if system is none"):
         _set_default(out)
@@ -67,7 +67,7 @@ def _set_default(out: JinjaWriter) -> None:
 
 
 def _write_placed(out: JinjaWriter, content: str) -> None:
-    """Write the system turn, or set ``state.fused`` to what goes into a user turn."""
+    """Write the system turn, or set ``state.fused`` to the text that goes into a user turn."""
     placement = out.template.system_placement
     if placement == "none":
         out.statement("refuse this template has no place for a system text")
@@ -89,7 +89,7 @@ def _write_placed(out: JinjaWriter, content: str) -> None:
 
 
 def _write_turn(out: JinjaWriter, content: str, name: str = "") -> None:
-    """Write the system turn, or set ``name`` to it; with tools it may be another one."""
+    """Write the system turn, or set ``name`` to it; with tools it may be another slot."""
     slots = [("", out.slots.system)]
     if out.tools and out.slots.system_with_tools is not None:
         slots.insert(0, ("tools", out.slots.system_with_tools))
@@ -101,7 +101,7 @@ def _write_turn(out: JinjaWriter, content: str, name: str = "") -> None:
 
 
 def _add_mark(out: JinjaWriter, mark: SystemMark, content: str) -> None:
-    """Make ``system`` the whole system text, with the mark on thinking in its place."""
+    """Set ``system`` to the whole system text, including the mark on thinking."""
     absent = [f"{literal(text)} not in (system or '')" for text in mark.unless]
     around = f" ~ {literal(mark.separator)} ~ "
     joined = around.join(("mark", "system") if mark.place == "before" else ("system", "mark"))
@@ -115,7 +115,7 @@ def _add_mark(out: JinjaWriter, mark: SystemMark, content: str) -> None:
 
 def _write_pair(out: JinjaWriter, pair: Pair) -> None:
     """Make one user message of the query and the document."""
-    for kind in numbered(out):  # the system text was looked at before
+    for kind in numbered(out):  # the system text was already counted
         out.statement(f"set state.{kind} = 0")
     out.statement("set instruction = none")
     with out.block("if turns|length != messages|length"):
@@ -141,12 +141,12 @@ def _write_pair(out: JinjaWriter, pair: Pair) -> None:
     texts = [values[part.value] if part.kind == "field" else literal(part.value) for part in pair.text]
     out.statement(f"set turns = [{{'role': 'user', 'content': {' ~ '.join(texts)}}}]")
     if out.tools and out.tools.place == "system":
-        out.statement("set messages = turns")  # no system message is left, in whose place the tools are described
+        out.statement("set messages = turns")  # no system message remains; tools must not replace it
     _set_default(out)
 
 
 def _leave_last_round(out: JinjaWriter) -> None:
-    """Make ``turns`` the last round of the conversation."""
+    """Set ``turns`` to the last round of the conversation."""
     out.write("""
         for message in turns if message.role == 'tool'
             refuse this template has a single turn, and no place for tool results

@@ -1,12 +1,11 @@
-"""The portable Jinja chat template of a conversation format: what servers read, and with marks what trainers read.
+"""The portable Jinja chat template of a conversation format: for servers, and with marks for trainers.
 
-The Jinja stays within what every engine reads alike (:mod:`chatwright.meaning.portable`). With
-``add_generation_prompt`` a file renders the inference prompt; without, the training text, thoughts of earlier turns
-kept if ``preserve_thinking`` is set.
+Only portable Jinja is used (:mod:`chatwright.meaning.portable`). With ``add_generation_prompt`` a file renders the
+inference prompt; without, the training text. Thoughts of earlier turns are kept if ``preserve_thinking`` is set.
 
-With marks, what a model learns is written between ``{% generation %}`` and ``{% endgeneration %}``, transformers' own
-tags (``utils/chat_template_utils.py`` of 5.6.0): in the training text every reply, or without ``preserve_thinking`` the
-last one only. That is set unless the caller says otherwise, since frameworks train this way by default.
+With marks, learned text is written between ``{% generation %}`` and ``{% endgeneration %}``, transformers' own tags
+(``utils/chat_template_utils.py`` of 5.6.0): every reply of a training text, or without ``preserve_thinking`` only the
+last one. In training texts ``preserve_thinking`` is on by default, since frameworks train this way by default.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .writer import JinjaWriter
 def chat_template(template: Template, *, marks: bool = False) -> str:
     """The template as one Jinja text, equal in meaning to :func:`chatwright.meaning.render.render`.
 
-    With ``marks`` the text of a training conversation says what is learned.
+    With ``marks`` a training text marks what is learned.
 
     Raises:
         Unsupported: Jinja cannot express the template; the message says why.

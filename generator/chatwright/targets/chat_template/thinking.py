@@ -1,4 +1,4 @@
-"""What a template writes about thinking in front of the turns and at the end of the prompt."""
+"""Write the parts about thinking before the turns and at the end of the prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .writer import JinjaWriter, listed
 
 
 def write_head(out: JinjaWriter) -> None:
-    """Write what a request says about thinking, and what later takes thoughts out of texts."""
+    """Write the variables for the thinking mode of a request, and the macro that removes thoughts."""
     if (thinking := out.thinking) is None:
         return
     default = "true" if thinking.default else "false"
@@ -22,7 +22,7 @@ def write_head(out: JinjaWriter) -> None:
 
 
 def _write_levels(out: JinjaWriter, levels: Levels) -> None:
-    """Set ``level`` to the name of the level that counts, empty where none does, and ``thinks`` to what it says."""
+    """Set ``level`` to the name of the active level, empty if there is none, and ``thinks`` to the level's mode."""
     counts = f"{levels.variable} is defined" if levels.decide else f"thinks and {levels.variable} is defined"
     out.statement(f"set level = ({levels.variable} or '') if {counts} else ''")
     refused = "refuse the format has no level of thinking of that name"
@@ -52,7 +52,7 @@ def _write_levels(out: JinjaWriter, levels: Levels) -> None:
 
 
 def _write_mark(out: JinjaWriter, thinking: Thinking, mark: SystemMark) -> None:
-    """Set ``mark`` to what the system text says about thinking."""
+    """Set ``mark`` to the mark on thinking in the system text."""
     out.statement(f"set mark = {literal(mark.on)} if thinks else {literal(mark.off)}")
     for name, level in (thinking.levels.names if thinking.levels else {}).items():
         if level.mark is not None:
@@ -63,7 +63,7 @@ def _write_mark(out: JinjaWriter, thinking: Thinking, mark: SystemMark) -> None:
 
 
 def _write_remover(out: JinjaWriter, start: str, end: str) -> None:
-    """Write a macro that removes thoughts: each begins with the first word and ends with the next second word."""
+    """Write a macro that removes thoughts: each begins with the start word and ends with the next end word."""
     if start in end or any(start.startswith(end[i:]) for i in range(1, len(end))):
         overlap = f"the thought words {start!r} and {end!r} overlap, and Jinja cannot tell them apart"
         out.refuse(f"thinking.words: {overlap}")
@@ -87,7 +87,7 @@ def _write_remover(out: JinjaWriter, start: str, end: str) -> None:
 
 
 def write_prompt_end(out: JinjaWriter) -> None:
-    """Write what the prompt ends with, in the mode and at the level of the request."""
+    """Write the end of the prompt for the mode and level of the request."""
     if (thinking := out.thinking) is None:
         return
     names = thinking.levels.names if thinking.levels else {}

@@ -1,4 +1,4 @@
-"""Tools: their description, the text beside calls, and the results that answer calls."""
+"""Write tools: their description, the text of a reply with calls, and the results of calls."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ...meaning.tool_formats import (
 )
 from .writer import JinjaWriter, trimmed
 
-_ORDERS = (  # of a function's fields, as vLLM or SGLang hand them on
+_ORDERS = (  # orders of a function's fields in requests of vLLM and SGLang
     ("name", "description", "parameters", "strict"),
     ("description", "name", "parameters", "strict"),
 )
 
 
 def set_by_fragment(out: JinjaWriter, name: str, fragment: str) -> None:
-    """Set a variable to what a fragment of a tool format prints."""
+    """Set a variable to the output of a fragment of a tool format."""
     with out.block(f"set {name}"):
         out.line(fragment)
 
 
 def write_without_nulls(out: JinjaWriter) -> None:
-    """Write each tool without the fields that are null: a server hands them on, and nobody trained with them.
+    """Remove null fields from each tool: servers pass them on, but models were not trained with them.
 
-    Jinja cannot take a key out of an object, so a function that has a null is put together anew, its fields in the
-    order in which vLLM or SGLang hand them on; any other is refused.
+    Jinja cannot remove a key from an object, so a function with a null is rebuilt, with its fields in the order of
+    vLLM or SGLang; any other order is refused.
     """
     kept = {
         fields: None
@@ -96,7 +96,7 @@ def write_description(out: JinjaWriter) -> str:
 
 
 def describe_in_user(out: JinjaWriter, tools: ToolFormat, content: str) -> None:
-    """Make ``text`` what is written of a user message, with the description of the tools in the first one."""
+    """Set ``text`` to the text of a user message; the first one includes the description of the tools."""
     out.statement(f"set text = {content}")
     with out.block(f"if tools and loop.first{' and offered' if out.template.single_turn else ''}"):
         out.statement("set user = text")
@@ -104,7 +104,7 @@ def describe_in_user(out: JinjaWriter, tools: ToolFormat, content: str) -> None:
 
 
 def write_beside(out: JinjaWriter) -> None:
-    """Make ``text`` what is written of it in front of calls, and ``separator`` what is written between both."""
+    """Set ``text`` to the text of a reply with calls, and ``separator`` to the text between it and the calls."""
     if not out.tools or not out.tools.beside:
         return
     text, separator = beside_jinja(out.tools)
@@ -116,7 +116,7 @@ def write_beside(out: JinjaWriter) -> None:
 
 
 def write_result(out: JinjaWriter, tools: ToolFormat, content: str) -> None:
-    """Make ``text`` the result as the format writes it."""
+    """Set ``text`` to the result as the format writes it."""
     if answers_call(tools):
         _find_call(out, tools)
     out.write(f"""
@@ -127,7 +127,7 @@ def write_result(out: JinjaWriter, tools: ToolFormat, content: str) -> None:
 
 
 def _find_call(out: JinjaWriter, tools: ToolFormat) -> None:
-    """Set ``call`` and ``index`` to the call of the turn before that the result's id names, or at its place."""
+    """Set ``call`` and ``index`` to the call that a result answers: found by its id, else by its position."""
     out.write("""
         set state.answers = 0
         for call in state.calls

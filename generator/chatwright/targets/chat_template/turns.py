@@ -1,4 +1,4 @@
-"""The turns of a conversation, but for the replies."""
+"""Write the turns of a conversation, except the replies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .writer import JinjaWriter, trimmed
 
 
 def look_ahead(out: JinjaWriter) -> None:
-    """Find what turns depend on that come before it: the last message's end, and the replies whose thoughts count."""
+    """Compute facts about later messages that earlier turns need: the last message's end, and the last replies."""
     end, thinking = out.template.last_message_end, out.thinking
-    if end is not None:  # whether a message already holds the end of the last one
+    if end is not None:  # whether a message already contains this end
         out.statement("set state.ended = false")
         with out.block("for message in turns"):
             write_content(out, "message", ahead=True)
@@ -139,7 +139,7 @@ def _write_observation(out: JinjaWriter) -> None:
 
 
 def _write_later_system(out: JinjaWriter) -> None:
-    """Write a system message that is not the first as its own turn, which does not count in the order of the roles."""
+    """Write a later system message as its own turn; it does not count in the order of roles."""
     out.write("""
         unless loop.last or turns[loop.index0 + 1].role != 'tool'
             refuse no system message may stand in front of a tool message

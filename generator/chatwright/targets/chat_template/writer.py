@@ -1,4 +1,4 @@
-"""Writes Jinja: statements, blocks, and the texts of slots as expressions."""
+"""A writer of Jinja: statements, blocks, and slots as expressions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..places import holding
 class JinjaWriter(BlockWriter):
     """Writes the Jinja of one template. Every tag trims the white space around it, so the layout is free.
 
-    Besides Jinja's own statements it knows ``print`` with an expression, ``refuse`` with a message that ends the
+    Three statements are added to Jinja's: ``print`` with an expression, ``refuse`` with a message that ends the
     rendering, and the block ``unless``.
     """
 
@@ -47,11 +47,11 @@ class JinjaWriter(BlockWriter):
         return f"end{word}"
 
     def refuse(self, reason: str) -> None:
-        """Keep a reason why Jinja cannot express the template; what is written meanwhile is thrown away."""
+        """Keep a reason why Jinja cannot express the template; the output is then discarded."""
         self.refusals.reasons.append(reason)
 
     def print_slot(self, slot: Slot, content: str = "''") -> None:
-        """Print a slot, its content filled with an expression."""
+        """Print a slot with an expression as its content."""
         if slot:
             self.statement(f"print {self.expression(slot, content)}")
 
@@ -71,7 +71,7 @@ class JinjaWriter(BlockWriter):
                 self.print_text(text)
 
     def expression(self, slot: Slot, content: str = "''") -> str:
-        """A slot as an expression, its content filled with another one."""
+        """A slot as an expression; ``content`` is the expression of its content."""
         return " ~ ".join(text for part in slot if (text := self._part(part, content)) is not None) or "''"
 
     def _part(self, part: Part, content: str) -> str | None:
@@ -88,19 +88,19 @@ class JinjaWriter(BlockWriter):
 
 
 def trimmed(expression: str, how: Trim) -> str:
-    """An expression trimmed; what takes newlines off is a macro."""
+    """A trimmed expression; newlines are trimmed by a macro."""
     if how == "both":
         return f"{expression}|trim"
     return expression if how == "none" else f"without_{how}({expression})"
 
 
 def listed(texts: Iterable[str]) -> str:
-    """A list of texts."""
+    """A Jinja list of texts."""
     return f"[{', '.join(map(literal, texts))}]"
 
 
 def condition(of: Condition, facts: Mapping[Name, str], *, inner: bool = False) -> str:
-    """A condition as an expression, given the one of each fact."""
+    """A condition as an expression; ``facts`` has the expression of each fact."""
     if isinstance(of, Fact):
         return facts[of.name]
     if isinstance(of, Not):
@@ -110,7 +110,7 @@ def condition(of: Condition, facts: Mapping[Name, str], *, inner: bool = False) 
 
 
 def one_of(cases: Cases[str], facts: Mapping[Name, str]) -> str:
-    """The first text whose case holds, as an expression."""
+    """An expression for the text of the first case that holds."""
     (when, text), *rest = cases
     if when is True:
         return literal(text)

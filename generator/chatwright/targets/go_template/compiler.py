@@ -1,19 +1,19 @@
 """Compiles the Jinja of tool formats to Go ``text/template`` over the data that Ollama gives a template.
 
-The source is the very Jinja that the reference renderer runs (:mod:`chatwright.meaning.tool_formats`), read by Jinja's
-own parser. Each expression is followed with the shape that its value has in Ollama, so that what Jinja must ask and
-Ollama has settled (whether a tool is in its OpenAI wrapping, whether arguments are JSON text) is decided here, and only
-what differs from request to request is written.
+The source is the Jinja that the reference renderer runs (:mod:`chatwright.meaning.tool_formats`), parsed by Jinja's own
+parser. The compiler knows the shape of each value in Ollama. So conditions that are always true or false in Ollama
+(whether a tool is in its OpenAI wrapping, whether arguments are JSON text) are decided here, and only conditions that
+depend on the request are written.
 
-What Ollama's data means for the text:
+Effects of Ollama's data on the text:
 
 - ``tojson`` becomes Ollama's ``json``: the same value in Go's layout, without spaces and with ``<``, ``>`` and ``&``
-  escaped. Ollama keeps no further fields of a schema than :data:`.shapes.PROPERTY` and its neighbours name.
-- Objects are Go maps, which have no order but that of their keys. What loops over one is named in
-  :attr:`.scope.Written.sorted`.
-- Numbers are floating point, so an integer above 2**53 may change before any template sees it.
-- Text that Jinja would write in Python's way (``True``, ``None``, a list) cannot be had in Go: where a value turns out
-  not to be text, the rendering ends with an error.
+  escaped. Of a schema, Ollama keeps only the fields in :data:`.shapes.PROPERTY` and its neighbours.
+- Objects are Go maps, which are always sorted by key. :attr:`.scope.Written.sorted` names the objects that are looped
+  over.
+- Numbers are floating point, so an integer above 2**53 may change before a template sees it.
+- Go cannot write values as Python does (``True``, ``None``, a list): if a value is not text, the rendering ends with an
+  error.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ def write_tools(
     system: Value | None = None,
     user: Value | None = None,
 ) -> Written:
-    """Write the description of the tools that the place ``tools`` holds.
+    """Write the description of the tools at the place ``tools``.
 
-    ``system`` or ``user`` is the text that it takes the place of.
+    ``system`` or ``user`` is the text that the description replaces.
 
     Raises:
-        Unsupported: Go, or Ollama's data, cannot carry the format.
+        Unsupported: Go or Ollama's data does not support the format.
     """
     texts = {"system": system or Constant(None), "user": user or Constant("")}
     return compile_jinja(tools_jinja(definition), writer, {"tools": Go(tools, Items(TOOL)), **texts})
 
 
 def write_calls(definition: ToolFormat, writer: GoWriter, calls: str = ".ToolCalls") -> Written:
-    """Write the calls of a turn that the place ``calls`` holds.
+    """Write the calls of a turn at the place ``calls``.
 
     Raises:
-        Unsupported: Go, or Ollama's data, cannot carry the format.
+        Unsupported: Go or Ollama's data does not support the format.
     """
     return compile_jinja(calls_jinja(definition), writer, {"calls": Go(calls, Items(CALL))})
 
 
 def keep_text(fragment: str, writer: GoWriter, variable: str, *, of: str | None = None) -> None:
-    """Make a variable what a fragment prints that sees it, or the variable ``of``, as ``text``.
+    """Set a variable to the output of a fragment whose ``text`` is the same variable, or the variable ``of``.
 
     Raises:
-        Unsupported: Go cannot keep that.
+        Unsupported: the fragment is more than one expression, or Go cannot store its value.
     """
     compiler = _Compiler(writer, set())
     compiler.names["text"] = Go(of or variable, Text())
@@ -80,7 +80,7 @@ def compile_jinja(source: str, writer: GoWriter, variables: Mapping[str, Value])
     """Write a Jinja template as Go.
 
     Raises:
-        Unsupported: it uses what Go, Ollama's data or this compiler does not have; carries every reason.
+        Unsupported: Go, Ollama's data or this compiler does not support it; carries every reason.
     """
     tree = _parsed(source)
     compiler = _Compiler(writer, _assigned_anew(tree))
@@ -92,12 +92,12 @@ def compile_jinja(source: str, writer: GoWriter, variables: Mapping[str, Value])
 
 @cache
 def _parsed(source: str) -> nodes.Template:
-    """The tree of a Jinja template, which nobody changes: one tool format is written for many templates."""
+    """The tree of a Jinja template. It must not be changed: it is cached, since many templates share a tool format."""
     return Environment(trim_blocks=True, lstrip_blocks=True).parse(source)
 
 
 def _assigned_anew(tree: nodes.Template) -> set[str]:
-    """The names that an ``if`` gives another value than they have, so that Go needs a variable for them as well."""
+    """The names that are assigned again inside an ``if``, so that Go needs a variable for them, too."""
     found: set[str] = set()
 
     def names(body: Sequence[nodes.Node], *, branch: bool) -> Iterator[tuple[str, bool]]:
@@ -107,7 +107,7 @@ def _assigned_anew(tree: nodes.Template) -> set[str]:
                     yield name, branch
                 case nodes.If():
                     yield from names([*node.body, *node.elif_, *node.else_], branch=True)
-                case nodes.For() | nodes.Macro():  # a scope of its own
+                case nodes.For() | nodes.Macro():  # has its own scope
                     collect(node.body)
 
     def collect(body: Sequence[nodes.Node]) -> None:
@@ -122,7 +122,7 @@ class _Compiler(Expressions):
     """The part of the compiler that writes statements."""
 
     def body(self, statements: Sequence[nodes.Node]) -> None:
-        """Write statements. One that cannot be written leaves its reasons, and nothing else is made of what it sets."""
+        """Write statements. If one fails, its reasons are kept, and the names that it sets give no further reasons."""
         for statement in statements:
             match statement:
                 case nodes.Output():
@@ -192,7 +192,7 @@ class _Compiler(Expressions):
         key, value = self.variable("k"), self.variable()
         bound: dict[str, Value] = {key_name: Go(key, Text()), name: Go(value, item)}
         seen = self.variable("n") if _asks_for_last(statement) else None
-        if seen:  # Go has no counter but the length of a text that grows
+        if seen:  # Go has no counter, so the length of a growing text counts
             self.writer.statement(f'{seen} := ""')
             bound["loop"] = Record({"last": Go(f"eq (len {seen}) (len {over.operand})", Flag(), call=True)})
         with self.writer.block(f"range {key}, {value} := {over.place}"):
@@ -201,7 +201,7 @@ class _Compiler(Expressions):
             self._once(statement, bound)
 
     def _unroll(self, statement: nodes.For, over: Go, key: str, name: str) -> None:
-        """Write a loop over the fields of a struct, one after another, which is not the order that a tool has."""
+        """Unroll a loop over the fields of a struct; their order may differ from the tool's."""
         assert isinstance(over.shape, Struct)
         wrote = 0
         for field in over.shape.fields:

@@ -1,4 +1,4 @@
-"""Jinja's conditions as Go's: what every request answers alike is settled here."""
+"""Compile Jinja's conditions to Go; conditions that are the same for every request are decided here."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _KIND_OF: dict[type[Any], str] = {
 
 
 class Conditions(Scope):
-    """The part of the compiler that answers questions."""
+    """The part of the compiler for conditions."""
 
     def condition(self, node: nodes.Node) -> Condition:
-        """Whether an expression is true: settled for every request, or as Go must ask."""
+        """The truth of an expression: a bool if it is the same for every request, else a Go condition."""
         match node:
             case nodes.Not():
                 inner = self.condition(node.node)
@@ -42,7 +42,7 @@ class Conditions(Scope):
         return truth(self.value(node))
 
     def _both(self, node: nodes.And | nodes.Or) -> Condition:
-        settles = isinstance(node, nodes.Or)  # the value that decides alone
+        settles = isinstance(node, nodes.Or)  # the value of one side that decides the whole
         left = self.condition(node.left)
         if left is settles:
             return settles
@@ -53,7 +53,7 @@ class Conditions(Scope):
             return right if isinstance(left, bool) or right is settles else left
         if not asked.lines:
             return f"{'or' if settles else 'and'} ({left}) ({right})"
-        found = self.variable("f")  # what the right side looks into may be missing where the left side says no
+        found = self.variable("f")  # the right side may use a value that is missing if the left side is false
         self.writer.statement(f"{found} := {str(settles).lower()}")
         with self.writer.block(f"if {f'not ({left})' if settles else left}"):
             self.writer.include(asked)
@@ -96,7 +96,7 @@ class Conditions(Scope):
         raise unknown(node)
 
     def _found(self, value: Value, items: Value, *, wanted: bool) -> Condition:
-        """Whether a text is one of a list, or is held by a text; Go must look at each place."""
+        """Whether a text is in a list or in a text; Go must search for it."""
         if items == Constant([]):
             return not wanted
         if isinstance(items, Constant) and isinstance(value, Constant):
@@ -122,7 +122,7 @@ class Conditions(Scope):
         return found if wanted else f"not {found}"
 
     def _look(self, value: Value, items: Either, found: str) -> None:
-        """Set a flag where a text is in the one or the other, whichever Go takes."""
+        """Set a flag if a text is in the value that Go selects."""
 
         def look(place: nodes.Expr | None) -> None:
             condition = self._found(value, self.value(place), wanted=True) if place else False
@@ -134,5 +134,5 @@ class Conditions(Scope):
 
 
 def _flag(condition: str) -> str:
-    """A condition as a value that a variable can have: one that is no call is whatever it is."""
+    """A condition as a boolean for a variable; a place may hold another value, so it is negated twice."""
     return condition if " " in condition or condition.startswith("$f") else f"not (not {condition})"

@@ -1,4 +1,4 @@
-"""The values of Jinja's expressions: names, fields, filters, and calls of macros."""
+"""Compile Jinja's expressions to values: names, fields, filters, and calls of macros."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .values import (
 
 
 class Expressions(Printing):
-    """The part of the compiler that knows the values of expressions."""
+    """The part of the compiler for expressions."""
 
     def __init__(self, writer: GoWriter, assigned: set[str]) -> None:
         super().__init__(writer, assigned)
@@ -44,7 +44,7 @@ class Expressions(Printing):
         """The value of an expression.
 
         Raises:
-            Unsupported: Go, or this compiler, does not have it.
+            Unsupported: Go or this compiler does not support it.
         """
         match node:
             case nodes.Const():
@@ -84,7 +84,7 @@ class Expressions(Printing):
         return found
 
     def _either(self, node: nodes.CondExpr) -> Value:
-        """One of two values, which may be for Go to decide."""
+        """One of two values; Go may have to decide which."""
         settled = self.settled(node.test)
         if settled is None:
             return Either(node.test, node.expr1, node.expr2, dict(self.names))
@@ -92,7 +92,7 @@ class Expressions(Printing):
         return self.value(found) if found is not None else Missing()
 
     def _fallback(self, node: nodes.Or) -> Value:
-        """``x or y``; an object Ollama always has, be it empty."""
+        """``x or y``; objects always exist in Ollama, but may be empty."""
         value, other = self.value(node.left), self.value(node.right)
         match value, other:
             case Missing(), _:
@@ -105,16 +105,16 @@ class Expressions(Printing):
         return Either(node.left, node.left, node.right, dict(self.names))
 
     def _after_last(self, node: nodes.Call) -> Value:
-        """``x.split(word)|last``: what follows the last place of a word."""
+        """``x.split(word)|last``: the text after the last place of a word."""
         match node:
             case nodes.Call(node=nodes.Getattr(attr="split", node=of), args=[word]):
                 variable = self._copy(self.value(of))
-                self.writer.keep_behind(variable, constant(word))
+                self.writer.keep_after_last(variable, constant(word))
                 return Go(variable, Text())
         raise unknown(node)
 
     def _copy(self, value: Value) -> str:
-        """A new variable with the text of a value."""
+        """A new variable that holds the text of a value."""
         variable = self.variable()
         self.keep("text", variable, value, ":=")
         return variable
@@ -124,7 +124,7 @@ class Expressions(Printing):
         if node.name == "last" and isinstance(node.node, nodes.Call):
             return self._after_last(node.node)
         value = self.value(node.node)
-        if node.name == "tojson":  # the layout that its options ask for is one of JSON's, and Go has its own
+        if node.name == "tojson":  # options change only the layout, and Go has its own
             return self.json(value)
         if node.name == "items":
             return Pairs(value, ordered=False)
@@ -174,7 +174,7 @@ class Expressions(Printing):
         raise unknown(node)
 
     def _expand(self, macro: nodes.Macro, values: Sequence[Value]) -> None:
-        """Write the body of a macro in the place of its call."""
+        """Write the body of a macro in place of its call."""
         if any(
             isinstance(call.node, nodes.Name) and call.node.name == macro.name for call in macro.find_all(nodes.Call)
         ):
@@ -187,7 +187,7 @@ class Expressions(Printing):
         self.names = names
 
     def _definition(self, macro: nodes.Macro, shape: Shape) -> str:
-        """The name of the Go template that a macro becomes for an argument of a shape."""
+        """The name of the Go template for a macro with an argument of this shape."""
         shape = ANY if isinstance(shape, Data) else shape
         key = (macro.name, shape)
         if key not in self.defined:

@@ -1,4 +1,4 @@
-"""How values are written: as Jinja would print them, as JSON, and into Go's variables."""
+"""Write values: as Jinja would print them, as JSON, and into Go's variables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Printing(Conditions):
                 raise Unsupported(f"a {type(value).__name__.lower()} is no text")
 
     def of_either(self, value: Either, use: Callable[[Value], None]) -> None:
-        """Use the one value or the other, as Go decides."""
+        """Use one of two values; Go decides which."""
         with self.scope(value.names):
             self.choose(
                 [(value.test, lambda: use(self.value(value.then)))],
@@ -47,7 +47,7 @@ class Printing(Conditions):
             )
 
     def keep(self, name: str, variable: str, value: Value, sign: str = "=") -> None:
-        """Give a variable the text of a value; the sign is that of a new variable or of one that Go knows."""
+        """Store the text of a value in a variable; ``sign`` is ``:=`` for a new variable, else ``=``."""
         if isinstance(value, Either):
             if sign == ":=":
                 self.writer.statement(f'{variable} := ""')
@@ -80,7 +80,7 @@ class Printing(Conditions):
                 raise Unsupported(f"Jinja prints a value ({name}) as Python does, and Go cannot")
 
     def join(self, items: Go, item: Shape, separator: str, around: str = "") -> None:
-        """Write the items of a list with a text between them, and one around each."""
+        """Write the items of a list with a separator, and a text around each item."""
         index, value = self.variable("i"), self.variable()
         with self.writer.block(f"range {index}, {value} := {items.place}"):
             with self.writer.block(f"if {index}"):
@@ -98,7 +98,7 @@ class Printing(Conditions):
             self.writer.put([Action(value.place)])
 
     def _print_data(self, value: Go, kinds: frozenset[str]) -> None:
-        ways = {STRING: value.place, NUMBER: f"json {value.operand}"}  # of kinds that print alike
+        ways = {STRING: value.place, NUMBER: f"json {value.operand}"}  # how kinds are printed the same way as in Jinja
         left, cases = set(kinds), list[tuple[str, str | None]]()
         if left.isdisjoint(ways):
             raise Unsupported("Jinja prints the value as Python does, and Go cannot")
@@ -115,7 +115,7 @@ class Printing(Conditions):
                 self.writer.put([Action(found)])
 
     def capital_type(self, value: Value) -> Value:
-        """The name of a schema's type in capital letters; Go knows no such function, and JSON Schema few names."""
+        """The name of a schema's type in capital letters. Go has no such function, but JSON Schema has few names."""
         match value:
             case Missing():
                 return Constant("")
@@ -137,7 +137,7 @@ class Printing(Conditions):
                 self.writer.refuse(reason)
 
     def json(self, value: Value) -> Value:
-        """The JSON of a value, in Go's layout where Go writes it."""
+        """The JSON of a value; if Go writes it, in Go's layout."""
         match value:
             case Constant():
                 return Constant(json.dumps(value.value, ensure_ascii=False))
@@ -148,7 +148,7 @@ class Printing(Conditions):
                     parts += [Constant(head), self.json(item)]
                 return Joined((*parts, Constant("}"))) if parts else Constant("{}")
             case Go(shape=Object()):
-                return Go(value.place, Text(), value.call)  # prints itself, and as {} where Ollama has nothing
+                return Go(value.place, Text(), value.call)  # prints itself as JSON; {} if Ollama has nothing
             case Go():
                 return Go(f"json {value.operand}", Text(), call=True)
         raise Unsupported(f"a {type(value).__name__.lower()} has no JSON")

@@ -1,4 +1,4 @@
-"""What the compiler knows at a place: the names, the reasons why something cannot be written, and where it writes."""
+"""The state of the compiler: the bound names, the collected reasons, and the current writer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .values import Condition, Forgotten, Go, Refused, Value
 
 @dataclass
 class Written:
-    """What a fragment turned out to need: ``sorted`` names the objects whose order Go does not keep."""
+    """Facts about the compiled output: ``sorted`` names the objects whose order Go does not keep."""
 
     sorted: set[str] = field(default_factory=set)
 
 
 class Scope:
-    """The state of the compiler, and how it decides between two things to write."""
+    """The state of the compiler, and its decisions between branches."""
 
     def __init__(self, writer: GoWriter, assigned: set[str]) -> None:
         self.root = self.writer = writer
@@ -37,7 +37,7 @@ class Scope:
         raise NotImplementedError
 
     def condition(self, node: nodes.Node) -> Condition:
-        """Whether an expression is true: settled for every request, or as Go must ask."""
+        """The truth of an expression: a bool if it is the same for every request, else a Go condition."""
         raise NotImplementedError
 
     def variable(self, letter: str = "v") -> str:
@@ -47,7 +47,7 @@ class Scope:
 
     @contextmanager
     def apart(self) -> Iterator[GoWriter]:
-        """Write what is written inside into a writer of its own."""
+        """Direct the output of the block into a separate writer."""
         outer, self.writer = self.writer, GoWriter()
         try:
             yield self.writer
@@ -56,7 +56,10 @@ class Scope:
 
     @contextmanager
     def scope(self, names: Mapping[str, Value], *, branch: Forgotten | Refused | None = None) -> Iterator[None]:
-        """Bind names for a while. What a ``branch`` assigns meanwhile, Jinja would still know after it."""
+        """Bind names inside the block. With ``branch``, names that the block assigns get that value after it.
+
+        In Jinja such assignments last beyond a branch.
+        """
         before = dict(self.names)
         self.names.update(names)
         inside = dict(self.names)
@@ -69,7 +72,7 @@ class Scope:
             self.names = before
 
     def attempt(self, write: Callable[[], None]) -> bool:
-        """Whether something can be written; if not, its reasons are kept, and the names are as they were before."""
+        """Try to write; returns whether it succeeded. If not, the reasons are kept and the names are restored."""
         names = dict(self.names)
         try:
             write()
@@ -83,7 +86,7 @@ class Scope:
         """The values of several expressions.
 
         Raises:
-            Unsupported: some cannot be had; carries the reasons of all.
+            Unsupported: some are not supported; carries the reasons of all.
         """
         refusals, found = Refusals(), list[Value]()
         for part in parts:
@@ -94,13 +97,13 @@ class Scope:
         return found
 
     def settled(self, test: nodes.Expr) -> bool | None:
-        """What a test says of every request, None where Go must decide."""
+        """The result of a test if it is the same for every request; None if Go must decide."""
         with self.apart():
             condition = self.condition(test)
         return condition if isinstance(condition, bool) else None
 
     def choose(self, cases: Sequence[tuple[nodes.Node, Callable[[], None]]], otherwise: Callable[[], None]) -> None:
-        """Write what the first case whose test holds writes; what is settled here leaves no trace."""
+        """Write the first case whose test holds; tests that are decided here are not written."""
         if not cases:
             otherwise()
             return
@@ -120,7 +123,7 @@ class Scope:
             self._decide(condition, test, write, lambda: self.choose(rest, otherwise))
 
     def _look_into(self, test: nodes.Node, write: Callable[[], None], *, holds: bool) -> None:
-        """Find the reasons in what depends on a test that Go cannot ask."""
+        """Collect the reasons in a branch whose test Go cannot evaluate."""
         known: dict[str, Value] = {}
         with suppress(Unsupported):
             known = self.narrowed(test, holds=holds)
@@ -130,7 +133,7 @@ class Scope:
     def _decide(
         self, condition: str, test: nodes.Node, write: Callable[[], None], otherwise: Callable[[], None]
     ) -> None:
-        """Write the one or the other as Go decides; a side that writes nothing is left out."""
+        """Write both branches of a Go condition; a branch without output is left out."""
         with self.apart() as yes, self.scope(self.narrowed(test, holds=True), branch=Forgotten()):
             write()
         with self.apart() as no, self.scope(self.narrowed(test, holds=False), branch=Forgotten()):
@@ -144,7 +147,7 @@ class Scope:
             self.writer.include(side)
 
     def narrowed(self, test: nodes.Node, *, holds: bool) -> dict[str, Value]:
-        """What is known of a name once a test of its kind is answered."""
+        """The narrowed values of names after a test of their kind."""
         match test:
             case nodes.Not():
                 return self.narrowed(test.node, holds=not holds)

@@ -23,21 +23,21 @@ class Flag:
 
 @dataclass(frozen=True)
 class TypeName:
-    """The ``type`` of a schema: a Go string, or where ``many`` a list of them that prints as text when it has one."""
+    """The ``type`` of a schema: a Go string; with ``many`` a list, which prints as text if it has one item."""
 
     many: bool
 
 
 @dataclass(frozen=True)
 class Data:
-    """Any JSON value, known to be of one of some kinds; the kinds are named by their Go types."""
+    """A JSON value of one of these kinds; kinds are named by their Go types."""
 
     kinds: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """What a template can only write as JSON."""
+    """A value that a template can write only as JSON."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Object:
-    """A Go map that prints itself as JSON; ``name`` says of what."""
+    """A Go map that prints itself as JSON; ``name`` says what it contains."""
 
     item: Shape
     name: str
@@ -57,9 +57,9 @@ class Object:
 
 @dataclass(frozen=True)
 class Struct:
-    """A Go struct: JSON's name of each field, its Go name and shape; it is empty where all ``filled`` fields are.
+    """A Go struct: JSON name -> Go name and shape of each field. It is empty if all its ``filled`` fields are empty.
 
-    Without ``filled`` it is never empty. ``optional`` fields are left out of its JSON where they are empty.
+    Without ``filled`` it is never empty. Empty ``optional`` fields are left out of its JSON.
     """
 
     fields: Mapping[str, tuple[str, Shape]]
@@ -110,7 +110,7 @@ CALL = Struct(
     }
 )
 SCHEMA_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
-KINDS = {  # what a Jinja test asks of a JSON value
+KINDS = {  # Jinja test -> the kinds of JSON values that pass it
     "string": {STRING},
     "none": {NONE},
     "boolean": {BOOL},
@@ -118,4 +118,4 @@ KINDS = {  # what a Jinja test asks of a JSON value
     "iterable": {STRING, MAPPING, LIST},
 }
 
-TEXTS: tuple[Shape, ...] = (Text(), Data(frozenset({STRING})))  # the shapes of what is a text in any request
+TEXTS: tuple[Shape, ...] = (Text(), Data(frozenset({STRING})))  # shapes whose values are text in every request

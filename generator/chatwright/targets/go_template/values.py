@@ -1,4 +1,4 @@
-"""The values of Jinja's expressions, as far as they are known before a request."""
+"""The values of Jinja's expressions at compile time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .shapes import ANY, Data, Shape, Struct
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that the Jinja itself writes."""
+    """A constant in the Jinja source."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A value that depends on which way a request went, and that Go has no variable for."""
+    """A value that depends on an earlier branch and that no Go variable holds."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A value that Go cannot have, for a reason that is kept already; what is made of it gives no further one."""
+    """A value that failed to compile; its reason is kept already, and uses of it give no further reason."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Missing:
 
 @dataclass(frozen=True)
 class Go:
-    """A value that Go finds at ``place``; ``call`` says that this needs brackets as an operand.
+    """A value at ``place`` in Go; with ``call`` the place needs parentheses as an operand.
 
-    ``optional`` says that it may be absent, and is then nil.
+    An ``optional`` value is nil if it is absent.
     """
 
     place: str
@@ -55,28 +55,28 @@ class Go:
 
 @dataclass(frozen=True)
 class Joined:
-    """Texts one after another."""
+    """Concatenated texts."""
 
     parts: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
 class Record:
-    """An object that the Jinja puts together."""
+    """An object that the Jinja source builds."""
 
     items: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
 class Made:
-    """Text that statements write."""
+    """Text that is written by statements."""
 
     write: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Either:
-    """One of two expressions, by a test that Go decides; ``names`` are those that they see."""
+    """One of two expressions; Go evaluates the test. ``names`` are the names in their scope."""
 
     test: nodes.Expr
     then: nodes.Expr
@@ -100,7 +100,7 @@ def field_of(value: Value, name: str) -> Value:
     """The field of a value.
 
     Raises:
-        Unsupported: Go cannot ask the value for it.
+        Unsupported: the value has no fields in Go.
     """
     match value:
         case Record():
@@ -118,10 +118,10 @@ def field_of(value: Value, name: str) -> Value:
 
 
 def truth(value: Value) -> Condition:
-    """Whether Jinja takes a value for true.
+    """Whether a value is true in Jinja.
 
     Raises:
-        Unsupported: it is a text that is put together.
+        Unsupported: the value is a concatenated text.
     """
     match value:
         case Constant(value=known) | Record(items=known):
@@ -136,15 +136,15 @@ def truth(value: Value) -> Condition:
 
 
 def is_of(value: Go, kinds: set[str] | frozenset[str]) -> str:
-    """Go that asks whether a value is of one of some kinds."""
+    """A Go condition: the value is of one of these kinds."""
     return f'eq (printf "%T" {value.operand}) {" ".join(map(go_literal, sorted(kinds)))}'
 
 
 def constant(node: nodes.Node) -> Any:
-    """The value of a literal. Nothing is computed: what constants come to can be larger than any memory.
+    """The value of a literal. Constant expressions are not computed: their result can be larger than memory.
 
     Raises:
-        Unsupported: it is no literal.
+        Unsupported: the node is no literal.
     """
     if not isinstance(node, nodes.Const):
         raise unknown(node)
@@ -152,5 +152,5 @@ def constant(node: nodes.Node) -> Any:
 
 
 def unknown(node: nodes.Node) -> Unsupported:
-    """The refusal of Jinja in a form that this compiler does not know."""
+    """The error for Jinja that this compiler does not support."""
     return Unsupported(f"the compiler to Go templates does not know the Jinja {type(node).__name__} in this form")

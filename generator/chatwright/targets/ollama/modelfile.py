@@ -2,21 +2,21 @@
 
 Conventions:
 
-- A Modelfile is a list of commands. A value is bare, ``"..."`` or ``"""..."""``, nothing in it is escaped, a quoted one
+- A Modelfile is a list of commands. A value is bare, ``"..."`` or ``"""..."""``. There are no escapes, a quoted value
   ends where a line ends with its quotes, and characters that Go calls non-printable are dropped (``parser/parser.go``).
-- TEMPLATE is a Go ``text/template`` (``template/template.go``). It sees ``.System``, the texts of all system messages,
-  and ``.Messages``, in which consecutive messages of one role are merged. A template that loops over ``.Messages``
-  writes the whole prompt; a last message of the assistant is continued.
-- The runner adds BOS as the GGUF says (``tokenizer.ggml.add_bos_token``), and takes only a textual ``<bos>`` away again
-  (``llm/llama_server.go``): the template must not write it.
-- A model can think where its template shows ``.Thinking`` between two plain texts inside the loop
-  (``thinking/template.go``); a request that says nothing then thinks.
-- A model takes tools where the template names ``.Tools``. Replies are searched for calls after the first text inside
-  ``if .ToolCalls``, up to a brace; where an action comes first, they must begin with a brace (``tools/template.go``).
-  Only calls whose arguments are one JSON object are found (``tools/tools.go``).
-- The chat template inside a GGUF wins over TEMPLATE where it can do more, unless the Modelfile names a PARSER or the
-  server runs with ``OLLAMA_GO_TEMPLATE=1`` (``server/images.go``, ``shouldPreferChatTemplate``). ``passthrough``
-  changes no reply, but leaves thoughts and calls in it too, so templates that show either name none.
+- TEMPLATE is a Go ``text/template`` (``template/template.go``). Its data are ``.System``, the texts of all system
+  messages, and ``.Messages``, in which consecutive messages of one role are merged. A template that loops over
+  ``.Messages`` writes the whole prompt; a last message of the assistant is continued.
+- The runner adds BOS if the GGUF says so (``tokenizer.ggml.add_bos_token``), and removes only a textual ``<bos>`` from
+  the prompt (``llm/llama_server.go``): the template must not write BOS.
+- A model can think if its template writes ``.Thinking`` between two plain texts inside the loop
+  (``thinking/template.go``); then thinking is on by default.
+- A model accepts tools if the template contains ``.Tools``. Replies are searched for calls after the first text inside
+  ``if .ToolCalls``, up to a brace; if an action comes first, a reply with calls must begin with a brace
+  (``tools/template.go``). Only calls whose arguments are one JSON object are found (``tools/tools.go``).
+- The chat template inside a GGUF replaces TEMPLATE if it has more capabilities, unless the Modelfile names a PARSER or
+  the server runs with ``OLLAMA_GO_TEMPLATE=1`` (``server/images.go``, ``shouldPreferChatTemplate``). The parser
+  ``passthrough`` leaves replies unchanged, also their thoughts and calls. So templates with either name no parser.
 '''
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .writer import OllamaWriter
 FOLDER = "deploy/ollama"
 NO_CALLS = "Ollama does not find the calls in replies of this format: they come as text."
 ONE_CALL = "Ollama finds the call in a reply that makes one; several may come as text."
-_HARMONY = ("<|start|>", "<|end|>")  # what Ollama knows a harmony template by (server/routes.go, shouldUseHarmony)
+_HARMONY = ("<|start|>", "<|end|>")  # Ollama detects a harmony template by these (server/routes.go, shouldUseHarmony)
 
 
 def generate(context: Context) -> Output:
@@ -73,10 +73,10 @@ def modelfile(spec: Spec, template: Template) -> str:
 
 
 def quote(text: str, place: str = "") -> str:
-    """The text as a value of a Modelfile command; ``place`` is where a spec says it.
+    """The text as a value of a Modelfile command; ``place`` is its key in the spec.
 
     Raises:
-        Unsupported: Modelfiles have no way to write it; they know no escapes.
+        Unsupported: a Modelfile cannot hold the text, since it has no escapes.
     """
     where = f"{place}: " if place else ""
     dropped = sorted({character for character in set(text) - set("\n\t") if not is_plain(character)})
@@ -91,7 +91,7 @@ def quote(text: str, place: str = "") -> str:
 
 
 def _heads(text: str) -> Iterable[str]:
-    """The text up to each of its line ends, where Ollama's parser looks whether the value is complete."""
+    """The text up to each line end; there Ollama's parser checks whether the value is complete."""
     return (text[: match.start()] for match in re.finditer("\n", text))
 
 
@@ -100,7 +100,7 @@ def _number(value: object) -> str:
 
 
 def _notes(spec: Spec, template: Template, writer: OllamaWriter, *, harmony: bool) -> list[str]:
-    """What whoever uses the file must know; everything that it cannot do is named here."""
+    """Notes for users of the file, including everything that it does not support."""
     notes = [
         f"The prompt format {template.name}. Put this file into the folder of the model, GGUF or safetensors, and run",
         f"  ollama create NAME -f {template.name}.Modelfile",

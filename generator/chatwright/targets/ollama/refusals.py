@@ -1,4 +1,4 @@
-"""What a Go template of Ollama cannot express: every reason, with its place in the spec."""
+"""Reasons why Ollama's Go template cannot express a template, each with its place in the spec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..go_text import NOT_FOUND, Thought
 
 
 def refusals(template: Template) -> Iterator[str]:
-    """Why the template cannot be written at all."""
+    """Reasons why the template cannot be written at all."""
     if template.pair:
         yield "pair: the format has a query and a document, and Ollama sends conversations"
     if template.last_message_end is not None:
@@ -51,7 +51,7 @@ def _refusals_of_thinking(template: Template, thinking: Thinking) -> Iterator[st
 
 
 def refusals_of_tools(template: Template, tools: ToolFormat) -> Iterator[str]:
-    """Why this template cannot write a tool format, whatever Go can."""
+    """Reasons why this template cannot write its tool format, apart from the limits of Go."""
     thinking = template.thinking
     half = ("newlines", "leading_newlines")
     if tools.place == "before_last_user":

@@ -1,4 +1,4 @@
-"""Replies, by their plan, and what a prompt ends with."""
+"""Write replies by their plan, and the end of the prompt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..go_template import Go, Text, compile_jinja, keep_text, write_calls
 from ..go_text import Action, Pieces, Thought, go_literal
 from .writer import CALLS, OllamaWriter, go_condition
 
-_PROMPT: dict[Name, bool] = {  # what is known of every request to Ollama
+_PROMPT: dict[Name, bool] = {  # facts of every request to Ollama
     "asks": True,
     "opens": True,
     "preserves": False,
@@ -25,7 +25,7 @@ def write_reply(out: OllamaWriter) -> None:
     """Write a reply."""
     slots, trims = out.slots, out.template.trim["assistant"]
     if out.tools:
-        out.statement("$calls := .ToolCalls")  # Ollama looks for the first condition that names the field itself
+        out.statement("$calls := .ToolCalls")  # Ollama searches for the first condition on the field itself
     else:
         with out.block("if .ToolCalls"):
             out.refuse("this template takes no tool calls")
@@ -52,7 +52,7 @@ def write_reply(out: OllamaWriter) -> None:
     if out.tools:
         with out.block(CALLS):
             if needs_objects(out.tools):
-                out.put([Action('""')])  # or Ollama waits for calls that it cannot read, and the reply is lost
+                out.put([Action('""')])  # else Ollama waits for calls that it cannot parse, and the reply is lost
             write_calls(out.tools, out, "$calls")
             if not ends_alike:
                 out.choose([("not $last", calls_tail)])
@@ -61,7 +61,7 @@ def write_reply(out: OllamaWriter) -> None:
 
 
 def _kept(out: OllamaWriter) -> str | None:
-    """Go that asks whether a reply keeps its thought; None where every one does."""
+    """A Go condition: the reply keeps its thought. None if every reply does."""
     left = settle(out.plan.dropped.when if out.plan.dropped else False, _PROMPT)
     if isinstance(left, bool):
         return None
@@ -70,11 +70,11 @@ def _kept(out: OllamaWriter) -> str | None:
 
 def _thought(thinking: Thinking | None) -> Pieces:
     thought = Thought(".Thinking", thinking.words) if thinking else None
-    return [thought] if thought and thought.is_found else []  # or it is refused
+    return [thought] if thought and thought.is_found else []  # else it is refused
 
 
 def _write_without_thought(out: OllamaWriter, thinking: Thinking, dropped: Dropped) -> None:
-    """Write the text of an earlier reply without its thoughts, be they apart from it or inside."""
+    """Write the text of an earlier reply without its thoughts, both separate ones and those inside the text."""
     start, end = dropped.words
     rest = end.partition(end.strip())[2] if dropped.way == "to_last_end" else ""
     around = out.tools if out.tools and out.tools.beside else None
@@ -90,7 +90,7 @@ def _write_without_thought(out: OllamaWriter, thinking: Thinking, dropped: Dropp
     if dropped.way == "between":
         out.remove_between("$text", (start, end))
     else:
-        out.keep_behind("$text", end.strip())
+        out.keep_after_last("$text", end.strip())
     out.trim("$text", dropped.trim)
     emptied = "and $calls (not $text) (or .Content .Thinking)"
     fronts = dropped.front if out.tools else dropped.front[-1:]
@@ -103,7 +103,7 @@ def _write_without_thought(out: OllamaWriter, thinking: Thinking, dropped: Dropp
 
 
 def _write_around_calls(out: OllamaWriter, tools: ToolFormat, thinking: Thinking) -> None:
-    """Make ``$text`` what is written of it in front of calls, thought included, and ``$between`` what follows."""
+    """Set ``$text`` to the text of a reply with calls, including its thought, and ``$between`` to the separator."""
     text, separator = beside_jinja(tools)
     before, after = map(go_literal, thinking.words)
     out.write(f"""
@@ -118,7 +118,7 @@ def _write_around_calls(out: OllamaWriter, tools: ToolFormat, thinking: Thinking
 
 
 def _write_text(out: OllamaWriter, how: Trim) -> None:
-    """Write the text of a reply, and what comes between it and its calls."""
+    """Write the text of a reply, and the separator before its calls."""
     around = out.tools is not None and out.tools.beside is not None
     if out.tools and around:
         text, separator = beside_jinja(out.tools)
@@ -134,7 +134,7 @@ def _write_text(out: OllamaWriter, how: Trim) -> None:
 
 
 def write_prompt_end(out: OllamaWriter) -> None:
-    """Write what the prompt ends with; a request that says nothing about thinking counts as the default."""
+    """Write the end of the prompt; a request that does not set thinking has the default mode."""
     thinking = out.thinking
     if not out.fill(out.slots.generation) and not (thinking and (thinking.when_on or thinking.when_off)):
         return

@@ -1,4 +1,4 @@
-"""The system turn, with the description of the tools and the mark on thinking."""
+"""Write the system turn, with the description of the tools and the mark on thinking."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..go_text import Action, Block, GoWriter, Piece, Pieces, go_literal
 from ..literal import without_bos
 from .writer import GIVEN, OllamaWriter
 
-_TOOLS = "tools"  # the name of what describes the tools
+_TOOLS = "tools"  # the name of the Go template that describes the tools
 Case = tuple[str, Pieces]
 
 
 def define_tools(out: OllamaWriter) -> None:
-    """Define what describes the tools, and writes nothing where there are none."""
+    """Define the Go template that describes the tools; it writes nothing if there are none."""
     if out.tools and out.tools.place == "behind_system":
         description = GoWriter()
         with description.block(f"define {go_literal(_TOOLS)}"), description.block("if .Tools"):
@@ -26,7 +26,10 @@ def define_tools(out: OllamaWriter) -> None:
 
 
 def find_system(out: OllamaWriter) -> None:
-    """Tell an empty system message from none, where that matters; ``.System`` is empty in both cases."""
+    """Set ``$given`` if there is a system message, in formats where an empty one differs from none.
+
+    ``.System`` is empty in both cases.
+    """
     template = out.template
     matters = template.empty_system == "omit" and template.default_system is not None
     matters |= out.tools is not None and out.tools.place == "system"
@@ -40,9 +43,9 @@ def find_system(out: OllamaWriter) -> None:
 
 
 def write_system(out: OllamaWriter, *, fused: bool = False, instead: Slot = ()) -> None:
-    """Write the system turn, or, ``fused``, the system text in front of the first user message.
+    """Write the system turn or, with ``fused``, the system text before the first user message.
 
-    ``instead`` is written where the conversation has no system text.
+    ``instead`` is written if the conversation has no system text.
     """
     mark = out.mark
     if mark is None or mark.place == "first":
@@ -61,7 +64,7 @@ def _described(out: OllamaWriter) -> bool:
 
 
 def _with_tools(out: OllamaWriter, text: Pieces, system: Value) -> list[Piece]:
-    """The system text with the description of the tools; ``system`` is that text as the description sees it."""
+    """The system text with the description of the tools; ``system`` is the same text as a value for the description."""
     tools = out.tools
     if tools is None or tools.place == "user":
         return [*text]
@@ -83,7 +86,7 @@ def _with_tools(out: OllamaWriter, text: Pieces, system: Value) -> list[Piece]:
 
 
 def _only_tools(out: OllamaWriter, fill: Callable[[Pieces], Pieces]) -> list[Case]:
-    """What is written where there are tools, and no system text."""
+    """The cases with tools but without system text."""
     cases: list[Case] = []
     if out.tools and out.tools.place == "system":
         cases.append(("and $given $.Tools", fill(_with_tools(out, (), Constant("")))))
@@ -91,14 +94,14 @@ def _only_tools(out: OllamaWriter, fill: Callable[[Pieces], Pieces]) -> list[Cas
 
 
 def _slot(out: OllamaWriter, slot: Slot, *, fused: bool) -> Slot:
-    """The slot without a BOS that begins the prompt."""
+    """The slot without a BOS at the beginning of the prompt."""
     follows = fused and out.template.system_placement == "first_user"
     begins = not out.slots.prefix and not (follows and split_content(out.slots.user)[0])
     return without_bos(slot, out.bos) if begins else slot
 
 
 def _write_marked(out: OllamaWriter, mark: SystemMark, text: str, *, fused: bool) -> None:
-    """Write the system text with a mark on thinking, which is there in any case."""
+    """Write the system text with a mark on thinking; the mark is always written."""
     template = out.template
     if not fused and template.system_placement != "turn":
         return

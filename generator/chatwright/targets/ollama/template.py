@@ -1,4 +1,4 @@
-"""The TEMPLATE of a Modelfile: the order of its parts, and the turns that are no replies."""
+"""Write the TEMPLATE of a Modelfile: the order of its parts, and all turns except replies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def go_template(spec: Spec, template: Template) -> str:
 
 
 def write_template(out: OllamaWriter) -> str:
-    """Write the whole template; what cannot be written is left out until all of it is known.
+    """Write the whole template; all reasons are collected before the error is raised.
 
     Raises:
         Unsupported: a Go template cannot express the template; carries every reason.
@@ -65,7 +65,7 @@ def _write(out: OllamaWriter) -> None:
 
 
 def _if_in_last_round(out: OllamaWriter) -> str:
-    """The condition that passes over every message but the last user message and a reply to it; empty: none."""
+    """The condition that selects the last user message and a reply to it; empty if all messages are written."""
     if not out.template.single_turn:
         return ""
     with out.block('if eq .Role "tool"'):
@@ -116,7 +116,7 @@ def _count_round(out: OllamaWriter) -> None:
 
 
 def _write_asked(out: OllamaWriter) -> None:
-    """Write the text of a user message, with the description of the tools where that belongs into the first one."""
+    """Write the text of a user message; in some formats the first one includes the description of the tools."""
     how, describes = out.template.trim["user"], out.tools is not None and out.tools.place == "user"
     if out.tools and describes:
         with out.block("if and $.Tools (not $described)"):
@@ -132,7 +132,7 @@ def _write_asked(out: OllamaWriter) -> None:
 
 
 def _write_bos_of_later_turns(out: OllamaWriter) -> None:
-    """Write the BOS that begins each user turn, but not where the turn begins the prompt."""
+    """Write the BOS at the beginning of each user turn, except at the beginning of the prompt."""
     if out.template.system_placement != "first_user" or out.slots.no_system:
         out.refusals.reasons.append("slots.user: the user turn begins with BOS, and only sometimes begins the prompt")
         return
@@ -141,7 +141,7 @@ def _write_bos_of_later_turns(out: OllamaWriter) -> None:
 
 
 def _write_observation(out: OllamaWriter) -> None:
-    """Write a tool message: neighbours of one another share a turn."""
+    """Write a tool message; consecutive ones share a turn."""
     before, after = split_content(out.slots.observation)
     out.choose([('eq $before "tool"', [out.template.result_separator]), ("", out.fill(before))])
     out.put([out.trimmed(".Content", out.template.trim["observation"])])

@@ -1,4 +1,4 @@
-"""Writes a template's TEMPLATE: its slots, and what is known of its tokens and its tools."""
+"""The writer of a TEMPLATE: slots, tokens, tools and trimming."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..places import SLOTS, holding
 from .refusals import refusals_of_tools
 
 GIVEN = Go("$.System", Text())  # the system text of the conversation
-CALLS = "if .ToolCalls"  # the condition by which Ollama finds the text in front of calls
+CALLS = "if .ToolCalls"  # the condition where Ollama finds the text that calls begin with
 _OF_TOOLS = (
     "system_with_tools",
     "before_calls",
@@ -39,7 +39,7 @@ class OllamaWriter(GoWriter):
         self.bos, self.eos = token_text(spec, "bos_token"), token_text(spec, "eos_token")
         self.tools = format_of(template)
         self.without_tools: str | None = None  # why the template's tool format cannot be written
-        self.sorted: set[str] = set()  # what loses its order, see go_template.scope.Written
+        self.sorted: set[str] = set()  # objects that lose their order, see go_template.scope.Written
         self.refusals = Refusals()
         if self.tools:
             refusals = Refusals(refusals_of_tools(template, self.tools))
@@ -51,7 +51,7 @@ class OllamaWriter(GoWriter):
                 self.tools, self.without_tools = None, "; ".join(dict.fromkeys(refusals.reasons))
 
     def reads_calls(self) -> Literal["any", "one"] | None:
-        """Which calls Ollama finds in replies, once the text is written: of any number, or one alone, or none."""
+        """Which calls Ollama finds in replies: any number, only a single call, or none. The text must be written."""
         if self.tools is None or needs_objects(self.tools):
             return None
         start = [line.strip() for line in self.lines].index(f"{{{{- {CALLS} -}}}}") + 1
@@ -63,10 +63,10 @@ class OllamaWriter(GoWriter):
         return "one" if self.tools.single and not text.split("{")[0] else "any"
 
     def refuse_part(self, kind: PartKind, reason: str) -> None:
-        """Keep a reason that is about the parts of a kind, with the places where a spec has them."""
+        """Keep a reason about the parts of a kind, with their places in the spec."""
         names = [name for name in SLOTS if self.tools or name not in _OF_TOOLS]
         if kind == "bos" and begins_with_bos(self.slots.prefix, self.bos):
-            names.remove("prefix")  # the runner adds that one
+            names.remove("prefix")  # the runner adds this BOS
         places = [holding(self.slots, kind, names)]
         if any(part.kind == kind for part in self.template.default_system or ()):
             places.append("default_system")
@@ -81,7 +81,7 @@ class OllamaWriter(GoWriter):
 
     @property
     def thinks_not(self) -> str:
-        """Go that asks whether thinking is off; a request that says nothing about it counts as the default."""
+        """A Go condition: thinking is off. A request that does not set it has the default mode."""
         return "and $.IsThinkSet (not $.Think)" if self.thinking and self.thinking.default else "not $.Think"
 
     def modes(self, mark: SystemMark) -> Iterator[str]:
@@ -95,7 +95,7 @@ class OllamaWriter(GoWriter):
         self.put(self.fill(slot))
 
     def fill(self, slot: Slot, content: Pieces = ()) -> list[Piece]:
-        """The pieces of a slot around a content."""
+        """The pieces of a slot with this content."""
         return [piece for part in slot for piece in self._part(part.kind, part.value, content)]
 
     def _part(self, kind: PartKind, value: str, content: Pieces) -> Pieces:
@@ -120,7 +120,7 @@ class OllamaWriter(GoWriter):
         return ()
 
     def token(self, name: Literal["bos", "eos"]) -> str:
-        """The text of the tokenizer's own token, which the spec must say."""
+        """The text of the tokenizer's own token, which the spec must give."""
         text = self.bos if name == "bos" else self.eos
         if text is None:
             self.refuse_part(
@@ -138,7 +138,7 @@ class OllamaWriter(GoWriter):
 
     @property
     def counts_rounds(self) -> bool:
-        """Whether turns hold their numbers."""
+        """Whether turns contain their numbers."""
         slots = (self.slots.user, self.slots.observation if self.tools else ())
         return any(part.kind == "field" and part.value in ("idx", "round") for slot in slots for part in slot)
 
@@ -149,7 +149,7 @@ class OllamaWriter(GoWriter):
         return Action(value if how == "none" else f"template {go_literal(how)} {value}")
 
     def write_trimmers(self) -> None:
-        """Define what trims the texts: Go has no function for it, so each definition calls itself with less."""
+        """Define Go templates that trim texts. Go has no function for it, so each calls itself with a shorter text."""
         trims = self.template.trim
         used = {how for role, how in trims.items() if self.tools or role != "observation"}
         for how in _TRIMS:
@@ -170,7 +170,7 @@ class OllamaWriter(GoWriter):
 
 
 def go_condition(of: Condition, facts: dict[Name, str], *, opposite: bool = False) -> str:
-    """A condition in Go, or its opposite; ``facts`` has Go for each fact as it is asked for."""
+    """A condition in Go, or its negation with ``opposite``; ``facts`` has the Go condition of each fact."""
     if isinstance(of, Fact):
         return facts[of.name]
     if isinstance(of, Not):
