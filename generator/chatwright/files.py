@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -91,6 +91,15 @@ def write(path: str | Path, content: bytes, mode: int = 0o666) -> None:
     Raises:
         OSError: the system refuses; nothing of the new file is left.
     """
+    write_chunks(path, lambda: (content,), mode)
+
+
+def write_chunks(path: str | Path, content: Callable[[], Iterable[bytes]], mode: int = 0o666) -> None:
+    """Write a file as :func:`write` does, piece by piece; ``content`` begins anew where a folder had to be made first.
+
+    Raises:
+        OSError: the disk refuses; nothing is left of the new file. So it is where ``content`` raises anything.
+    """
     place = Path(path)
     try:
         for _ in range(_TRIES):
@@ -103,7 +112,7 @@ def write(path: str | Path, content: bytes, mode: int = 0o666) -> None:
         raise
 
 
-def _write_and_move(place: Path, content: bytes, mode: int) -> None:
+def _write_and_move(place: Path, content: Callable[[], Iterable[bytes]], mode: int) -> None:
     part = place.with_name(f".{place.name[:_KEPT_OF_NAME]}.{os.urandom(8).hex()}{_PART}")
     handle = os.open(part, _CREATE, mode)
     try:
@@ -111,12 +120,24 @@ def _write_and_move(place: Path, content: bytes, mode: int) -> None:
             with suppress(OSError):  # there is no old file, or its permissions cannot be copied
                 if stat.S_ISREG(old := os.lstat(place).st_mode):
                     os.chmod(part, old & 0o777)
-            stream.write(content)
+            stream.writelines(content())
         _patiently(lambda: os.replace(part, place))
     except BaseException:
         with suppress(OSError):
             os.unlink(part)
         raise
+
+
+def holds(path: str | Path, content: Iterable[bytes]) -> bool:
+    """Whether a regular file has this content; False where something else is there.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if look(path).kind != "file":
+        return False
+    with os.fdopen(os.open(path, _READ), "rb") as stream:
+        return all(stream.read(len(piece)) == piece for piece in content) and not stream.read(1)
 
 
 def remove(path: str | Path) -> None:

@@ -26,6 +26,7 @@ from chatwright.pipeline import export as exports
 from chatwright.records.engines import load_evidence
 from chatwright.records.publishers import load_comparisons
 from conformance.checks.attempts import Refusal, attempt
+from tests.gguf_files import make, model_keys
 from tests.support import ROOT, catalogue, is_told, scenarios
 
 SPEC = """\
@@ -389,6 +390,25 @@ def test_export_prints_the_file_and_tells_the_rest(run: Runner, tmp_path: Path) 
     assert set(ENGINES) == set(exports.ENGINES)
 
 
+def test_export_of_a_gguf_needs_a_place(run: Runner, tmp_path: Path) -> None:
+    gguf = make(tmp_path / "m.gguf", model_keys())
+    for words in (
+        ("--for", "vllm", "--gguf", gguf, "--into", tmp_path / "out"),
+        ("--for", "llamacpp", "--gguf", gguf),
+        ("--for", "llamacpp", "--gguf", gguf, "--into", tmp_path / "out", "--model", "x"),
+        ("--for", "llamacpp", "--into", gguf),
+    ):
+        answer = run("export", "qwen3", *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert not (tmp_path / "out").exists()
+    answer = run("export", "qwen3", "--for", "llamacpp", "--gguf", gguf, "--into", tmp_path / "out")
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err.splitlines()[0].endswith("out/m.gguf: written")
+    assert answer.err.splitlines()[-1].startswith("llama-server --model ")
+    answer = run("export", "qwen3", "--for", "llamacpp", "--gguf", tmp_path / "nothing", "--into", tmp_path)
+    assert (answer.code, answer.err) == (1, f"error: {tmp_path / 'nothing'}: there is no such file\n")
+
+
 EXPORTS = """
 import json, sys
 from click.testing import CliRunner
@@ -421,7 +441,12 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     exported = python("-c", EXPORTS, *ENGINES, cwd=elsewhere, **site)
     assert exported.returncode == 0, exported.stderr.decode()
     texts = dict(zip(ENGINES, json.loads(exported.stdout), strict=True))
-    assert {engine for engine in ENGINES if texts[engine] == jinja.decode()} == {"vllm", "sglang", "transformers"}
+    assert {engine for engine in ENGINES if texts[engine] == jinja.decode()} == {
+        "vllm",
+        "sglang",
+        "transformers",
+        "llamacpp",
+    }
     assert all(texts.values())
     parsers = "--enable-auto-tool-choice --tool-call-parser hermes"
     served = python("-m", "chatwright", "export", "marco_o1", "--for", "vllm", "--into", "a", cwd=elsewhere, **site)

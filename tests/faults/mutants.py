@@ -32,6 +32,8 @@ FAULTS, HOSTILE, FEWER, CACHE, STRINGS, WRITES = (
     "tests/pipeline/test_writer.py",
 )
 LOSSES = "tests/pipeline/test_losses.py"
+GGUF, COPY = "pipeline/gguf.py", "pipeline/gguf_copy.py"
+READS, COPIES = "tests/pipeline/test_gguf.py", "tests/pipeline/test_gguf_copy.py"
 # What is guarded against, the file, what stands there, what takes its place, and the tests that must notice.
 GUARDS = (
     (
@@ -143,7 +145,7 @@ GUARDS = (
         "files are moved to their place",
         "files.py",
         "        _patiently(lambda: os.replace(part, place))\n",
-        "        place.write_bytes(content)\n        os.unlink(part)\n",
+        "        place.write_bytes(b''.join(content()))\n        os.unlink(part)\n",
         FAULTS,
     ),
     (
@@ -573,6 +575,30 @@ GUARDS = (
         "if False:",
         f"{FOREIGN}test_streams_that_a_shell_closes",
     ),
+    ("the counts of a GGUF", GGUF, "        if count > most:\n", "        if False:\n", READS),
+    ("the lengths of a GGUF's texts", GGUF, "        if size > most:\n", "        if False:\n", READS),
+    ("the end of a GGUF", GGUF, "if count > self.size - self.place:", "if False:", READS),
+    ("the size of a GGUF's head", GGUF, "if self.place + count > limits.FILE_BYTES:", "if False:", READS),
+    ("a key that a GGUF has twice", GGUF, "if not key or key in entries:", "if not key:", READS),
+    ("the types of a GGUF's keys", GGUF, "if entry.kind != due:", "if False:", READS),
+    ("the alignment of a GGUF", GGUF, " or alignment & (alignment - 1)", "", READS),
+    ("a GGUF of the other byte order", GGUF, "if version & 0xFFFF == 0 and version:", "if False:", READS),
+    (
+        "a copy in the place of its original",
+        COPY,
+        "if target.exists() and target.samefile(source):",
+        "if False:",
+        COPIES,
+    ),
+    (
+        "an original that changes while it is copied",
+        COPY,
+        " or os.fstat(stream.fileno()).st_size != self.gguf.size",
+        "",
+        COPIES,
+    ),
+    ("where the data of a copy begin", COPY, "aligned(len(head), gguf.alignment)", "len(head)", COPIES),
+    ("a GGUF that is there already", WRITER, 'if found.kind == "file" and not force:', "if False:", COPIES),
 )
 
 
@@ -602,6 +628,7 @@ def _failed(root: Path, file: str, old: str, new: str, tests: str) -> list[str]:
         "schema.json",
         "pyproject.toml",
         "tests/conftest.py",
+        "tests/gguf_files.py",
         "tests/support.py",
         "tests/vectors",
     ):

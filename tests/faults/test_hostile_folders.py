@@ -38,6 +38,7 @@ from conformance.commands import sync
 from conformance.sync import registry
 from conformance.sync.registry import Registry
 from conformance.sync.write import remember_plugins
+from tests.gguf_files import make, model_keys
 from tests.support import catalogue, no_waiting
 
 SPEC = """\
@@ -120,6 +121,11 @@ class Commands:
             "export", "one", "--for", "transformers", "--specs", self.given / "specs", "--model", folder, "--force"
         )
 
+    def _export_gguf(self, folder: Path) -> Ended:
+        gguf = make(self.given / "m.gguf", model_keys(("<end>",)), tensors={"t": bytes(4)})
+        given = ("--specs", self.given / "specs", "--gguf", gguf)
+        return self._main("export", "one", "--for", "llamacpp", *given, "--into", folder, "--force")
+
     def _new(self, folder: Path) -> Ended:
         return self._main("new", "acme", "--specs", folder)
 
@@ -165,6 +171,7 @@ WRITES = {  # of each command one file that it writes, in a folder of the output
     "site": "index.html",
     "export": "one.generation/generation_config.json",
     "export_model": "chat_template.jinja",
+    "export_gguf": "m.gguf",
     "new": "own/acme.yaml",
     "draft": "acme/one.yaml",
     "sync": "acme/mt.yaml",

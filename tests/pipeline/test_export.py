@@ -13,10 +13,11 @@ import pytest
 from chatwright.errors import ChatwrightError
 from chatwright.pipeline.export import ENGINES, export, write
 from chatwright.targets.llamafactory import template_arguments
+from tests.gguf_files import make, model_keys
 from tests.support import ROOT, catalogue
 
 GENERATED = {"vllm": "vllm/{}.jinja", "ollama": "ollama/{}.Modelfile", "lmdeploy": "lmdeploy/{}.json"}
-SERVED = {**GENERATED, "sglang": GENERATED["vllm"], "transformers": GENERATED["vllm"]}
+SERVED = {**GENERATED, **dict.fromkeys(("sglang", "transformers", "llamacpp"), GENERATED["vllm"])}
 
 
 def model(folder: Path, *, eos: Any = None, **tokens: int) -> Path:
@@ -53,6 +54,52 @@ def test_the_commands_survive_a_shell(tmp_path: Path) -> None:
     assert commands["ollama"] == ["ollama", "create", "qwen3", "-f", str(folder / "qwen3.Modelfile")]
     compile(commands["transformers"][2], "command", "exec")
     assert json.dumps(str(folder / "chat_template.jinja")) in commands["transformers"][2]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("qwen2_5", []),
+        ("qwen3", ["--reasoning", "on", "--chat-template-kwargs", '{"preserve_thinking": false}']),
+        ("deepseek_v3_1", ["--reasoning", "off", "--chat-template-kwargs", '{"preserve_thinking": false}']),
+    ],
+)
+def test_llamacpp_is_given_the_defaults_of_the_template(tmp_path: Path, name: str, flags: list[str]) -> None:
+    """It sends enable_thinking and preserve_thinking by itself: true, unless the command says so."""
+    made = export(catalogue(), name, "llamacpp", model="it's.gguf", into=tmp_path)
+    file = str(tmp_path / f"{name}.jinja")
+    words = shlex.split(made.command or "")
+    assert words == ["llama-server", "--model", "it's.gguf", "--jinja", "--chat-template-file", file, *flags]
+    assert ("preserve_thinking" in made.files[0][1]) == ("--chat-template-kwargs" in flags)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "not_told"),
+    [
+        ("qwen3", ["always sends enable_thinking", "changes tools", "a newline", "add_bos_token"], ["stops at"]),
+        ("llama3", ["changes tools"], ["enable_thinking", "add_bos_token", "stops at", "results of tools"]),
+        ("gemma4_nothinking", ["rewrites the results of tools"], ["stops at"]),
+        ("glm4_5", ["llama.cpp stops at <|user|>, <|observation|> only if the GGUF names"], ["results of tools"]),
+        ("aya", ["a newline"], ["changes tools", "enable_thinking"]),
+    ],
+)
+def test_what_llamacpp_changes_is_told(name: str, told: list[str], not_told: list[str]) -> None:
+    notes = "\n".join(export(catalogue(), name, "llamacpp").notes)
+    assert [word for word in told if word not in notes] == []
+    assert [word for word in not_told if word in notes] == []
+
+
+def test_a_gguf_that_says_what_it_must_needs_no_notes(tmp_path: Path) -> None:
+    def about(name: str, tokens: list[str], **keys: Any) -> list[str]:
+        gguf = make(tmp_path / "m.gguf", model_keys(tokens, **keys))
+        notes = export(catalogue(), name, "llamacpp", model=str(gguf)).notes
+        return [note for note in notes if "--gguf" in note]
+
+    glm = ["<|endoftext|>", "<|user|>", "<|observation|>"]
+    assert about("qwen3", ["<|im_end|>"]) == []
+    assert "add_bos_token" in about("qwen3", ["<|im_end|>"], tokenizer__ggml__add_bos_token=True)[0]
+    assert "stops at <|user|>, <|observation|> only if" in about("glm4_5", glm)[0]
+    assert "stops at <|observation|> only if" in about("glm4_5", glm, tokenizer__ggml__eot_token_id=1)[0]
 
 
 def test_a_model_that_stops_needs_nothing(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def command(
 ) -> None:
     """Draft a spec from a model's own chat template.
 
-    MODEL is a folder, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out FILE. A
-    report of what is exact and what is not goes to stderr, and into the spec as comments. Exit code 1 if anything is
-    not exact. The only code of the model that runs is its chat template, in a sandbox.
+    MODEL is a folder, a GGUF, a file with a chat template, or an id on the Hub. The spec goes to stdout, or to --out
+    FILE. A report of what is exact and what is not goes to stderr, and into the spec as comments. Exit code 1 if
+    anything is not exact. The only code of the model that runs is its chat template, in a sandbox.
     """
     from ..inspection import draft as drafts
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def command(models: tuple[str, ...], cores: int | None, folders: tuple[Path, ...], as_json: bool) -> None:
     """Find the template of a model in the catalogue.
 
-    MODEL is a folder, a file with a chat template, or an id on a hub, which is looked up and not fetched. With - models
-    are read from standard input: lines of JSON with "chat_template" or "id", and if known "bos_token", "eos_token" and
-    "architectures". One answer is printed per line, in the same order.
+    MODEL is a folder, a GGUF, a file with a chat template, or an id on a hub, which is looked up and not fetched. With
+    - models are read from standard input: lines of JSON with "chat_template" or "id", and if known "bos_token",
+    "eos_token" and "architectures". One answer is printed per line, in the same order.
 
     Exit code 0 if each MODEL has one template, or one in each framework; with -, if every line has an answer. No
     network is used. The only code of a model that runs is its chat template, in a sandbox.

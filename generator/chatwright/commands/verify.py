@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def command(folder: Path, name: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
     """Check that a model is served with the same tokens it was trained on.
 
-    MODEL is a folder, or the file of a chat template; for a file only texts are compared. The prompts of the model's
-    own chat template and of the file to deploy are compared with the training texts, as text and as the token ids of
-    its tokenizer. Stop tokens and vocabulary are checked, too. Exit code 1 if anything is found. No network is used.
-    The only code of the folder that runs is its chat template, in a sandbox.
+    MODEL is a folder, a GGUF, or the file of a chat template; for a file only texts are compared. The prompts of the
+    model's own chat template and of the file to deploy are compared with the training texts, as text and as the token
+    ids of its tokenizer. Stop tokens and vocabulary are checked, too. Exit code 1 if anything is found. No network is
+    used. The only code of the folder that runs is its chat template, in a sandbox.
     """
     from ..inspection.verify import verify as verify_folder
 

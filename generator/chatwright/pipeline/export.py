@@ -20,6 +20,7 @@ from ..catalogue.build import FRAMEWORKS
 from ..catalogue.model import Catalogue, Template
 from ..errors import ChatwrightError, Unsupported
 from ..records.servers import SERVERS
+from ..targets import llamacpp
 from ..targets.commands import FILE_OF, command
 from ..targets.go_text import is_plain
 from ..targets.literal import stop_texts
@@ -28,11 +29,12 @@ from ..targets.parsers import parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
 from .generate import render
+from .gguf import is_gguf, read_gguf
 from .model_files import eos_ids, read_json, token_text, vocabulary
 from .select import select
 from .writer import unlike, write_files
 
-_TARGETS = {**FILE_OF, "transformers": "vllm"}
+_TARGETS = {**FILE_OF, "transformers": "vllm", "llamacpp": "vllm"}
 ENGINES = (*_TARGETS, *FRAMEWORKS)
 MODEL_FILE = "chat_template.jinja"  # the file that transformers, and so LMDeploy, read in a model's folder
 _MODEL = "MODEL"  # the placeholder in a command if the user named no model
@@ -122,13 +124,18 @@ def _served(catalogue: Catalogue, template: Template, engine: str, model: str | 
                 "tokenizer_config.json holds a chat template too, which older programs may read: remove it there"
             )
         return Export(tuple(files), shlex.join(["python", "-c", program]), tuple(notes))
+    stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
+    if engine == "llamacpp":
+        words = llamacpp.command(template, text, model or f"{_MODEL}.gguf", path)
+        head = read_gguf(Path(model)) if model and is_gguf(Path(model)) else None
+        about = llamacpp.gguf_notes(text, stops, *((head.ends, head.adds_bos) if head else ()))
+        return Export(tuple(files), shlex.join(words), (*llamacpp.notes(template, text), *about))
     if engine == "ollama" and model is None:
         notes.append("FROM names the folder of the Modelfile; --model names the model's folder, GGUF file or name")
     words = command(template, catalogue, engine, model or _MODEL, path)
     if engine in ("ollama", "lmdeploy"):
         return Export(tuple(files), shlex.join(words), tuple(notes))
     notes += parser_notes(template, engine)
-    stops = stop_texts(next(spec for spec in catalogue.specs if spec.source == source), template)
     flags, further, stop_notes = _stops(template.name, stops, engine, model, into)
     return Export((*files, *further), shlex.join([*words, *flags]), (*notes, *stop_notes))
 

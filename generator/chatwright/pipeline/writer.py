@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,6 +196,30 @@ def write_file(file: Path, text: str) -> bool:
         ChatwrightError: as :func:`write_files`.
     """
     return bool(write_files(file.parent, {file.name: text}))
+
+
+def write_chunks(file: Path, content: Callable[[], Iterable[bytes]], size: int, *, force: bool) -> bool:
+    """Write one file of ``size`` bytes piece by piece; returns whether it changed.
+
+    What killed runs left unfinished of this very file is removed.
+
+    Raises:
+        ChatwrightError: as :func:`write_files`; or another file is there and ``force`` is not given.
+    """
+    folder, name = file.parent, file.name
+    _refuse_paths([name])
+    with _reporting(folder, "read"):
+        found = _refuse_obstacles(folder, [name])[name]
+        if found.kind == "file" and found.size == size and disk.holds(file, content()):
+            return False
+        parts = _parts(folder, [name])
+    if found.kind == "file" and not force:
+        raise ChatwrightError(f"{file}: is there with another content; --force replaces it")
+    with _reporting(folder, "write"):
+        for part in parts:
+            disk.remove(folder / part)
+        disk.write_chunks(file, content)
+    return True
 
 
 def read_text(file: Path) -> str | None:

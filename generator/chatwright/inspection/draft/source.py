@@ -11,8 +11,9 @@ from typing import Any
 
 from ...characters import clipped
 from ...errors import ChatwrightError, needs
+from ...pipeline.gguf import EOM, EOS, EOT, is_gguf, read_gguf
 from ...pipeline.model_files import HUB_ID, added_tokens, eos_ids, read_json, read_text, token_text, whole_text
-from ..verify.folder import ChatTemplates, chat_templates, said_ids
+from ..verify.folder import ChatTemplates, chat_templates, gguf_templates, said_ids
 
 _FILES = ["*.jinja", "additional_chat_templates/*", "*config.json", "special_tokens_map.json", "added_tokens.json"]
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -59,7 +60,7 @@ class Source:
 
 
 def read_source(model: str) -> Source:
-    """Read a model folder or a chat template's file, or fetch what is needed of a model on the Hub.
+    """Read a model folder, a GGUF or a chat template's file, or fetch what is needed of a model on the Hub.
 
     Raises:
         ChatwrightError: there is no such thing, or it has no chat template.
@@ -76,7 +77,25 @@ def read_source(model: str) -> Source:
     raise ChatwrightError(f"{model}: there is no such folder or file, and it is no id of a model on the Hub")
 
 
+def _of_gguf(path: Path) -> Source:
+    gguf = read_gguf(path)
+    templates = gguf_templates(gguf)
+    if templates is None:
+        raise ChatwrightError(f"{path}: it has no chat template")
+    ids = [index for key in (EOS, EOT, EOM) if (index := gguf.value(key)) is not None]
+    return Source(
+        gguf.name or path.resolve().stem,
+        templates,
+        tokenizer=gguf.special,
+        generation={"eos_token_id": ids},
+        tokens=gguf.added,
+        hub_id=gguf.hub_id if HUB_ID.fullmatch(gguf.hub_id) else None,
+    )
+
+
 def _of_file(path: Path) -> Source:
+    if is_gguf(path):
+        return _of_gguf(path)
     return Source(path.resolve().stem, ChatTemplates(path.name, {"default": read_text(path)}))
 
 

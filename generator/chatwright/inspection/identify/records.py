@@ -10,8 +10,9 @@ from typing import Any
 
 from ...errors import ChatwrightError
 from ...limits import LONGEST_NAME
+from ...pipeline.gguf import is_gguf, read_gguf
 from ...pipeline.model_files import HUB_ID, names_in, read_json, read_text, special_tokens, token_text
-from ..verify.folder import ChatTemplates, chat_templates, said_ids
+from ..verify.folder import ChatTemplates, chat_templates, gguf_templates, said_ids
 
 _ID_KEYS = ("id", "hf_repo_guess", "model_id", "repo", "modelId")
 
@@ -42,7 +43,7 @@ class BadRecord(ChatwrightError):
 
 
 def read_model(model: str) -> Record:
-    """Read a folder or file, or take an id as it is: nothing is fetched.
+    """Read a folder, a GGUF or a chat template's file, or take an id as it is: nothing is fetched.
 
     Raises:
         ChatwrightError: it is none of these, or one of its files cannot be read.
@@ -124,7 +125,23 @@ def _of_folder(path: Path) -> Record:
     )
 
 
+def _of_gguf(path: Path) -> Record:
+    gguf = read_gguf(path)
+    templates = gguf_templates(gguf)
+    name = gguf.name.replace(" ", "-")  # as llama.cpp's converter shows the name of a model's folder
+    return Record(
+        str(path),
+        (gguf.hub_id,) if HUB_ID.fullmatch(gguf.hub_id) else (),
+        name or None,
+        _checked(templates, path) if templates else None,
+        gguf.special,
+        whole=True,
+    )
+
+
 def _of_file(path: Path) -> Record:
+    if is_gguf(path):
+        return _of_gguf(path)
     text = read_text(path)
     if path.suffix != ".json":
         return Record(str(path), templates=_checked(ChatTemplates(path.name, {"default": text}), path))

@@ -9,10 +9,11 @@ from typing import Any
 from ...verdicts import Verdict
 from ..prompt_differences import Divergence
 
+_COPY = "; for a GGUF: chatwright export TEMPLATE --for llamacpp --gguf FILE"
 # kind -> what to do about it. The names are stable: programs may rely on them.
 ADVICE = {
-    "chat-template-missing": "put the deployed file into the folder as chat_template.jinja",
-    "chat-template-fails": "put the deployed file into the folder as chat_template.jinja",
+    "chat-template-missing": f"put the deployed file into the folder as chat_template.jinja{_COPY}",
+    "chat-template-fails": f"put the deployed file into the folder as chat_template.jinja{_COPY}",
     "chat-templates-disagree": "keep one of them; transformers and vLLM read chat_template.jinja first",
     "unknown-template": "name the template it was trained with (--template), or add a spec for it (--specs)",
     "wrong-template": "serve with the deployed file, or name the template it was trained with (--template)",
@@ -31,12 +32,12 @@ ADVICE = {
     "placeholder-missing": "serve with the deployed file, and add the placeholder to the tokenizer where it lacks it",
     "bos-doubled": "write the BOS once: in the chat template, and tokenize its text with add_special_tokens=False",
     "bos-missing": "let the chat template write {{ bos_token }} first, as the deployed file does",
-    "bos-added": "leave the BOS out of the chat template, as the deployed file does",
+    "bos-added": f"leave the BOS out of the chat template, as the deployed file does{_COPY}",
     "token-boundary": "no template mends this: train on the token ids of the whole text, or change the tokenizer",
     "marker-missing": "add it to the tokenizer as a special token before training, and resize the embeddings",
     "end-of-turn-missing": "let the end of turn be a token of the vocabulary, or give it to the server as a stop text",
-    "eos-not-end-of-turn": "add the end of turn's id to eos_token_id of generation_config.json",
-    "stop-word-missing": "add the stop word's id to eos_token_id of generation_config.json",
+    "eos-not-end-of-turn": f"add the end of turn's id to eos_token_id of generation_config.json{_COPY}",
+    "stop-word-missing": f"add the stop word's id to eos_token_id of generation_config.json{_COPY}",
     "stop-word-split": "give it to the server as a stop text; eos_token_id holds whole tokens only",
     "eos-disagrees": "let eos_token_id of generation_config.json contain the id of the tokenizer's eos_token",
     "eos-not-an-id": "write the number of the token, or a list of numbers",

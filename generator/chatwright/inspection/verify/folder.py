@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import ChatwrightError
 from ...limits import LONGEST_TEMPLATE
+from ...pipeline.gguf import Gguf, is_gguf, read_gguf
 from ...pipeline.model_files import HUB_ID, read_json, read_text, special_tokens, vocabulary, whole_text
 from .. import tokenizer
 from ..tokenizer import NoTokenizer, Tokenizer, TokenizerFailed
@@ -50,7 +51,8 @@ class ModelFolder:
     """What a model folder holds.
 
     ``chat_templates`` stand in the order in which transformers prefers their files. ``config``, ``generation`` and
-    ``tokenizer_config`` are the JSON of their files, empty where there is none.
+    ``tokenizer_config`` are the JSON of their files, empty where there is none. ``gguf`` is the head of the GGUF that
+    was given in place of a folder.
     """
 
     path: Path
@@ -60,6 +62,12 @@ class ModelFolder:
     generation: Mapping[str, Any]
     chat_templates: tuple[ChatTemplates, ...]
     vocabulary: Mapping[str, int]  # what the files hold; the loaded tokenizer may have more
+    gguf: Gguf | None = None
+
+    @property
+    def vocabulary_file(self) -> str:
+        """The name of the file that holds the vocabulary."""
+        return self.gguf.path.name if self.gguf else "tokenizer.json"
 
     @property
     def bos(self) -> str:
@@ -79,7 +87,7 @@ class ModelFolder:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Read a model folder, or the file of a chat template; a tokenizer can be asked until the ``with`` ends.
+    """Read a model folder, a GGUF, or the file of a chat template; a tokenizer can be asked until the ``with`` ends.
 
     Raises:
         ChatwrightError: it has no tokenizer.json, or one of its files cannot be read; the message names the file.
@@ -108,7 +116,11 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def _read_file(path: Path) -> ModelFolder:
-    """A chat template alone: a text, or JSON that holds it with the special tokens (tokenizer_config.json)."""
+    """A GGUF, or a chat template alone: a text, or JSON with the special tokens as well (tokenizer_config.json)."""
+    if is_gguf(path):
+        gguf = read_gguf(path)
+        own = gguf_templates(gguf)
+        return ModelFolder(path, NoTokenizer(gguf.special), {}, {}, {}, (own,) if own else (), gguf.vocabulary, gguf)
     if path.suffix != ".json":
         return ModelFolder(
             path, NoTokenizer({}), {}, {}, {}, (ChatTemplates(path.name, {"default": read_text(path)}),), {}
@@ -118,6 +130,11 @@ def _read_file(path: Path) -> ModelFolder:
         raise ChatwrightError(f"{path}: it has no chat_template")
     templates = ChatTemplates(path.name, by_name(path, data["chat_template"]))
     return ModelFolder(path, NoTokenizer(special_tokens(data, path)), data, {}, {}, (templates,), {})
+
+
+def gguf_templates(gguf: Gguf) -> ChatTemplates | None:
+    """The chat templates that a GGUF carries, None where it has none."""
+    return ChatTemplates(gguf.path.name, gguf.chat_templates) if gguf.chat_templates else None
 
 
 def chat_templates(path: Path, tokenizer_config: Mapping[str, Any]) -> list[ChatTemplates]:

@@ -7,7 +7,7 @@ as vLLM and SGLang do, at the tokenizer's own EOS.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -33,7 +33,7 @@ def findings(template: Template, folder: ModelFolder, today: date) -> tuple[list
     stops = set(configured) | ({own} if own is not None else set())
     found: list[Finding] = []
     notes: list[str] = []
-    ends = _ends(template, folder)
+    ends = ends_of(template, folder, lambda text: _first_token(folder, text))
     if ends and not any(_is_token(folder, end) for end in ends):
         text = f"the end of turn {_list(ends)} is no token of the vocabulary, so generation cannot stop at it"
         found.append(Finding("end-of-turn-missing", "tokenizer.json", text))
@@ -96,15 +96,18 @@ def _entry(value: Any) -> str:
     )
 
 
-def _ends(template: Template, folder: ModelFolder) -> list[str]:
-    """The tokens that may end a reply: the first text of the end of turn, else the tokenizer's EOS, else stop words."""
+def ends_of(template: Template, folder: ModelFolder, first_token: Callable[[str], str]) -> list[str]:
+    """The tokens that may end a reply: the first text of the end of turn, else the tokenizer's EOS, else stop words.
+
+    ``first_token`` is the token that a text begins with.
+    """
     for part in template.end:
         if part.kind == "eos":
             return [folder.eos] if folder.eos else []
         if part.kind in ("text", "token") and part.value.strip():
             text = part.value.strip()
             words = [word for word in template.stop_words if text.startswith(word)]
-            return words[:1] or [_first_token(folder, text)]
+            return words[:1] or [first_token(text)]
     if template.stop_words:
         return list(template.stop_words)
     return [folder.eos] if folder.eos else []

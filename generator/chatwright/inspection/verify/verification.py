@@ -21,7 +21,7 @@ from ...verdicts import Verdict, counted
 from ..conversations import TYPED, Texts, conversations, parts_unread
 from ..prompt_differences import differences, is_another
 from ..tokenizer import NoTokenizer, TokenizerFailed
-from . import boundaries, stops, texts, vocabulary
+from . import boundaries, gguf, stops, texts, vocabulary
 from .candidates import Identity, identify, same_meaning
 from .findings import Compared, Counts, Finding, Verification
 from .folder import ModelFolder, read_folder
@@ -32,7 +32,7 @@ DEPLOYED = "deploy"  # the place of findings about the file that we generate
 
 
 def verify(path: Path, catalogue: Catalogue, name: str | None = None, today: date | None = None) -> Verification:
-    """Verify a model folder, or the file of a chat template, against a template: the named, or the identified one.
+    """Verify a model folder, a GGUF, or a chat template's file against a template: the named, or the identified one.
 
     Raises:
         ChatwrightError: the folder cannot be read.
@@ -80,11 +80,16 @@ def _verify(folder: ModelFolder, catalogue: Catalogue, name: str | None, today: 
     if isinstance(file, str):
         notes.append(f"there is no file to deploy: {file}")
     else:
-        off = differences(template, folder.bos, prompts, file)
+        off = differences(template, folder.bos, prompts, gguf.as_tokenized(file, folder.gguf) if folder.gguf else file)
         found += texts.findings(off, DEPLOYED)
         as_deployed = _counts(prompts, off, file)
     as_cut = None
-    if isinstance(folder.tokenizer, NoTokenizer):
+    if folder.gguf:
+        notes.append("token ids were not compared, since the tokenizer of a GGUF is not run")
+        more, said = gguf.stop_findings(template, folder, folder.gguf)
+        found += [*more, *vocabulary.findings(template, folder)]
+        notes += [*said, *gguf.bos_notes(folder.gguf, prompts)]
+    elif isinstance(folder.tokenizer, NoTokenizer):
         notes.append("not compared, since this is a chat template alone: token ids, stops and vocabulary")
     else:
         cut = boundaries.cuts(prompts, folder)
@@ -127,7 +132,8 @@ def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[
     """What the folder's own chat template writes, None where it has none that runs, and what is wrong with that."""
     if not folder.chat_templates:
         text = "the folder has no chat template, so servers refuse chats or make up a format"
-        return [Finding("chat-template-missing", "tokenizer_config.json", text)], None
+        place = folder.vocabulary_file if folder.gguf else "tokenizer_config.json"
+        return [Finding("chat-template-missing", place, text)], None
     first, *rest = folder.chat_templates
     found = [
         Finding(DISAGREE, other.file, f"its chat template is not that of {first.file}, which is read first")
@@ -135,6 +141,7 @@ def _own_texts(folder: ModelFolder, catalogue: Catalogue, today: date) -> tuple[
         if any(other.source(tools) != first.source(tools) for tools in (False, True))
     ]
     try:
-        return found, served(first, folder, catalogue, today)
+        own = served(first, folder, catalogue, today)
+        return found, gguf.as_tokenized(own, folder.gguf) if folder.gguf else own
     except TemplateFailed as reason:
         return [*found, Finding("chat-template-fails", first.file, f"the chat template cannot be run: {reason}")], None

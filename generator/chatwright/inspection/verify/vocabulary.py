@@ -24,9 +24,9 @@ def findings(template: Template, folder: ModelFolder) -> list[Finding]:
     media = _placeholders(template, folder)
     found = []
     if others := [word for word in lacking if word not in media]:
-        found.append(Finding("marker-missing", "tokenizer.json", _told(others)))
+        found.append(Finding("marker-missing", folder.vocabulary_file, _told(others)))
     if placeholders := [word for word in lacking if word in media]:
-        found.append(Finding("placeholder-missing", "tokenizer.json", _told(placeholders)))
+        found.append(Finding("placeholder-missing", folder.vocabulary_file, _told(placeholders)))
     return found
 
 
