@@ -142,7 +142,11 @@ def generator_digest() -> str:
         with suppress(PackageNotFoundError):
             versions.append(version(name))
     left_out = {*map(resources.records_path, _OF_RUNS)}
-    content = (file for file in _PACKAGE.rglob("*") if file.parent not in left_out and not _NO_CODE & {*file.parts})
+    content = (
+        file
+        for file in _PACKAGE.rglob("*")
+        if file.parent not in left_out and not _NO_CODE & {*file.relative_to(_PACKAGE).parts}
+    )
     return sha256(repr([versions, file_digests([*content, resources.schema_path()])]).encode()).hexdigest()
 
 
@@ -182,7 +186,9 @@ class Run:
         self._memo.prune()
 
     def _inputs(self) -> str:
-        specs = [file_digests(resources.yaml_files(folder)) for folder in self._folders]
+        if self._memo.folder is None:
+            return ""
+        specs = [file_digests(map(Path.resolve, resources.yaml_files(folder))) for folder in self._folders]
         records = (file for of in _OF_RUNS for file in resources.records_path(of).glob("*.json"))
         further = file_digests([*self._further, *records])
         return key_of("run", [self._asked, specs, further])

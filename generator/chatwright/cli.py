@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         for title, names in self.sections.items():
             with formatter.section(title):
                 commands = [(name, self.get_command(ctx, name)) for name in names]
-                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+                formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
 
 
 cli = LazyGroup(

@@ -13,10 +13,12 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chatwright.errors import Location
 from chatwright.json_writer import json_text, plain
 from chatwright.meaning.scenarios import scenarios
 
@@ -85,14 +87,19 @@ class Asked:
 
 def digest(*parts: Any) -> str:
     """The SHA-256 of data and dataclasses, of which places in files are left out."""
-    text = json.dumps(_placeless(plain(parts)), ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_placeless(parts), ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def _placeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _placeless(item) for key, item in value.items() if key != "location"}
-    return [_placeless(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, Location):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _placeless(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_placeless(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _placeless(getattr(value, item.name)) for item in fields(value)}
+    return plain(value)
 
 
 def versions(pins: str, folders: Sequence[Path] = ()) -> list[str]:

@@ -398,3 +398,8 @@ def test_what_ms_swift_is_asked_about_tool_formats_and_classes(tmp_path: Path, m
     assert key(checks[0]) != after[0]
     (vectors / f"{name}.json").unlink()
     assert captured(checks[0], bench, monkeypatch).items == {name: None}, "what is not recorded is asked"
+
+
+def test_a_value_named_location_counts_and_a_place_in_a_file_does_not() -> None:
+    assert digest({"location": "Paris"}) != digest({"location": "Rome"})
+    assert digest([Location("a.yaml", 1, 1)]) == digest([Location("b.yaml", 2, 1)])

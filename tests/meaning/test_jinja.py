@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from jinja2 import TemplateError
+from jinja2.exceptions import SecurityError
 
+from chatwright.meaning import bounded
 from chatwright.meaning.jinja import compile_template, literal, text
 
 
@@ -50,3 +52,21 @@ def test_a_template_refuses_in_its_own_words() -> None:
 
 def test_lines_of_statements_leave_nothing() -> None:
     assert compile_template("  {% if true %}\na\n  {% endif %}\nb").render() == "a\nb"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ('{0.__init__.__globals__}'|attr('format'))(cycler) }}",
+        "{{ ('{0.__globals__[json].__file__}'|attr('format'))(strftime_now) }}",
+    ],
+)
+def test_nothing_leaves_the_sandbox(source: str) -> None:
+    """Jinja before 3.1.6 let ``attr('format')`` do so."""
+    with pytest.raises(SecurityError):
+        compile_template(source).render()
+
+
+def test_a_worker_sees_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    assert "secret" not in bounded._environment().values()

@@ -50,8 +50,8 @@ def command(name: str, names: tuple[str, ...], folders: tuple[Path, ...], as_jso
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
     with Progress() as progress:
         evidence, comparisons = load_evidence(), load_comparisons()
-        part, cache = pipeline.select(catalogue, {source}), user_cache()
-        rendering = pipeline.render(part, evidence, progress, comparisons, cache=cache)
+        progress(f"generating {name}")
+        rendering = pipeline.render_spec(catalogue, source, evidence, comparisons, cache=user_cache())
     data = {"template": name, **_summary(template, rendering)}
     if as_json:
         rendered = {scenario: _rendered_json(template, scenarios()[scenario]) for scenario in chosen}

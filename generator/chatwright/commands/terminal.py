@@ -67,7 +67,7 @@ def echo_error(error: click.ClickException) -> None:
         if help_ := error.ctx.command.get_help_option(error.ctx):
             echo(f"Try '{error.ctx.command_path} {help_.opts[0]}' for help.", err=True)
         echo(err=True)
-    echo(f"Error: {error.format_message()}", err=True)
+    echo_lines(f"Error: {error.format_message()}".splitlines(), err=True)
 
 
 class Progress:

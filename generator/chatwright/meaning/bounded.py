@@ -22,6 +22,11 @@ from ..limits import LONGEST_MESSAGE
 
 ANSWER = 64_000_000  # characters of one answer
 _PATIENCE = 10  # the timeout in wall time, as a multiple of the processor time: the machine may be busy
+# What a worker gets of the environment: what Python needs to start, and no secret of the user's.
+_KEPT = (
+    *("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"),
+)
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
@@ -131,4 +136,5 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _environment() -> dict[str, str]:
     own = {"PYTHONPATH": str(_SOURCE), "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
-    return {**os.environ, **own, **single, "TOKENIZERS_PARALLELISM": "false", "RUST_BACKTRACE": "0"}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, **own, **single, "TOKENIZERS_PARALLELISM": "false", "RUST_BACKTRACE": "0"}

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, nodes
@@ -14,7 +13,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["TemplateError", "compile_template", "literal", "text"]
+__all__ = ["Template", "TemplateError", "compile_template", "literal", "text"]
 
 
 # A literal is split between these pairs of characters: engines search or replace them in the whole file.
@@ -42,7 +41,6 @@ def text(value: str) -> str:
     return f"{{{{ {literal(value)} }}}}" if value else ""
 
 
-@cache
 def compile_template(source: str) -> Template:
     """Compile as transformers does for chat templates (``utils/chat_template_utils.py`` of 5.6.0)."""
     environment = ImmutableSandboxedEnvironment(

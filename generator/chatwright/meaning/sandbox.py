@@ -17,7 +17,7 @@ from ..limits import LONGEST_MESSAGE
 from .bounded import Failed, Process
 
 SECONDS = 3  # for everything that one template renders in one call; the process takes about one more second to start
-MEMORY = 500 * 1024**2  # bytes of address space; Python with transformers' sandbox takes about 190 MB of it
+MEMORY = 500 * 1024**2  # bytes of address space; Python with Jinja takes about 30 MB of it
 CHARACTERS = 4_000_000
 FORBIDDEN = "it does what the sandbox forbids"  # the beginning of the reason of such a request or failure
 DATE_MARKS = ("\ue000", "\ue001")

@@ -335,11 +335,17 @@ def unnamed_observation(template: Template) -> Slot:
     return join_slots(head, inner, tail)
 
 
+@cache
+def _compiled(source: str) -> jinja.Template:
+    """The compiled Jinja of a tool format; there are few."""
+    return jinja.compile_template(source)
+
+
 def _run(definition: ToolFormat, source: str, today: date, **variables: Any) -> str:
     try:
         if definition.own:
             return _run_bounded(source, _day(today), json.dumps(variables))
-        return jinja.compile_template(source).render(strftime_now=today.strftime, **variables)
+        return _compiled(source).render(strftime_now=today.strftime, **variables)
     except Exception as error:  # a fragment can raise any Python exception
         raise Unsupported(f"the tool format cannot write this: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .generate import Difference, Rendering, check, generate, render
+from .generate import Difference, Rendering, check, generate, render, render_spec
 from .select import load_public_catalogue, select
 from .writer import Changes, write_files, write_tree
 
@@ -14,6 +14,7 @@ __all__ = [
     "generate",
     "load_public_catalogue",
     "render",
+    "render_spec",
     "select",
     "write_files",
     "write_tree",

@@ -28,10 +28,9 @@ from ..targets.own_prompts import refusal
 from ..targets.parsers import parser_notes
 from ..targets.upstream import snippets
 from .formatting import format_python
-from .generate import render
+from .generate import render_spec
 from .gguf import is_gguf, read_gguf
 from .model_files import eos_ids, read_json, token_text, vocabulary
-from .select import select
 from .writer import unlike, write_files
 
 _TARGETS = {**FILE_OF, "transformers": "vllm", "llamacpp": "vllm"}
@@ -96,7 +95,7 @@ def write(export_: Export, folder: Path, *, force: bool) -> list[tuple[Path, boo
 
 def _served(catalogue: Catalogue, template: Template, engine: str, model: str | None, into: Path | None) -> Export:
     source = next(spec.source for spec in catalogue.specs if template in spec.templates)
-    rendering = render(select(catalogue, {source}))
+    rendering = render_spec(catalogue, source)
     deployment = rendering.deployments[_TARGETS[engine]][template.name]
     if engine == "lmdeploy" and deployment.path is None and template.pair is None:
         return _lmdeploy_folder(catalogue, template, str(deployment.reason), model, into)

@@ -98,6 +98,22 @@ def render(
     return Rendering(dict(sorted(files.items())), deployments, known, compared)
 
 
+def render_spec(
+    catalogue: Catalogue,
+    source: str,
+    evidence: Evidence | None = None,
+    comparisons: Comparisons | None = None,
+    *,
+    cache: Cache | None = None,
+) -> Rendering:
+    """The part of :func:`render` that is about one spec, which ``source`` names, with the very same files."""
+    [number] = [at for at, spec in enumerate(catalogue.specs) if spec.source == source]
+    made = spec_files(source, neighbours(catalogue)[number], evidence or {}, cache or Cache(None))
+    templates = {template.name: template for template in catalogue.specs[number].templates}
+    compared = publisher_fidelity(comparisons, templates, made.deployments) if comparisons else {}
+    return Rendering(made.files, made.deployments, made.fidelity, compared)
+
+
 def generate(
     catalogue: Catalogue,
     out: Path,

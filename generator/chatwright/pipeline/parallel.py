@@ -33,15 +33,20 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int) -> list[Resu
     if workers < 2 or len(jobs) < 2:
         return [job() for job in jobs]
     try:
-        with ProcessPoolExecutor(workers, get_context("fork"), _begin, (jobs,)) as pool:
+        started = ProcessPoolExecutor(workers, get_context("fork"), _begin, (jobs,))
+    except (OSError, ImportError, NotImplementedError):  # a system without semaphores
+        return [job() for job in jobs]
+    try:
+        with started as pool:
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers begin without Ctrl-C
             try:
                 results = pool.map(_do, range(len(jobs)), chunksize=-(-len(jobs) // (workers * 16)))
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            return list(results)
+            done = list(results)
     except BrokenProcessPool:
         raise ChatwrightError("a process was stopped from outside; run the same command again") from None
+    return [result if finished else jobs[number]() for number, (finished, result) in enumerate(done)]
 
 
 def _begin(jobs: Sequence[Callable[[], Any]]) -> None:
@@ -58,5 +63,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _do(number: int) -> Any:
-    return _jobs[number]()
+def _do(number: int) -> tuple[bool, Any]:
+    """Whether a job is done, and its result; one that fails is done again by the parent, which raises its error."""
+    try:
+        return True, _jobs[number]()
+    except Exception:
+        return False, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ def command(
 
     if writes and checkout_root() is None:
         raise UsageError("--write edits the specs of a checkout of the repository, and this is none")
+    if writes and find_spec("ruamel") is None:
+        raise ChatwrightError("editing specs needs ruamel.yaml; run: pip install ruamel.yaml")
     before = built_ins().get(framework)
     with Progress() as progress:
         progress(f"reading {FRAMEWORKS[framework]}")

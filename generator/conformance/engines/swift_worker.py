@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import types
+from collections.abc import Callable
 from datetime import date
 from typing import Any, NoReturn
 from unittest import mock
@@ -308,8 +309,14 @@ def main(today: str | None = None) -> None:
     socket.getaddrinfo = _no_network
     socket.socket.connect = _no_network  # type: ignore[method-assign]
     os.environ["LOG_LEVEL"] = "WARNING"
-    with day(date.fromisoformat(today)) if today else contextlib.nullcontext():
-        serve(lambda: _Engine().do)
+    with contextlib.ExitStack() as days:
+
+        def begin() -> Callable[[Any], Any]:
+            if today:
+                days.enter_context(day(date.fromisoformat(today)))
+            return _Engine().do
+
+        serve(begin)
 
 
 if __name__ == "__main__":
