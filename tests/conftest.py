@@ -3,6 +3,7 @@ make, and in each process one Go that runs Ollama's templates."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -31,3 +32,6 @@ def go() -> Iterator[Engine]:
     """Ollama's rules on Go's own templates."""
     with Engine() as running:
         yield running
+
+
+gc.set_threshold(100_000, 50, 100)  # as the command line: what is loaded once is not looked through again
