@@ -37,7 +37,7 @@ def keys_of(kind: str) -> list[str]:
 
 
 def yaml_text(value: Any, key: str = "", *, text: bool = False, depth: int = 0, block: bool = False) -> str:
-    """Plain data as YAML; ``key`` is the key it stands under, ``depth`` that key's indentation.
+    """Plain data as YAML; ``key`` is the key that holds it, ``depth`` that key's indentation.
 
     ``text`` says that strings in it are quoted whatever they are, ``block`` that a map takes a line per key.
     """
@@ -46,7 +46,7 @@ def yaml_text(value: Any, key: str = "", *, text: bool = False, depth: int = 0, 
 
 
 def fits(value: Any, key: str, depth: int) -> bool:
-    """Whether a value in flow style fits into a line behind its key."""
+    """Whether a value in flow style fits into a line after its key."""
     return depth + len(f"{key}: ") + len(yaml_text(_Flow(value), key).rstrip("\n")) <= _WIDTH
 
 

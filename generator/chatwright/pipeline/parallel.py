@@ -25,7 +25,9 @@ def cores() -> int:
 
 
 def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int) -> list[Result]:
-    """The results of the jobs in their order. Results and exceptions of jobs must be picklable.
+    """The results of the jobs in their order. Results must be picklable.
+
+    A job that fails is run again in this process, which raises its error.
 
     Raises:
         ChatwrightError: a worker was killed.
@@ -64,7 +66,7 @@ def _end_with_parent() -> None:
 
 
 def _do(number: int) -> tuple[bool, Any]:
-    """Whether a job is done, and its result; one that fails is done again by the parent, which raises its error."""
+    """Whether a job is done, and its result."""
     try:
         return True, _jobs[number]()
     except Exception:

@@ -182,7 +182,7 @@ def _from_swift(fields: Mapping[str, Any], describe: Describe) -> dict[str, Any]
     own: dict[str, Any] = {}
     system = None if fields["system_prefix"] is None else swift_slot(fields["system_prefix"])
     literal_system = system if system is not None and CONTENT not in system else None
-    if literal_system is not None:  # a placeholder that ms-swift does not know stands there
+    if literal_system is not None:  # it holds a placeholder that ms-swift does not fill
         system = parse_slot(re.sub(r"\{\{\w+\}\}", "{{content}}", text_of(literal_system)))
     no_system: Slot | None = None
     head = () if single else common_tail(prefix, separator)

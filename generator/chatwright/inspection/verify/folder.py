@@ -50,14 +50,12 @@ class ChatTemplates:
 class ModelFolder:
     """What a model folder holds.
 
-    ``chat_templates`` stand in the order in which transformers prefers their files. ``config``, ``generation`` and
-    ``tokenizer_config`` are the JSON of their files, empty where there is none. ``gguf`` is the head of the GGUF that
-    was given in place of a folder.
+    ``chat_templates`` are in the order in which transformers prefers their files. ``config`` and ``generation`` are the
+    JSON of their files, empty where there is none. ``gguf`` is the head of the GGUF that was given instead of a folder.
     """
 
     path: Path
     tokenizer: Tokenizer
-    tokenizer_config: Mapping[str, Any]
     config: Mapping[str, Any]
     generation: Mapping[str, Any]
     chat_templates: tuple[ChatTemplates, ...]
@@ -112,7 +110,7 @@ def read_folder(path: Path) -> ModelFolder:
         read = Tokenizer(path, process)
     except TokenizerFailed as reason:
         raise ChatwrightError(f"{file}: the tokenizer cannot be read: {reason}") from reason
-    return ModelFolder(path, read, tokenizer_config, config, generation, templates, listed)
+    return ModelFolder(path, read, config, generation, templates, listed)
 
 
 def _read_file(path: Path) -> ModelFolder:
@@ -120,16 +118,14 @@ def _read_file(path: Path) -> ModelFolder:
     if is_gguf(path):
         gguf = read_gguf(path)
         own = gguf_templates(gguf)
-        return ModelFolder(path, NoTokenizer(gguf.special), {}, {}, {}, (own,) if own else (), gguf.vocabulary, gguf)
+        return ModelFolder(path, NoTokenizer(gguf.special), {}, {}, (own,) if own else (), gguf.vocabulary, gguf)
     if path.suffix != ".json":
-        return ModelFolder(
-            path, NoTokenizer({}), {}, {}, {}, (ChatTemplates(path.name, {"default": read_text(path)}),), {}
-        )
+        return ModelFolder(path, NoTokenizer({}), {}, {}, (ChatTemplates(path.name, {"default": read_text(path)}),), {})
     data = read_json(path)
     if data.get("chat_template") is None:
         raise ChatwrightError(f"{path}: it has no chat_template")
     templates = ChatTemplates(path.name, by_name(path, data["chat_template"]))
-    return ModelFolder(path, NoTokenizer(special_tokens(data, path)), data, {}, {}, (templates,), {})
+    return ModelFolder(path, NoTokenizer(special_tokens(data, path)), {}, {}, (templates,), {})
 
 
 def gguf_templates(gguf: Gguf) -> ChatTemplates | None:
